@@ -1,0 +1,167 @@
+package batch
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
+)
+
+var layout = delta.Layout{PositionBits: 17}
+
+func sample() *Source {
+	s := NewSource(1, 2, layout)
+	s.AttachGateway(9)
+	s.AddObserver(500, 9)
+	for i := range uint32(20) {
+		s.Spawn(i, uint64(i)+1, uint16(i), delta.State{X: int32(i) * 100, VX: 80, Health: 5}, 10)
+	}
+	return s
+}
+
+func decode(t *testing.T, b []byte) *Batch {
+	t.Helper()
+	var d Batch
+	if err := d.Decode(b, layout); err != nil {
+		t.Fatal(err)
+	}
+	return &d
+}
+
+func TestSurpriseIsEncodedOnceForAllGateways(t *testing.T) {
+	s := sample()
+	s.AttachGateway(10)
+	s.AddObserver(501, 10)
+	s.Enter(500, 3)
+	s.Enter(501, 3)
+	s.Finish(10, nil)
+	s.Publish(3, delta.State{X: 7, VX: 1}, 11)
+	out := s.Finish(11, nil)
+	if st := s.Stats(); st.Fragments != 1 || st.Publications != 1 {
+		t.Errorf("%+v, want one fragment of one publication", st)
+	}
+	for _, o := range out {
+		if d := decode(t, o.Bytes); len(d.Updates) != 1 || d.Updates[0].Slot != 3 || d.Tick != 11 || d.Sequence != 2 {
+			t.Errorf("gateway %d got %+v", o.Gateway, d)
+		}
+	}
+}
+
+func TestFirstBatchAndEveryRequestedOneIsASnapshot(t *testing.T) {
+	s := sample()
+	s.Enter(500, 3)
+	s.Input(500, 77)
+	d := decode(t, s.Finish(10, nil)[0].Bytes)
+	if d.Kind != KindSnapshot || len(d.Fulls) != 1 || len(d.Observers) != 1 || d.Observers[0].Input != 77 || len(d.Observers[0].Enters) != 1 {
+		t.Fatalf("first batch: %+v", d)
+	}
+	if d := decode(t, s.Finish(11, nil)[0].Bytes); d.Kind != KindDelta || len(d.Observers)+len(d.Fulls) != 0 {
+		t.Fatalf("nothing happened, and the batch says %+v", d)
+	}
+	s.RequestSnapshot(9)
+	s.RequestSnapshot(12345)
+	if d := decode(t, s.Finish(12, nil)[0].Bytes); d.Kind != KindSnapshot || len(d.Fulls) != 1 || d.Fulls[0].Pub != s.Publication(3) {
+		t.Fatalf("requested snapshot: %+v", d)
+	}
+}
+
+func TestWhoComesAndGoesWithinATickLeavesNoTrace(t *testing.T) {
+	s := sample()
+	s.Finish(10, nil)
+	s.Enter(500, 4)
+	s.Leave(500, 4)
+	if d := decode(t, s.Finish(11, nil)[0].Bytes); len(d.Forgets)+len(d.Fulls) != 0 || len(d.Observers) > 0 && len(d.Observers[0].Enters)+len(d.Observers[0].Leaves) != 0 {
+		t.Errorf("got %+v", d)
+	}
+	s.Enter(500, 4)
+	s.Finish(12, nil)
+	s.Leave(500, 4)
+	s.Enter(500, 4)
+	if d := decode(t, s.Finish(13, nil)[0].Bytes); len(d.Forgets)+len(d.Fulls) != 0 || len(d.Observers[0].Leaves) != 1 || len(d.Observers[0].Enters) != 1 {
+		t.Errorf("got %+v", d)
+	}
+}
+
+func TestDamagedBatchIsRefusedAsAWhole(t *testing.T) {
+	s := sample()
+	for i := range uint32(12) {
+		s.Enter(500, i)
+	}
+	b := append([]byte(nil), s.Finish(10, nil)[0].Bytes...)
+	for n := range b {
+		var d Batch
+		if err := d.Decode(b[:n], layout); !errors.Is(err, ErrMalformed) {
+			t.Fatalf("cut to %d of %d bytes: %v", n, len(b), err)
+		}
+	}
+	var d Batch
+	if err := d.Decode(append(b, 0), layout); !errors.Is(err, ErrMalformed) {
+		t.Fatalf("with a byte too many: %v", err)
+	}
+}
+
+func TestSteadyTickAllocatesNothing(t *testing.T) {
+	s := sample()
+	for i := range uint32(20) {
+		s.Enter(500, i)
+	}
+	r := rand.New(rand.NewPCG(1, 1))
+	var out []Output
+	tick := uint32(10)
+	var d Batch
+	step := func() {
+		tick++
+		for i := range uint32(20) {
+			s.Publish(i, delta.State{X: r.Int32N(1 << 17), VX: 3}, tick)
+		}
+		out = s.Finish(tick, out[:0])
+		if err := d.Decode(out[0].Bytes, layout); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 100 {
+		step()
+	}
+	if n := testing.AllocsPerRun(100, step); n != 0 {
+		t.Errorf("%v allocations per tick, want 0", n)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	s := sample()
+	for i := range uint32(6) {
+		s.Enter(500, i)
+	}
+	f.Add(append([]byte(nil), s.Finish(10, nil)[0].Bytes...))
+	s.Leave(500, 2)
+	s.Publish(1, delta.State{X: 1}, 11)
+	f.Add(append([]byte(nil), s.Finish(11, nil)[0].Bytes...))
+	var d Batch
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if err := d.Decode(b, layout); err != nil && !errors.Is(err, ErrMalformed) {
+			t.Fatal(err)
+		}
+		if n := len(d.Forgets) + len(d.Fulls) + len(d.Updates) + len(d.slots); n > len(b) {
+			t.Fatalf("%d things out of %d bytes", n, len(b))
+		}
+	})
+}
+
+func ExampleSource() {
+	s := NewSource(1, 1, delta.Layout{PositionBits: 17})
+	s.AttachGateway(1)
+	s.AddObserver(42, 1)
+	s.Spawn(0, 1001, 1, delta.State{X: 3200, VX: 80}, 1)
+	s.Enter(42, 0)
+	for tick := uint32(1); tick <= 3; tick++ {
+		x := 3200 + 80*int32(tick-1) // as predicted: nothing is sent but the header
+		s.Publish(0, delta.State{X: x, VX: 80}, tick)
+		fmt.Println(len(s.Finish(tick, nil)[0].Bytes))
+	}
+	// Output:
+	// 33
+	// 12
+	// 12
+}

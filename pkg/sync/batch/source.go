@@ -1,0 +1,362 @@
+package batch
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
+)
+
+// Source is a zone's side of replication. Per tick the zone calls, in this order: Despawn and Spawn, Leave and Enter, Publish for every entity, and
+// Finish. A slot that was despawned must not be spawned again before the next tick: that is how a gateway tells two entities apart.
+// Calls with a slot, observer or gateway that was never added are mistakes of the caller and panic.
+type Source struct {
+	zone, epoch uint32
+	layout      delta.Layout
+
+	ents     []entity
+	gateways []*gateway // in order of attachment: the output's order
+	obs      map[uint64]*observer
+	order    []uint64 // observers in order of attachment
+
+	stats Stats
+}
+
+// Stats counts what a Source did since it was made.
+type Stats struct {
+	Publications uint64 // surprises
+	Fragments    uint64 // of them encoded, because a gateway sees the entity
+	BatchBytes   uint64
+}
+
+type entity struct {
+	id    uint64
+	kind  uint16
+	alive bool
+	pub   delta.Publication
+}
+
+type gateway struct {
+	id       uint32
+	seq      uint64
+	snapshot bool     // the next batch replaces everything
+	seen     []int32  // observers of this gateway that see the slot
+	known    []bool   // the gateway holds the slot's publications
+	changed  []uint32 // slots whose count went to or from 0 in this tick
+	forgets  []uint32
+	fulls    section
+	updates  section
+	out      []byte
+}
+
+type section struct {
+	n int
+	b []byte
+}
+
+type observer struct {
+	id             uint64
+	gw             *gateway
+	sees           []uint64 // bit per slot
+	input          uint32
+	touched        bool
+	leaves, enters []uint32
+}
+
+// Output is the batch of one gateway; Bytes is valid until the next Finish.
+type Output struct {
+	Gateway uint32
+	Bytes   []byte
+}
+
+// NewSource starts the stream of a zone's epoch.
+func NewSource(zone, epoch uint32, l delta.Layout) *Source {
+	return &Source{zone: zone, epoch: epoch, layout: l, obs: map[uint64]*observer{}}
+}
+
+// Stats returns the counters.
+func (s *Source) Stats() Stats { return s.stats }
+
+// AttachGateway adds a gateway; its first batch is a snapshot. A gateway that is attached already gets a new snapshot.
+func (s *Source) AttachGateway(id uint32) {
+	if g := s.gateway(id); g != nil {
+		g.snapshot = true
+		return
+	}
+	s.gateways = append(s.gateways, &gateway{id: id, snapshot: true})
+}
+
+// DetachGateway drops a gateway with all its observers.
+func (s *Source) DetachGateway(id uint32) {
+	s.gateways = slices.DeleteFunc(s.gateways, func(g *gateway) bool { return g.id == id })
+	s.order = slices.DeleteFunc(s.order, func(o uint64) bool {
+		if s.obs[o].gw.id != id {
+			return false
+		}
+		delete(s.obs, o)
+		return true
+	})
+}
+
+// RequestSnapshot makes the gateway's next batch a snapshot; an unknown gateway is ignored, for the request may have crossed a detachment.
+func (s *Source) RequestSnapshot(gatewayID uint32) {
+	if g := s.gateway(gatewayID); g != nil {
+		g.snapshot = true
+	}
+}
+
+func (s *Source) gateway(id uint32) *gateway {
+	for _, g := range s.gateways {
+		if g.id == id {
+			return g
+		}
+	}
+	return nil
+}
+
+// AddObserver adds an observer, served by a gateway, that sees nothing yet.
+func (s *Source) AddObserver(id uint64, gatewayID uint32) {
+	g := s.gateway(gatewayID)
+	if g == nil || s.obs[id] != nil {
+		panic(fmt.Sprintf("batch: observer %d at gateway %d: the gateway is not attached or the observer exists", id, gatewayID))
+	}
+	s.obs[id] = &observer{id: id, gw: g}
+	s.order = append(s.order, id)
+}
+
+// RemoveObserver drops an observer; the gateway is not told, it knows.
+func (s *Source) RemoveObserver(id uint64) {
+	o := s.obs[id]
+	if o == nil {
+		return
+	}
+	for slot := range s.ents {
+		if o.has(uint32(slot)) {
+			o.gw.count(uint32(slot), -1)
+		}
+	}
+	delete(s.obs, id)
+	s.order = slices.DeleteFunc(s.order, func(x uint64) bool { return x == id })
+}
+
+// Input records the last input of an observer that the zone has applied.
+func (s *Source) Input(id uint64, seq uint32) {
+	if o := s.obs[id]; o != nil && o.input != seq {
+		o.input, o.touched = seq, true
+	}
+}
+
+// Spawn puts an entity into a slot; its first publication is its state at the tick.
+func (s *Source) Spawn(slot uint32, id uint64, kind uint16, st delta.State, tick uint32) {
+	for int(slot) >= len(s.ents) {
+		s.ents = append(s.ents, entity{})
+	}
+	if s.ents[slot].alive {
+		panic(fmt.Sprintf("batch: slot %d is taken by entity %d", slot, s.ents[slot].id))
+	}
+	s.ents[slot] = entity{id, kind, true, delta.Publication{Tick: tick, State: st}}
+}
+
+// Despawn empties a slot. Who sees it must get a Leave within the same tick.
+func (s *Source) Despawn(slot uint32) { s.ents[slot].alive = false }
+
+// Enter and Leave change an observer's view.
+func (s *Source) Enter(observerID uint64, slot uint32) {
+	if o := s.obs[observerID]; o != nil && !o.has(slot) {
+		o.set(slot, true)
+		o.enters, o.touched = append(o.enters, slot), true
+		o.gw.count(slot, 1)
+	}
+}
+
+// Leave is the opposite of Enter.
+func (s *Source) Leave(observerID uint64, slot uint32) {
+	if o := s.obs[observerID]; o != nil && o.has(slot) {
+		o.set(slot, false)
+		if i := slices.Index(o.enters, slot); i >= 0 { // came and went within the tick
+			o.enters = slices.Delete(o.enters, i, i+1)
+		} else {
+			o.leaves, o.touched = append(o.leaves, slot), true
+		}
+		o.gw.count(slot, -1)
+	}
+}
+
+// Sees tells whether an observer's view holds a slot.
+func (s *Source) Sees(observerID uint64, slot uint32) bool {
+	o := s.obs[observerID]
+	return o != nil && o.has(slot)
+}
+
+// Publication is a slot's last publication: what every replica's base is once it is up to date.
+func (s *Source) Publication(slot uint32) delta.Publication { return s.ents[slot].pub }
+
+func (o *observer) has(slot uint32) bool {
+	w := int(slot >> 6)
+	return w < len(o.sees) && o.sees[w]>>(slot&63)&1 != 0
+}
+
+func (o *observer) set(slot uint32, on bool) {
+	for int(slot>>6) >= len(o.sees) {
+		o.sees = append(o.sees, 0)
+	}
+	if on {
+		o.sees[slot>>6] |= 1 << (slot & 63)
+	} else {
+		o.sees[slot>>6] &^= 1 << (slot & 63)
+	}
+}
+
+func (g *gateway) count(slot uint32, by int32) {
+	for int(slot) >= len(g.seen) {
+		g.seen, g.known = append(g.seen, 0), append(g.known, false)
+	}
+	g.seen[slot] += by
+	if (g.seen[slot] == 0) == g.known[slot] {
+		g.changed = append(g.changed, slot)
+	}
+}
+
+// Publish compares an entity's true state with its prediction and, if they differ, publishes it: encoded once, copied to every gateway that
+// knows the entity. It is called for every entity in every tick, seen or not, so that the last publication is always right.
+func (s *Source) Publish(slot uint32, st delta.State, tick uint32) {
+	e := &s.ents[slot]
+	next, surprise := e.pub.Next(st, tick)
+	if !surprise {
+		return
+	}
+	s.stats.Publications++
+	var f delta.Fragment
+	for _, g := range s.gateways {
+		if int(slot) >= len(g.known) || !g.known[slot] || g.snapshot {
+			continue
+		}
+		if g.seen[slot] == 0 { // forgotten in this batch
+			continue
+		}
+		if f.Len() == 0 {
+			f = delta.EncodeDelta(&e.pub, &next)
+			s.stats.Fragments++
+		}
+		g.updates.n++
+		g.updates.b = binary.AppendUvarint(g.updates.b, uint64(slot))
+		g.updates.b = append(g.updates.b, byte(f.Len()))
+		g.updates.b = f.AppendBytes(g.updates.b)
+	}
+	e.pub = next
+}
+
+// Finish ends the tick and appends each gateway's batch to dst.
+func (s *Source) Finish(tick uint32, dst []Output) []Output {
+	for _, g := range s.gateways {
+		if g.snapshot {
+			s.everything(g, tick)
+		} else {
+			s.changes(g, tick)
+		}
+		dst = append(dst, Output{g.id, s.write(g, tick)})
+		s.stats.BatchBytes += uint64(len(g.out))
+		g.snapshot = false
+		g.changed, g.forgets = g.changed[:0], g.forgets[:0]
+		g.fulls, g.updates = section{b: g.fulls.b[:0]}, section{b: g.updates.b[:0]}
+	}
+	for _, id := range s.order {
+		o := s.obs[id]
+		o.touched, o.leaves, o.enters = false, o.leaves[:0], o.enters[:0]
+	}
+	return dst
+}
+
+// changes turns counts that went to or from 0 into forgets and fulls.
+func (s *Source) changes(g *gateway, tick uint32) {
+	for _, slot := range g.changed {
+		switch {
+		case g.known[slot] && g.seen[slot] == 0:
+			g.known[slot] = false
+			g.forgets = append(g.forgets, slot)
+		case !g.known[slot] && g.seen[slot] > 0:
+			g.known[slot] = true
+			s.full(g, slot, tick)
+		}
+	}
+}
+
+func (s *Source) everything(g *gateway, tick uint32) {
+	g.updates = section{b: g.updates.b[:0]}
+	for slot := range g.seen {
+		if g.known[slot] = g.seen[slot] > 0; g.known[slot] {
+			s.full(g, uint32(slot), tick)
+		}
+	}
+}
+
+func (s *Source) full(g *gateway, slot, tick uint32) {
+	e := &s.ents[slot]
+	f := delta.EncodeFull(s.layout, &e.pub)
+	g.fulls.n++
+	b := binary.AppendUvarint(g.fulls.b, uint64(slot))
+	b = binary.AppendUvarint(b, e.id)
+	b = binary.AppendUvarint(b, uint64(e.kind))
+	b = binary.AppendUvarint(b, uint64(tick-e.pub.Tick))
+	b = append(b, byte(f.Len()))
+	g.fulls.b = f.AppendBytes(b)
+}
+
+func (s *Source) write(g *gateway, tick uint32) []byte {
+	b := g.out[:0]
+	kind := byte(KindDelta)
+	if g.snapshot {
+		kind = KindSnapshot
+	}
+	b = append(b, kind)
+	b = binary.AppendUvarint(b, uint64(s.zone))
+	b = binary.AppendUvarint(b, uint64(s.epoch))
+	b = binary.LittleEndian.AppendUint32(b, tick)
+	g.seq++
+	b = binary.AppendUvarint(b, g.seq)
+	b = appendSlots(b, g.forgets)
+	b = append(binary.AppendUvarint(b, uint64(g.fulls.n)), g.fulls.b...)
+	b = append(binary.AppendUvarint(b, uint64(g.updates.n)), g.updates.b...)
+	n := 0
+	for _, id := range s.order {
+		if o := s.obs[id]; o.gw == g && (o.touched || g.snapshot) {
+			n++
+		}
+	}
+	b = binary.AppendUvarint(b, uint64(n))
+	for _, id := range s.order {
+		o := s.obs[id]
+		if o.gw != g || !o.touched && !g.snapshot {
+			continue
+		}
+		b = binary.AppendUvarint(b, o.id)
+		b = binary.AppendUvarint(b, uint64(o.input))
+		if g.snapshot {
+			o.leaves, o.enters = o.leaves[:0], o.view(o.enters[:0])
+		}
+		b = appendSlots(appendSlots(b, o.leaves), o.enters)
+	}
+	g.out = b
+	return b
+}
+
+// view lists everything that an observer sees, by slot.
+func (o *observer) view(dst []uint32) []uint32 {
+	for w, m := range o.sees {
+		for slot := uint32(w * 64); m != 0; m, slot = m>>1, slot+1 {
+			if m&1 != 0 {
+				dst = append(dst, slot)
+			}
+		}
+	}
+	return dst
+}
+
+func appendSlots(b []byte, slots []uint32) []byte {
+	b = binary.AppendUvarint(b, uint64(len(slots)))
+	for _, s := range slots {
+		b = binary.AppendUvarint(b, uint64(s))
+	}
+	return b
+}

@@ -1,0 +1,378 @@
+package replica
+
+import (
+	"math/bits"
+	"slices"
+
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
+)
+
+// Config bounds a Client. The zero value is ready.
+type Config struct {
+	MaxFrame     int    // bytes of one frame's payload beyond which the rest waits for the next; default 32 KiB
+	SlackTicks   uint32 // a client pauses when its oldest unechoed frame is older than its minimum round trip plus this; default 3
+	SilenceTicks uint32 // with nothing to say, a section goes this often; default 5
+}
+
+func (c *Config) validate() {
+	if c.MaxFrame <= 0 {
+		c.MaxFrame = 32 << 10
+	}
+	if c.SlackTicks == 0 {
+		c.SlackTicks = 3
+	}
+	if c.SilenceTicks == 0 {
+		c.SilenceTicks = 5
+	}
+}
+
+const (
+	maxIndex   = 1<<15 - 1 // the width field has 4 bits
+	maxZones   = 15
+	maxSent    = 64 // frames unechoed at the most
+	rttCeiling = 40 // ticks: a client that echoes slower than this is not waited for any longer
+	rttWindow  = 100
+)
+
+// Client builds one client's frames. It keeps two sets, what was sent and what is wanted, never a queue: a client that stalls for
+// an hour costs what one that stalls for a second does.
+type Client struct {
+	cfg   Config
+	views []*view
+	used  []uint64 // local indices in use
+
+	sent      [maxSent]uint32 // gateway ticks of unechoed frames, oldest at head
+	head, out int
+	echoed    uint16 // frames echoed since the start, mod 2^16
+	rtt       uint32 // windowed minimum of ticks between frame and echo
+	rttNext   uint32
+	rttSince  uint32
+	rotate    int
+
+	dirty, enters []int32
+}
+
+// view is what a client wants and has of one zone. The arrays run in parallel: one place per wanted entity.
+type view struct {
+	zone      *Zone
+	observer  uint64
+	index     uint8 // of the connection's zone table
+	slot      []uint32
+	base      []uint32 // number of the publication the client holds; 0: wanted, not entered yet
+	local     []uint16
+	gone      []gone // sent, no longer wanted
+	input     uint32
+	lastTick  uint32
+	lastInput uint32
+}
+
+type gone struct {
+	slot, base uint32
+	local      uint16
+}
+
+// FrameStats says what one frame carried.
+type FrameStats struct {
+	Leaves, Enters, Updates int
+}
+
+// NewClient makes a client that looks at nothing yet.
+func NewClient(cfg Config) *Client {
+	cfg.validate()
+	return &Client{cfg: cfg, rtt: 8, rttNext: rttCeiling}
+}
+
+// Open adds a zone to the client's zone table and returns its row: the index and the tick from which its first section counts.
+// observer is the id by which the zone's batches name this client. ok is false when the table is full.
+func (c *Client) Open(z *Zone, observer uint64) (index uint8, tick uint32, ok bool) {
+	if len(c.views) == maxZones {
+		return 0, 0, false
+	}
+	v := &view{zone: z, observer: observer, index: uint8(len(c.views)), lastTick: z.tick}
+	c.views = append(c.views, v)
+	z.views[observer] = v
+	return v.index, z.tick, true
+}
+
+// Close ends all views.
+func (c *Client) Close() {
+	for _, v := range c.views {
+		delete(v.zone.views, v.observer)
+	}
+	c.views = nil
+}
+
+// Visible is the number of entities that the client wants to see.
+func (c *Client) Visible() (n int) {
+	for _, v := range c.views {
+		n += len(v.slot)
+	}
+	return n
+}
+
+// Echo takes the client's count of processed frames. A count that cannot be is ignored and reported as false.
+func (c *Client) Echo(count uint16, now uint32) bool {
+	n := int(count - c.echoed)
+	if n > c.out {
+		return false
+	}
+	for ; n > 0; n-- {
+		c.rttNext = min(c.rttNext, now-c.sent[c.head])
+		c.head = (c.head + 1) % maxSent
+		c.out--
+	}
+	c.echoed = count
+	if now-c.rttSince > rttWindow {
+		c.rtt, c.rttNext, c.rttSince = min(c.rttNext, rttCeiling), rttCeiling, now
+	}
+	return true
+}
+
+// Paused tells whether the client is so far behind that nothing is encoded for it.
+func (c *Client) Paused(now uint32) bool {
+	return c.out == maxSent || c.out > 0 && now-c.sent[c.head] > c.rtt+c.cfg.SlackTicks
+}
+
+// Frame writes the state frame that the client needs now, a gateway tick, and tells whether there is one. A frame that was written must
+// be sent: the client's bases have moved.
+//
+//	state   = section, then `1` section …, then `0`
+//	section = zone index 4 · tick · input · width 4 · leaves · enters · updates (counts) · leave* · enter* · update*
+//	tick    = `0` last + 1 | `1` + 6: last + d | `1` 63 + 32
+//	input   = 2: last + d (≤ 2) | 3 + 32
+//	count   = `0`: 0 | `10` + 4 | `110` + 11 | `111` + 20
+//	leave   = index
+//	enter   = index · id (`0` + 32 | `1` + 64) · kind (4 | 15 + 16) · age · full
+//	update  = index · ( `0` delta | `10` age · delta | `11` age · full )
+func (c *Client) Frame(w *delta.Writer, now uint32) (st FrameStats, ok bool) {
+	if c.Paused(now) {
+		return st, false
+	}
+	w.Reset()
+	for _, v := range c.views {
+		if !v.zone.ready {
+			continue
+		}
+		dirty := c.dirty[:0]
+		latest, base := v.zone.latest, v.base[:len(v.slot)]
+		for i, s := range v.slot {
+			if base[i] != latest[s] {
+				dirty = append(dirty, int32(i))
+			}
+		}
+		c.dirty = dirty
+		if len(dirty) == 0 && len(v.gone) == 0 && v.zone.tick-v.lastTick < c.cfg.SilenceTicks {
+			continue
+		}
+		if ok {
+			w.Put(1, 1)
+		}
+		c.section(w, v, dirty, &st)
+		ok = true
+	}
+	if !ok {
+		return st, false
+	}
+	w.Put(0, 1)
+	c.sent[(c.head+c.out)%maxSent] = now
+	c.out++
+	return st, true
+}
+
+func (c *Client) section(w *delta.Writer, v *view, dirty []int32, st *FrameStats) {
+	width := c.width()
+	for _, g := range v.gone {
+		c.used[g.local>>6] &^= 1 << (g.local & 63)
+	}
+	enters, updates := c.choose(w, v, dirty)
+	width = max(width, c.width())
+	v.header(w, width)
+	writeCount(w, len(v.gone))
+	writeCount(w, len(enters))
+	writeCount(w, len(updates))
+	st.Leaves += len(v.gone)
+	st.Enters += len(enters)
+	st.Updates += len(updates)
+	for _, g := range v.gone {
+		w.Put(uint64(g.local), width)
+	}
+	v.gone = v.gone[:0]
+	for _, i := range enters {
+		v.enter(w, width, int(i))
+	}
+	for _, i := range updates {
+		v.update(w, width, int(i))
+	}
+}
+
+// choose splits the dirty places into enters, which get a local index, and updates, until the frame is full; the rest waits.
+func (c *Client) choose(w *delta.Writer, v *view, dirty []int32) (enters, updates []int32) {
+	const enterBits, updateBits = 150, 50 // typical; a frame may exceed its bound by a few entities
+	room := c.cfg.MaxFrame*8 - w.Bits() - 15*len(v.gone)
+	enters, updates = c.enters[:0], dirty[:0]
+	if len(dirty)*enterBits > room { // some will wait: not always the same ones
+		c.rotate += room / enterBits
+		n := c.rotate % len(dirty)
+		slices.Reverse(dirty[:n])
+		slices.Reverse(dirty[n:])
+		slices.Reverse(dirty)
+	}
+	for _, i := range dirty {
+		if room < 0 {
+			break
+		}
+		if v.base[i] != 0 {
+			updates = append(updates, i)
+			room -= updateBits
+			continue
+		}
+		local, ok := c.take()
+		if !ok {
+			continue
+		}
+		v.local[i] = local
+		enters = append(enters, i)
+		room -= enterBits
+	}
+	c.enters = enters
+	return enters, updates
+}
+
+// take finds the lowest free local index.
+func (c *Client) take() (uint16, bool) {
+	for k, m := range c.used {
+		if m != 1<<64-1 {
+			j := bits.TrailingZeros64(^m)
+			c.used[k] |= 1 << j
+			return uint16(k*64 + j), true
+		}
+	}
+	if len(c.used)*64 > maxIndex {
+		return 0, false
+	}
+	c.used = append(c.used, 1)
+	return uint16(len(c.used)*64 - 64), true
+}
+
+// width is the number of bits that hold every index in use.
+func (c *Client) width() uint {
+	for k := len(c.used) - 1; k >= 0; k-- {
+		if c.used[k] != 0 {
+			return uint(bits.Len(uint(k*64 + bits.Len64(c.used[k]) - 1)))
+		}
+	}
+	return 0
+}
+
+func (v *view) header(w *delta.Writer, width uint) {
+	w.Put(uint64(v.index), 4)
+	switch d := v.zone.tick - v.lastTick; {
+	case d == 1:
+		w.Put(0, 1)
+	case d < 63:
+		w.Put(1|uint64(d)<<1, 7)
+	default:
+		w.Put(127|uint64(v.zone.tick)<<7, 39)
+	}
+	if d := v.input - v.lastInput; d < 3 {
+		w.Put(uint64(d), 2)
+	} else {
+		w.Put(3|uint64(v.input)<<2, 34)
+	}
+	w.Put(uint64(width), 4)
+	v.lastTick, v.lastInput = v.zone.tick, v.input
+}
+
+func writeCount(w *delta.Writer, n int) {
+	switch {
+	case n == 0:
+		w.Put(0, 1)
+	case n < 1<<4:
+		w.Put(1|uint64(n)<<2, 6)
+	case n < 1<<11:
+		w.Put(3|uint64(n)<<3, 14)
+	default:
+		w.Put(7|uint64(n)<<3, 23)
+	}
+}
+
+func (v *view) enter(w *delta.Writer, width uint, i int) {
+	z, slot := v.zone, v.slot[i]
+	e := &z.ents[slot]
+	v.base[i] = z.latest[slot]
+	p := &e.ring[z.latest[slot]%keep]
+	w.Put(uint64(v.local[i]), width)
+	if e.id < 1<<32 {
+		w.Put(e.id<<1, 33)
+	} else {
+		w.Put(1|e.id&(1<<32-1)<<1, 33)
+		w.Put(e.id>>32, 32)
+	}
+	if e.kind < 15 {
+		w.Put(uint64(e.kind), 4)
+	} else {
+		w.Put(15|uint64(e.kind)<<4, 20)
+	}
+	delta.WriteAge(w, z.tick-p.Tick)
+	f := delta.EncodeFull(z.Layout, p)
+	f.WriteTo(w)
+}
+
+func (v *view) update(w *delta.Writer, width uint, i int) {
+	z, slot := v.zone, v.slot[i]
+	from, to := v.base[i], z.latest[slot]
+	local := uint64(v.local[i])
+	v.base[i] = to
+	if h := &z.hot[slot]; from == to-1 && h.n != 0 && (h.any || h.tick == z.tick) { // the common path: the zone's own bytes
+		w.Put(local|h.bits<<(width+1), width+1+uint(h.n))
+		return
+	}
+	e := &z.ents[slot]
+	p := &e.ring[to%keep]
+	if to-from >= keep {
+		w.Put(local|3<<width, width+2)
+		delta.WriteAge(w, z.tick-p.Tick)
+		f := delta.EncodeFull(z.Layout, p)
+		f.WriteTo(w)
+		return
+	}
+	age := z.tick - p.Tick
+	if e.ring[from%keep].Tick == p.Tick { // the motion did not move: no age
+		age = 0
+	}
+	if age == 0 {
+		w.Put(local, width+1)
+	} else {
+		w.Put(local|1<<width, width+2)
+		delta.WriteAge(w, age)
+	}
+	z.fragment(slot, from).WriteTo(w)
+}
+
+// want adds an entity; one that was to leave, of the same incarnation, just stays.
+func (v *view) want(slot uint32) {
+	base, local := uint32(0), uint16(0)
+	for i, g := range v.gone {
+		if g.slot == slot && g.base >= v.zone.ents[slot].first {
+			base, local = g.base, g.local
+			v.gone[i] = v.gone[len(v.gone)-1]
+			v.gone = v.gone[:len(v.gone)-1]
+			break
+		}
+	}
+	v.slot, v.base, v.local = append(v.slot, slot), append(v.base, base), append(v.local, local)
+}
+
+// keep drops every wanted entity for which stay is false.
+func (v *view) keep(stay func(slot uint32) bool) {
+	n := 0
+	for i, s := range v.slot {
+		if stay(s) {
+			v.slot[n], v.base[n], v.local[n] = s, v.base[i], v.local[i]
+			n++
+		} else if v.base[i] != 0 {
+			v.gone = append(v.gone, gone{s, v.base[i], v.local[i]})
+		}
+	}
+	v.slot, v.base, v.local = v.slot[:n], v.base[:n], v.local[:n]
+}

@@ -1,0 +1,375 @@
+package replica
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/tianxia-mmo/tianxia/pkg/sync/batch"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
+)
+
+// world is the dumb twin: it moves entities, sees by brute force, and knows the truth that every mirror must show.
+type world struct {
+	t        *testing.T
+	r        *rand.Rand
+	src      *batch.Source
+	tick     uint32
+	side     int32
+	alive    []bool
+	id       []uint64
+	st       []delta.State
+	freed    []uint32 // tick at which the slot was emptied
+	nextID   uint64
+	clients  []*player
+	gateways map[uint32]*edge
+	quiet    bool
+	out      []batch.Output
+}
+
+type edge struct {
+	zone   *Zone
+	behind int // ticks for which the gateway does not read: its batches are lost
+	asked  bool
+}
+
+type player struct {
+	id     uint64
+	gw     uint32
+	avatar int
+	cl     *Client
+	m      *Mirror
+	sees   map[int]bool
+	echoes []echo
+	delay  uint32
+	stall  uint32 // no echo before this tick
+	input  uint32
+}
+
+type echo struct {
+	at uint32
+	n  uint16
+}
+
+const enterR, leaveR = 16000, 17600
+
+func newWorld(t *testing.T, seed uint64, n, players int, cfg Config) *world {
+	w := &world{t: t, r: rand.New(rand.NewPCG(seed, 9)), tick: 100, side: 60000, gateways: map[uint32]*edge{}}
+	w.src = batch.NewSource(7, 3, w.layout())
+	w.alive, w.id, w.st, w.freed = make([]bool, n), make([]uint64, n), make([]delta.State, n), make([]uint32, n)
+	for i := range n {
+		w.spawn(i)
+	}
+	for g := uint32(1); g <= 2; g++ {
+		w.gateways[g] = &edge{zone: NewZone(7, 3, w.layout())}
+		w.src.AttachGateway(g)
+	}
+	for i := range players {
+		w.join(uint64(i+1), i, cfg)
+	}
+	return w
+}
+
+func (w *world) layout() delta.Layout { return delta.Layout{PositionBits: delta.BitsFor(w.side)} }
+
+func (w *world) join(id uint64, avatar int, cfg Config) {
+	p := &player{id: id, gw: 1 + uint32(id%2), avatar: avatar, cl: NewClient(cfg), m: &Mirror{}, sees: map[int]bool{}, delay: 1 + uint32(w.r.IntN(4))}
+	w.src.AddObserver(id, p.gw)
+	index, tick, _ := p.cl.Open(w.gateways[p.gw].zone, id)
+	if err := p.m.OpenZone(index, w.layout(), tick); err != nil {
+		w.t.Fatal(err)
+	}
+	w.clients = append(w.clients, p)
+}
+
+func (w *world) spawn(i int) {
+	w.nextID++
+	w.alive[i], w.id[i] = true, w.nextID
+	if w.nextID%5 == 0 {
+		w.id[i] |= 1 << 40
+	}
+	w.st[i] = delta.State{X: w.r.Int32N(w.side), Z: w.r.Int32N(w.side), Yaw: uint16(w.r.IntN(1024)), Health: 100}
+	w.src.Spawn(uint32(i), w.id[i], uint16(w.r.IntN(20)), w.st[i], w.tick)
+}
+
+func (w *world) move(i int) {
+	s := &w.st[i]
+	if !w.quiet && w.r.IntN(20) == 0 {
+		s.VX, s.VZ, s.Yaw = int16(w.r.IntN(161)-80), int16(w.r.IntN(161)-80), uint16(w.r.IntN(1024))
+	}
+	if !w.quiet && w.r.IntN(100) == 0 {
+		s.Health = uint16(w.r.IntN(1000))
+	}
+	if !w.quiet && w.r.IntN(500) == 0 { // teleport
+		s.X, s.Z = w.r.Int32N(w.side), w.r.Int32N(w.side)
+	}
+	clamp := func(p *int32, v *int16) {
+		if *p += int32(*v); *p < 0 {
+			*p, *v = 0, 0
+		} else if *p >= w.side {
+			*p, *v = w.side-1, 0
+		}
+	}
+	clamp(&s.X, &s.VX)
+	clamp(&s.Z, &s.VZ)
+}
+
+func (w *world) step() {
+	w.tick++
+	for i := range w.st {
+		switch {
+		case w.alive[i] && !w.quiet && w.r.IntN(300) == 0:
+			w.alive[i], w.freed[i] = false, w.tick
+			w.src.Despawn(uint32(i))
+		case !w.alive[i] && w.freed[i] != w.tick && (w.quiet || w.r.IntN(2) == 0): // often on the very next tick
+			w.spawn(i)
+		case w.alive[i]:
+			w.move(i)
+		}
+	}
+	for _, p := range w.clients {
+		w.look(p)
+		if w.r.IntN(3) == 0 {
+			p.input += uint32(w.r.IntN(5))
+			w.src.Input(p.id, p.input)
+		}
+	}
+	for i := range w.st {
+		if w.alive[i] {
+			w.src.Publish(uint32(i), w.st[i], w.tick)
+		}
+	}
+	w.out = w.src.Finish(w.tick, w.out[:0])
+	for _, o := range w.out {
+		w.deliver(w.gateways[o.Gateway], o)
+	}
+	for _, p := range w.clients {
+		w.frame(p)
+	}
+}
+
+func (w *world) look(p *player) {
+	for slot := range p.sees {
+		if !w.alive[slot] || w.dist2(p.avatar, slot) > leaveR*leaveR {
+			w.src.Leave(p.id, uint32(slot))
+			delete(p.sees, slot)
+		}
+	}
+	for slot := range w.st {
+		if w.alive[slot] && !p.sees[slot] && w.dist2(p.avatar, slot) <= enterR*enterR {
+			w.src.Enter(p.id, uint32(slot))
+			p.sees[slot] = true
+		}
+	}
+}
+
+func (w *world) dist2(a, b int) int64 {
+	dx, dz := int64(w.st[a].X-w.st[b].X), int64(w.st[a].Z-w.st[b].Z)
+	return dx*dx + dz*dz
+}
+
+func (w *world) deliver(g *edge, o batch.Output) {
+	if g.behind > 0 {
+		g.behind--
+		return
+	}
+	switch err := g.zone.Apply(o.Bytes); err {
+	case nil:
+		g.asked = false
+	case ErrGap:
+		if !g.asked {
+			w.src.RequestSnapshot(o.Gateway)
+			g.asked = true
+		}
+	default:
+		w.t.Fatalf("tick %d: apply: %v", w.tick, err)
+	}
+}
+
+func (w *world) frame(p *player) {
+	if w.tick >= p.stall {
+		for len(p.echoes) > 0 && int32(w.tick-p.echoes[0].at) >= 0 {
+			if !p.cl.Echo(p.echoes[0].n, w.tick) {
+				w.t.Fatalf("tick %d: echo %d of client %d refused", w.tick, p.echoes[0].n, p.id)
+			}
+			p.echoes = p.echoes[1:]
+		}
+	}
+	var bw delta.Writer
+	paused := p.cl.Paused(w.tick)
+	_, sent := p.cl.Frame(&bw, w.tick)
+	if sent {
+		if err := p.m.Decode(bw.Bytes()); err != nil {
+			w.t.Fatalf("tick %d: client %d: %v", w.tick, p.id, err)
+		}
+		p.echoes = append(p.echoes, echo{w.tick + p.delay, p.m.Frames})
+	}
+	if z := w.gateways[p.gw].zone; !paused && z.Ready() && z.Tick() == w.tick && p.cl.cfg.MaxFrame >= 32<<10 {
+		w.check(p) // a silent tick, too, asserts "as predicted"
+	}
+}
+
+// check compares the mirror with the truth: the same entities, each exactly where the zone has it.
+func (w *world) check(p *player) {
+	live := 0
+	for i := range p.m.Entities {
+		e := &p.m.Entities[i]
+		if !e.Live {
+			continue
+		}
+		live++
+		slot := -1
+		for s := range w.id {
+			if w.id[s] == e.ID && w.alive[s] {
+				slot = s
+			}
+		}
+		if slot < 0 || !p.sees[slot] {
+			w.t.Fatalf("tick %d: client %d shows entity %d, which it does not see (slot %d)", w.tick, p.id, e.ID, slot)
+		}
+		if got := e.Base.At(w.tick); got != w.st[slot] {
+			w.t.Fatalf("tick %d: client %d shows entity %d at %+v, it is at %+v (base %d)", w.tick, p.id, e.ID, got, w.st[slot], e.Base.Tick)
+		}
+	}
+	if live != len(p.sees) || live != p.m.Live {
+		w.t.Fatalf("tick %d: client %d shows %d entities (counted %d), it sees %d", w.tick, p.id, live, p.m.Live, len(p.sees))
+	}
+	if row := p.m.Rows[0]; row.Input != p.input && row.Tick == w.tick {
+		w.t.Fatalf("tick %d: client %d is told input %d, applied was %d", w.tick, p.id, row.Input, p.input)
+	}
+}
+
+func (w *world) chaos(cfg Config) {
+	for _, p := range w.clients {
+		if w.r.IntN(400) == 0 {
+			p.stall = w.tick + 5 + uint32(w.r.IntN(60))
+		}
+	}
+	if w.r.IntN(150) == 0 {
+		w.gateways[1+w.r.Uint32N(2)].behind = 1 + w.r.IntN(12)
+	}
+	if w.r.IntN(60) == 0 { // a client's connection is cut; it comes back with a new mirror, perhaps at the other gateway
+		i := w.r.IntN(len(w.clients))
+		p := w.clients[i]
+		w.src.RemoveObserver(p.id)
+		p.cl.Close()
+		w.clients = append(w.clients[:i], w.clients[i+1:]...)
+		w.join(p.id+100, p.avatar, cfg)
+	}
+	if w.r.IntN(400) == 0 { // a gateway dies with all its clients, and comes back empty
+		g := 1 + w.r.Uint32N(2)
+		w.src.DetachGateway(g)
+		w.gateways[g] = &edge{zone: NewZone(7, 3, w.layout())}
+		w.src.AttachGateway(g)
+		old := w.clients
+		w.clients = nil
+		for _, p := range old {
+			if p.gw != g {
+				w.clients = append(w.clients, p)
+			}
+		}
+		for _, p := range old {
+			if p.gw == g {
+				w.join(p.id+200, p.avatar, cfg)
+			}
+		}
+	}
+}
+
+func TestMirrorEqualsTheZonesViewWhateverHappens(t *testing.T) {
+	rounds, ticks := 6, 1500
+	if testing.Short() {
+		rounds, ticks = 2, 500
+	}
+	for seed := range rounds {
+		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+			w := newWorld(t, uint64(seed), 150, 12, Config{})
+			for range ticks {
+				w.step()
+				w.chaos(Config{})
+			}
+			w.settle()
+		})
+	}
+}
+
+func TestMirrorIsExactOnceQuietEvenWithTinyFrames(t *testing.T) {
+	cfg := Config{MaxFrame: 60}
+	w := newWorld(t, 42, 150, 8, cfg)
+	for range 400 {
+		w.step()
+		w.chaos(cfg)
+	}
+	w.settle()
+}
+
+// settle lets the world fall silent and then demands exactness of everyone.
+func (w *world) settle() {
+	w.quiet = true
+	for i := range w.st {
+		w.st[i].VX, w.st[i].VZ = 0, 0
+	}
+	for _, g := range w.gateways {
+		g.behind = 0
+	}
+	for range 300 {
+		w.step()
+	}
+	for _, p := range w.clients {
+		w.check(p)
+	}
+}
+
+func TestClientThatNeverEchoesCostsNothingAndCatchesUpInOneFrame(t *testing.T) {
+	w := newWorld(t, 5, 150, 2, Config{})
+	p := w.clients[0]
+	for range 50 {
+		w.step()
+	}
+	p.stall = 1 << 31
+	for range 50 {
+		w.step()
+	}
+	frames := p.m.Frames
+	for range 2000 {
+		w.step()
+	}
+	if p.m.Frames != frames {
+		t.Fatalf("%d frames were built for a client that reads nothing", p.m.Frames-frames)
+	}
+	v := p.cl.views[0]
+	if len(v.slot) > 150 || len(v.gone) > 150 {
+		t.Fatalf("a stalled client holds %d wanted and %d gone entities of a world of 150", len(v.slot), len(v.gone))
+	}
+	p.stall = 0
+	w.step()
+	w.check(p)
+	if p.m.Frames != frames+1 {
+		t.Errorf("catching up took %d frames, want 1", p.m.Frames-frames)
+	}
+}
+
+func TestNoAllocationsPerClientTick(t *testing.T) {
+	w := newWorld(t, 11, 150, 1, Config{})
+	for range 200 {
+		w.step()
+	}
+	p := w.clients[0]
+	var bw delta.Writer
+	frame := func() {
+		z := w.gateways[p.gw].zone
+		for slot := range z.latest { // everything moved
+			if z.ents[slot].known {
+				pub := z.ents[slot].ring[z.latest[slot]%keep]
+				pub.Tick, pub.VX = z.tick, pub.VX+1
+				z.push(uint32(slot), pub)
+			}
+		}
+		p.cl.Frame(&bw, w.tick)
+		p.cl.Echo(p.cl.echoed+uint16(p.cl.out), w.tick)
+	}
+	frame()
+	if n := testing.AllocsPerRun(50, frame); n != 0 {
+		t.Errorf("%v allocations per client and tick, want 0", n)
+	}
+}

@@ -1,0 +1,162 @@
+package replica
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
+)
+
+var update = flag.Bool("update", false, "rewrite testdata")
+
+type vectorEntity struct {
+	Index  int    `json:"index"`
+	ID     string `json:"id"`
+	Kind   uint16 `json:"kind"`
+	Base   uint32 `json:"base"`
+	X      int32  `json:"x"`
+	Z      int32  `json:"z"`
+	VX     int16  `json:"vx"`
+	VZ     int16  `json:"vz"`
+	Yaw    uint16 `json:"yaw"`
+	Health uint16 `json:"hp"`
+}
+
+type vectorFrame struct {
+	Hex    string `json:"hex"`
+	Expect struct {
+		Tick     uint32         `json:"tick"`
+		Input    uint32         `json:"input"`
+		Entities []vectorEntity `json:"entities"`
+	} `json:"expect"`
+}
+
+// TestVectorsAreFresh keeps the frames that other languages' decoders are tested with equal to what the encoder writes.
+func TestVectorsAreFresh(t *testing.T) {
+	var v struct {
+		Zone struct {
+			Index        int    `json:"index"`
+			Tick         uint32 `json:"tick"`
+			PositionBits uint8  `json:"position_bits"`
+		} `json:"zone"`
+		Frames []vectorFrame `json:"frames"`
+	}
+	w := newWorld(t, 77, 60, 1, Config{})
+	p := w.clients[0]
+	v.Zone.Tick, v.Zone.PositionBits = p.m.Rows[0].Tick, w.layout().PositionBits
+	for range 60 {
+		before := p.m.Frames
+		var bw delta.Writer
+		w.clients = nil
+		w.step() // the zone's half; the frame is built here, to keep its bytes
+		w.clients = []*player{p}
+		w.look(p)
+		if w.tick%25 < 8 { // a stall, then bases that are several publications old
+			continue
+		}
+		p.cl.Echo(p.m.Frames, w.tick)
+		if _, ok := p.cl.Frame(&bw, w.tick); !ok {
+			continue
+		}
+		if err := p.m.Decode(bw.Bytes()); err != nil || p.m.Frames == before {
+			t.Fatal(err)
+		}
+		v.Frames = append(v.Frames, vector(p.m, bw.Bytes()))
+	}
+	got, err := json.MarshalIndent(v, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got = append(got, '\n')
+	const path = "testdata/frames.json"
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want) {
+		t.Fatalf("%s is not what the encoder writes now (%v): run go test ./pkg/sync/replica -run Vectors -update", path, err)
+	}
+}
+
+func vector(m *Mirror, b []byte) (f vectorFrame) {
+	f.Hex = hex.EncodeToString(b)
+	f.Expect.Tick, f.Expect.Input = m.Rows[0].Tick, m.Rows[0].Input
+	for i, e := range m.Entities {
+		if e.Live {
+			f.Expect.Entities = append(f.Expect.Entities, vectorEntity{i, fmt.Sprint(e.ID), e.Kind, e.Base.Tick,
+				e.Base.X, e.Base.Z, e.Base.VX, e.Base.VZ, e.Base.Yaw, e.Base.Health})
+		}
+	}
+	return f
+}
+
+func FuzzMirror(f *testing.F) {
+	w := newWorld(&testing.T{}, 3, 40, 1, Config{})
+	p := w.clients[0]
+	for range 20 {
+		w.clients = nil
+		w.step()
+		w.look(p)
+		p.cl.Echo(p.m.Frames, w.tick)
+		var bw delta.Writer
+		if _, ok := p.cl.Frame(&bw, w.tick); ok {
+			f.Add(bytes.Clone(bw.Bytes()))
+			p.m.Frames++
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m := &Mirror{}
+		if err := m.OpenZone(0, delta.Layout{PositionBits: 17}, 100); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 { // a first frame may make entities that the next one changes
+			if err := m.Decode(b); err != nil {
+				if !errors.Is(err, ErrMalformed) {
+					t.Fatal(err)
+				}
+				break
+			}
+		}
+		if m.Live > len(b)*8 || len(m.Entities) > 1<<15 {
+			t.Fatalf("%d entities out of %d bytes", m.Live, len(b))
+		}
+	})
+}
+
+func FuzzApply(f *testing.F) {
+	w := newWorld(&testing.T{}, 3, 40, 2, Config{})
+	for range 10 {
+		w.step()
+		f.Add(bytes.Clone(w.out[0].Bytes))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		w := newWorld(t, 3, 20, 2, Config{})
+		for range 3 {
+			w.step()
+		}
+		p := w.clients[0]
+		z := w.gateways[p.gw].zone
+		_ = z.Apply(b)
+		var bw delta.Writer
+		p.cl.Frame(&bw, w.tick) // damaged batches from a server may show wrong things, but must not panic
+	})
+}
+
+func ExampleMirror() {
+	m := Mirror{}
+	if err := m.OpenZone(0, delta.Layout{PositionBits: 17}, 99); err != nil {
+		fmt.Println(err)
+	}
+	var w delta.Writer
+	w.Put(0, 4+1+2+4+3) // row 0, tick + 1, input as before, width 0, nothing left, entered or updated
+	w.Put(0, 1)         // no other section
+	fmt.Println(m.Decode(w.Bytes()), m.Rows[0].Tick)
+	// Output: <nil> 100
+}
