@@ -3,6 +3,7 @@ package batch
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"slices"
 
 	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
@@ -158,8 +159,12 @@ func (s *Source) Spawn(slot uint32, id uint64, kind uint16, st delta.State, tick
 	s.ents[slot] = entity{id, kind, true, delta.Publication{Tick: tick, State: st}}
 }
 
-// Despawn empties a slot. Who sees it must get a Leave within the same tick.
-func (s *Source) Despawn(slot uint32) { s.ents[slot].alive = false }
+// Despawn empties a slot; one that was never spawned is empty already. Who sees it must get a Leave within the same tick.
+func (s *Source) Despawn(slot uint32) {
+	if int(slot) < len(s.ents) {
+		s.ents[slot].alive = false
+	}
+}
 
 // Enter and Leave change an observer's view.
 func (s *Source) Enter(observerID uint64, slot uint32) {
@@ -187,6 +192,16 @@ func (s *Source) Leave(observerID uint64, slot uint32) {
 func (s *Source) Sees(observerID uint64, slot uint32) bool {
 	o := s.obs[observerID]
 	return o != nil && o.has(slot)
+}
+
+// View is the number of entities in an observer's view.
+func (s *Source) View(observerID uint64) (n int) {
+	if o := s.obs[observerID]; o != nil {
+		for _, w := range o.sees {
+			n += bits.OnesCount64(w)
+		}
+	}
+	return n
 }
 
 // Publication is a slot's last publication: what every replica's base is once it is up to date.

@@ -1,0 +1,244 @@
+package game
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	mmov1 "github.com/tianxia-mmo/tianxia/proto_define/mmo/v1"
+
+	"github.com/tianxia-mmo/tianxia/pkg/aoi"
+	"github.com/tianxia-mmo/tianxia/pkg/protocol"
+)
+
+// SessionID names a player's conversation.
+type SessionID uint64
+
+// Player is a session as the zone sees it. It lives from OnJoin until OnLeave returned.
+type Player struct {
+	Session SessionID
+	ID      uint64 // of the player, lasting
+	Name    string
+	Rights  []string
+	Data    any // the game's own
+
+	gateway   uint32
+	avatar    Entity
+	view      aoi.Handle // observer that moves with the avatar, if looks
+	looks     bool
+	spectator aoi.Handle // additional observer, if spectates
+	spectates bool
+	box       []letter
+}
+
+type letter struct {
+	h       *handler
+	m       proto.Message
+	id      uint32 // of the request; 0 for a push
+	due     uint32
+	arrived uint32
+}
+
+// Has tells whether the login token granted a right.
+func (p *Player) Has(right string) bool { return slices.Contains(p.Rights, right) }
+
+// Avatar is the entity that the player controls; the zero Entity before Control.
+func (p *Player) Avatar() Entity { return p.avatar }
+
+// Control makes an entity the player's avatar: its view moves with it. It is despawned when the player leaves.
+func (z *Zone) Control(p *Player, e Entity) error {
+	s := e.get().state
+	h, err := z.space.Add(float32(s.X), float32(s.Z), aoi.Opts{Hidden: true, Radius: float32(z.cfg.EnterRadius), LeaveRadius: float32(z.cfg.LeaveRadius)})
+	if err != nil {
+		return fmt.Errorf("control entity %d: %w", e.id, err)
+	}
+	if p.looks {
+		z.dropView(p, p.view, p.spectator, p.spectates)
+	}
+	p.avatar, p.view, p.looks = e, h, true
+	z.bindObserver(h, p)
+	z.push(p, protocol.RouteAvatar, &mmov1.Avatar{Entity: uint64(e.id), Zone: z.cfg.Zone})
+	return nil
+}
+
+// Applied records the number of the last input of the player that took effect: its client reconciles with it.
+func (z *Zone) Applied(p *Player, seq uint32) { z.src.Input(uint64(p.Session), seq) }
+
+// Spectate adds an observer of a radius (quanta) around the zone's centre to the player's view; 0 removes it. It returns the radius in force, which
+// Config.MaxSpectate bounds.
+func (z *Zone) Spectate(p *Player, radius int32) (int32, error) {
+	radius = min(max(radius, 0), z.cfg.MaxSpectate)
+	switch {
+	case radius == 0 && p.spectates:
+		p.spectates = false
+		z.dropView(p, p.spectator, p.view, p.looks)
+	case radius > 0 && !p.spectates:
+		h, err := z.space.Add(float32(z.cfg.Width/2), float32(z.cfg.Height/2), aoi.Opts{Hidden: true, Radius: float32(radius), LeaveRadius: float32(radius)})
+		if err != nil {
+			return 0, fmt.Errorf("spectate: %w", err)
+		}
+		p.spectator, p.spectates = h, true
+		z.bindObserver(h, p)
+	case radius > 0:
+		if err := z.space.SetRadius(p.spectator, float32(radius), float32(radius)); err != nil {
+			return 0, fmt.Errorf("spectate: %w", err)
+		}
+	}
+	return radius, nil
+}
+
+// dropView removes one of a player's observers; what the other one still sees stays in view.
+func (z *Zone) dropView(p *Player, h, other aoi.Handle, hasOther bool) {
+	z.space.Visible(h, func(target aoi.Handle) bool {
+		if !hasOther || !z.space.Sees(other, target) {
+			z.src.Leave(uint64(p.Session), z.slotOf[target])
+		}
+		return true
+	})
+	z.observer[h] = nil
+	if err := z.space.Remove(h); err != nil {
+		panic(fmt.Sprintf("game: observer of session %d is not in the interest index: %v", p.Session, err))
+	}
+}
+
+// Push sends a player a message of a route that the game declared.
+func (z *Zone) Push(p *Player, route uint16, m proto.Message) { z.push(p, route, m) }
+
+func (z *Zone) push(p *Player, route uint16, m proto.Message) {
+	b, err := proto.Marshal(m)
+	if err != nil {
+		panic(fmt.Sprintf("game: message of route %d cannot be marshalled: %v", route, err))
+	}
+	z.out.Messages = append(z.out.Messages, Message{p.gateway, p.Session, protocol.TypePush, route, 0, b})
+}
+
+// Seen is the number of entities in a session's view as of the last tick, 0 if the session is not here.
+func (z *Zone) Seen(s SessionID) int { return z.src.View(uint64(s)) }
+
+// Players calls yield for every player, in order of joining.
+func (z *Zone) Players(yield func(*Player) bool) {
+	for _, p := range z.players {
+		if !yield(p) {
+			return
+		}
+	}
+}
+
+func (z *Zone) player(s SessionID) *Player {
+	for _, p := range z.players {
+		if p.Session == s {
+			return p
+		}
+	}
+	return nil
+}
+
+func (z *Zone) join(in *Input) {
+	if z.player(in.Session) != nil || !slices.Contains(z.gateways, in.Gateway) {
+		z.stats.Refused++
+		return
+	}
+	p := &Player{Session: in.Session, ID: in.Player, Name: in.Name, Rights: in.Rights, gateway: in.Gateway}
+	z.src.AddObserver(uint64(p.Session), p.gateway)
+	z.players = append(z.players, p)
+	if z.OnJoin != nil {
+		if err := z.OnJoin(p); err != nil {
+			z.remove(p)
+			z.out.Kicks = append(z.out.Kicks, Kick{in.Gateway, in.Session, protocol.DisconnectKicked, err.Error()})
+		}
+	}
+}
+
+func (z *Zone) leave(s SessionID) {
+	p := z.player(s)
+	if p == nil {
+		return // refused at the door, or gone with its gateway
+	}
+	if z.OnLeave != nil {
+		z.OnLeave(p)
+	}
+	z.remove(p)
+}
+
+func (z *Zone) remove(p *Player) {
+	if p.looks {
+		z.dropView(p, p.view, 0, false)
+	}
+	if p.spectates {
+		z.dropView(p, p.spectator, 0, false)
+	}
+	if p.avatar.Alive() {
+		z.Despawn(p.avatar)
+	}
+	z.src.RemoveObserver(uint64(p.Session))
+	z.players = slices.DeleteFunc(z.players, func(x *Player) bool { return x == p })
+}
+
+// receive puts a message into the player's mailbox, or answers why not.
+func (z *Zone) receive(in *Input) {
+	p := z.player(in.Session)
+	h, ok := z.game.handlers[in.Route]
+	if p == nil || !ok {
+		z.stats.Refused++
+		return
+	}
+	m, err := h.parse(in.Payload)
+	switch {
+	case err != nil:
+		z.refuse(p, in.Route, in.ID, &Error{protocol.ErrorMalformed, fmt.Sprintf("%s: the payload does not parse", h.route.Name)})
+		return
+	case len(p.box) >= z.cfg.Mailbox:
+		z.refuse(p, in.Route, in.ID, &Error{protocol.ErrorOverloaded, fmt.Sprintf("%s: %d messages are waiting already", h.route.Name, len(p.box))})
+		return
+	}
+	due := z.tick
+	if h.due != nil {
+		due = h.due(m)
+		switch ahead := int32(due - z.tick); {
+		case ahead <= 0:
+			due = z.tick
+		case uint32(ahead) > z.cfg.MaxAhead:
+			due = z.tick + z.cfg.MaxAhead
+		}
+	}
+	p.box = append(p.box, letter{&h, m, in.ID, due, z.tick})
+}
+
+func (z *Zone) refuse(p *Player, route uint16, id uint32, err error) {
+	z.stats.Refused++
+	var e *Error
+	if !errors.As(err, &e) {
+		if id == 0 {
+			return
+		}
+		e = &Error{protocol.ErrorInternal, "the request failed"}
+	}
+	b, _ := proto.Marshal(&mmov1.Error{Code: uint32(e.Code), Message: e.Message}) // a message of two scalars cannot fail
+	z.out.Messages = append(z.out.Messages, Message{p.gateway, p.Session, protocol.TypeError, route, id, b})
+}
+
+// deliver hands a player's due messages to their handlers, in order.
+func (z *Zone) deliver(p *Player) {
+	n := 0
+	for ; n < len(p.box); n++ {
+		l := &p.box[n]
+		if int32(l.due-z.tick) > 0 {
+			break
+		}
+		reply, err := l.h.handle(z, p, l.m)
+		switch {
+		case err != nil:
+			z.refuse(p, l.h.route.ID, l.id, err)
+		case reply != nil:
+			b, err := proto.Marshal(reply)
+			if err != nil {
+				z.refuse(p, l.h.route.ID, l.id, err)
+				continue
+			}
+			z.out.Messages = append(z.out.Messages, Message{p.gateway, p.Session, protocol.TypeResponse, l.h.route.ID, l.id, b})
+		}
+	}
+	p.box = slices.Delete(p.box, 0, n)
+}

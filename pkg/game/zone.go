@@ -1,0 +1,305 @@
+package game
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/tianxia-mmo/tianxia/pkg/aoi"
+	"github.com/tianxia-mmo/tianxia/pkg/protocol"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/batch"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
+)
+
+// Zone is a rectangle of the world.
+type Zone struct {
+	// OnJoin is called for a new player, who has no avatar yet; an error refuses it. OnLeave is called while everything of the player still exists.
+	// Setup sets both.
+	OnJoin  func(p *Player) error
+	OnLeave func(p *Player)
+
+	// Data is the game's own state of this zone; Setup sets it, and handlers find it here.
+	Data any
+
+	// Rand is the zone's chance, seeded by Config.Seed: handlers and systems use no other.
+	Rand *rand.Rand
+
+	game    *Game
+	cfg     Config
+	tick    uint32
+	ents    []entity
+	free    []uint32
+	lastID  EntityID
+	count   int
+	systems []func()
+
+	spawned, despawned []uint32
+
+	space    *aoi.Space
+	slotOf   []uint32  // by handle of an entity
+	observer []*Player // by handle of an observer
+
+	src      *batch.Source
+	gateways []uint32
+	players  []*Player
+	out      Outputs
+	stats    Stats
+}
+
+// Stats counts what a zone did since it was made.
+type Stats struct {
+	Refused uint64 // messages and joins that were refused
+	batch.Stats
+}
+
+// InputKind tells what an Input is.
+type InputKind uint8
+
+// Kinds of inputs.
+const (
+	AttachGateway   InputKind = iota + 1 // Gateway begins to receive batches, the first a snapshot
+	DetachGateway                        // Gateway is gone with all its sessions
+	RequestSnapshot                      // Gateway missed a batch
+	Join                                 // Session of Player at Gateway
+	Leave                                // Session ended
+	Receive                              // Route, ID, Payload from Session
+)
+
+// Input is one thing that comes from outside.
+type Input struct {
+	Kind    InputKind
+	Gateway uint32
+	Session SessionID
+	Player  uint64
+	Name    string
+	Rights  []string
+	Route   uint16
+	ID      uint32 // of a request; 0 for a push
+	Payload []byte // kept only until Step returns
+}
+
+// Outputs are a tick's results, valid until the next Step.
+type Outputs struct {
+	Batches  []batch.Output
+	Messages []Message
+	Kicks    []Kick
+}
+
+// Message is a reliable message to one session.
+type Message struct {
+	Gateway uint32
+	Session SessionID
+	Type    protocol.FrameType // push, response or error
+	Route   uint16
+	ID      uint32
+	Payload []byte
+}
+
+// Kick ends a session.
+type Kick struct {
+	Gateway uint32
+	Session SessionID
+	Code    protocol.DisconnectCode
+	Reason  string
+}
+
+// NewZone makes a zone and lets the game fill it.
+func NewZone(g *Game, cfg Config) (*Zone, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	if _, err := g.Routes(); err != nil {
+		return nil, err
+	}
+	space, err := aoi.New(aoi.Config{MaxX: float32(cfg.Width), MaxZ: float32(cfg.Height)})
+	if err != nil {
+		return nil, fmt.Errorf("zone %d: %w", cfg.Zone, err)
+	}
+	z := &Zone{
+		Rand: rand.New(rand.NewPCG(cfg.Seed, uint64(cfg.Zone))), game: g, cfg: cfg, tick: cfg.FirstTick - 1, space: space,
+	}
+	z.src = batch.NewSource(cfg.Zone, cfg.Epoch, z.Layout())
+	if g.Setup != nil {
+		if err := g.Setup(z); err != nil {
+			return nil, fmt.Errorf("zone %d: set up game %q: %w", cfg.Zone, g.Name, err)
+		}
+	}
+	return z, nil
+}
+
+// Config is the zone's configuration with its defaults filled in.
+func (z *Zone) Config() Config { return z.cfg }
+
+// Layout is what a codec must know of the zone.
+func (z *Zone) Layout() delta.Layout {
+	return delta.Layout{PositionBits: delta.BitsFor(max(z.cfg.Width, z.cfg.Height))}
+}
+
+// Tick is the tick that is being stepped, or was stepped last. Ticks wrap.
+func (z *Zone) Tick() uint32 { return z.tick }
+
+// Stats returns the zone's counters.
+func (z *Zone) Stats() Stats {
+	s := z.stats
+	s.Stats = z.src.Stats()
+	return s
+}
+
+// PlayerCount is the number of players.
+func (z *Zone) PlayerCount() int { return len(z.players) }
+
+// System adds something that happens every tick, after the handlers, in the order of adding. For Setup.
+func (z *Zone) System(run func()) { z.systems = append(z.systems, run) }
+
+// Within calls yield for every entity within a radius (quanta) of a point.
+func (z *Zone) Within(x, y, radius int32, yield func(Entity) bool) {
+	z.space.Within(float32(x), float32(y), float32(radius), func(h aoi.Handle) bool {
+		slot := z.slotOf[h]
+		return yield(Entity{z, slot, z.ents[slot].id})
+	})
+}
+
+// Step makes one tick of the inputs that came since the last one.
+func (z *Zone) Step(inputs []Input) *Outputs {
+	z.tick++
+	z.out = Outputs{z.out.Batches[:0], z.out.Messages[:0], z.out.Kicks[:0]}
+	for i := range inputs {
+		z.input(&inputs[i])
+	}
+	for _, p := range z.players {
+		z.deliver(p)
+	}
+	for _, run := range z.systems {
+		run()
+	}
+	z.interest()
+	for slot := range z.ents {
+		if z.ents[slot].id != 0 {
+			z.src.Publish(uint32(slot), z.ents[slot].state, z.tick)
+		}
+	}
+	z.out.Batches = z.src.Finish(z.tick, z.out.Batches)
+	return &z.out
+}
+
+func (z *Zone) input(in *Input) {
+	switch in.Kind {
+	case AttachGateway:
+		if !slices.Contains(z.gateways, in.Gateway) {
+			z.gateways = append(z.gateways, in.Gateway)
+		}
+		z.src.AttachGateway(in.Gateway)
+	case DetachGateway:
+		for _, p := range slices.Clone(z.players) {
+			if p.gateway == in.Gateway {
+				z.leave(p.Session)
+			}
+		}
+		z.gateways = slices.DeleteFunc(z.gateways, func(g uint32) bool { return g == in.Gateway })
+		z.src.DetachGateway(in.Gateway)
+	case RequestSnapshot:
+		z.src.RequestSnapshot(in.Gateway)
+	case Join:
+		z.join(in)
+	case Leave:
+		z.leave(in.Session)
+	case Receive:
+		z.receive(in)
+	default:
+		panic(fmt.Sprintf("game: input of unknown kind %d", in.Kind))
+	}
+}
+
+// interest moves the players' views to their avatars and tells the source of replication who sees whom now.
+func (z *Zone) interest() {
+	for _, slot := range z.despawned {
+		z.src.Despawn(slot)
+	}
+	for _, slot := range z.spawned {
+		if e := &z.ents[slot]; e.id != 0 {
+			z.src.Spawn(slot, uint64(e.id), uint16(e.kind), e.state, z.tick)
+		}
+	}
+	for _, p := range z.players {
+		if !p.looks || !p.avatar.Alive() {
+			continue // who lost its avatar goes on seeing the place where it was
+		}
+		s := &z.ents[p.avatar.slot].state
+		if err := z.space.Move(p.view, float32(s.X), float32(s.Z)); err != nil {
+			panic(fmt.Sprintf("game: view of session %d: %v", p.Session, err))
+		}
+	}
+	ev := z.space.Tick()
+	for _, l := range ev.Leaves {
+		if p := z.observer[l.Observer]; p != nil && !z.seesOtherwise(p, l) {
+			z.src.Leave(uint64(p.Session), z.slotOf[l.Target])
+		}
+	}
+	for _, e := range ev.Enters {
+		if p := z.observer[e.Observer]; p != nil {
+			z.src.Enter(uint64(p.Session), z.slotOf[e.Target])
+		}
+	}
+	for _, slot := range z.despawned { // an observer dropped in this tick reports no leave of what died in it
+		for _, p := range z.players {
+			z.src.Leave(uint64(p.Session), slot)
+		}
+	}
+	z.free = append(z.free, z.despawned...)
+	z.spawned, z.despawned = z.spawned[:0], z.despawned[:0]
+}
+
+// seesOtherwise tells whether a player's other observer still sees what one lost.
+func (z *Zone) seesOtherwise(p *Player, pair aoi.Pair) bool {
+	if p.spectates && pair.Observer == p.spectator {
+		return p.looks && z.space.Sees(p.view, pair.Target)
+	}
+	return p.spectates && z.space.Sees(p.spectator, pair.Target)
+}
+
+func (z *Zone) bind(h aoi.Handle, slot uint32) {
+	for int(h) >= len(z.slotOf) {
+		z.slotOf = append(z.slotOf, 0)
+	}
+	z.slotOf[h] = slot
+}
+
+func (z *Zone) bindObserver(h aoi.Handle, p *Player) {
+	for int(h) >= len(z.observer) {
+		z.observer = append(z.observer, nil)
+	}
+	z.observer[h] = p
+}
+
+// Hash is a fingerprint of the world: equal inputs give equal hashes.
+func (z *Zone) Hash() uint64 {
+	h := fnv.New64a()
+	var b []byte
+	b = binary.LittleEndian.AppendUint32(b, z.tick)
+	b = binary.LittleEndian.AppendUint64(b, uint64(z.lastID))
+	for slot := range z.ents {
+		e := &z.ents[slot]
+		if e.id == 0 {
+			continue
+		}
+		b = binary.LittleEndian.AppendUint32(b, uint32(slot))
+		b = binary.LittleEndian.AppendUint64(b, uint64(e.id))
+		b = binary.LittleEndian.AppendUint16(b, uint16(e.kind))
+		b = binary.LittleEndian.AppendUint32(b, uint32(e.state.X))
+		b = binary.LittleEndian.AppendUint32(b, uint32(e.state.Z))
+		b = binary.LittleEndian.AppendUint16(b, uint16(e.state.VX))
+		b = binary.LittleEndian.AppendUint16(b, uint16(e.state.VZ))
+		b = binary.LittleEndian.AppendUint16(b, e.state.Yaw)
+		b = binary.LittleEndian.AppendUint16(b, e.state.Health)
+		h.Write(b)
+		b = b[:0]
+	}
+	for _, p := range z.players {
+		b = binary.LittleEndian.AppendUint64(b, uint64(p.Session))
+		b = binary.LittleEndian.AppendUint64(b, uint64(p.avatar.id))
+	}
+	h.Write(b)
+	return h.Sum64()
+}

@@ -1,0 +1,91 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/tianxia-mmo/tianxia/pkg/link"
+	"github.com/tianxia-mmo/tianxia/pkg/network"
+	"github.com/tianxia-mmo/tianxia/pkg/protocol"
+	"github.com/tianxia-mmo/tianxia/pkg/security"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/replica"
+)
+
+// Config describes a gateway. Link, Security.Current and Verifier are needed; other zero fields take their default.
+type Config struct {
+	Link     link.Link             // to the server; the gateway closes it
+	Security security.ServerConfig // SchemaHash is taken from the link, RecordMax and IdleTimeout count here too
+	Verifier security.Verifier     // of login tokens
+	Network  network.Config        // Subprotocol, CloseCode, OnDrain and Pool are set by the gateway
+	Replica  replica.Config        // of each client's state frames
+
+	MaxConnections   int           // beyond which an upgrade is answered with 503; default 20,000
+	HandshakeTimeout time.Duration // from the upgrade to the first sealed record; default 5 s
+	LoginTimeout     time.Duration // from there to a login; default 10 s
+	QueueBytes       int           // frames waiting per connection, beyond which it is a slow consumer; default 256 KiB
+	FrameRate        int           // frames per second that a client may send for long; default 200
+	FrameBurst       int           // and at once; default 400
+	Version          string        // told to clients at login
+	Log              *slog.Logger  // default: none
+}
+
+func (c *Config) validate() error {
+	def := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	if c.HandshakeTimeout == 0 {
+		c.HandshakeTimeout = 5 * time.Second
+	}
+	if c.LoginTimeout == 0 {
+		c.LoginTimeout = 10 * time.Second
+	}
+	if c.Security.IdleTimeout == 0 {
+		c.Security.IdleTimeout = 30 * time.Second
+	}
+	if c.Security.RecordMax == 0 {
+		c.Security.RecordMax = 64 << 10
+	}
+	def(&c.MaxConnections, 20_000)
+	def(&c.QueueBytes, 256<<10)
+	def(&c.FrameRate, 200)
+	def(&c.FrameBurst, 2*c.FrameRate)
+	def(&c.Network.MaxMessage, int(c.Security.RecordMax))
+	def(&c.Replica.MaxFrame, 32<<10)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	switch {
+	case c.Link == nil:
+		return errors.New("gateway: no link to a server")
+	case c.Verifier == nil:
+		return errors.New("gateway: no verifier of login tokens")
+	case c.MaxConnections < 1 || c.QueueBytes < 1 || c.FrameRate < 1 || c.FrameBurst < 1:
+		return fmt.Errorf("gateway: MaxConnections %d, QueueBytes %d, FrameRate %d and FrameBurst %d must be positive",
+			c.MaxConnections, c.QueueBytes, c.FrameRate, c.FrameBurst)
+	case c.Replica.MaxFrame+recordSlack > int(c.Security.RecordMax):
+		return fmt.Errorf("gateway: state frames of %d bytes do not fit records of %d: need %d more", c.Replica.MaxFrame, c.Security.RecordMax, recordSlack)
+	}
+	c.Security.SchemaHash = c.Link.Hello().Schema
+	c.Network.Subprotocol = protocol.Subprotocol
+	c.Network.CloseCode = func(v network.Violation) (uint16, string) {
+		code := codeOf(v)
+		return uint16(code), code.String()
+	}
+	c.Network.Pool = &network.Pool{}
+	return c.Security.Validate()
+}
+
+// codeOf is the disconnect code of a broken WebSocket rule.
+func codeOf(v network.Violation) protocol.DisconnectCode {
+	switch v {
+	case network.ErrText:
+		return protocol.DisconnectTextMessage
+	case network.ErrTooLarge:
+		return protocol.DisconnectRecordTooLarge
+	}
+	return protocol.DisconnectWebsocketViolation
+}

@@ -1,0 +1,130 @@
+package link
+
+import "sync"
+
+// PipeConfig bounds a Pipe. Zero fields take their default.
+type PipeConfig struct {
+	UpMessages  int // waiting for the server; default 65,536
+	UpBytes     int // payload bytes of them; default 8 MiB
+	Batches     int // batches and broadcasts waiting for the gateway, beyond which they are refused; default 8
+	DownBytes   int // payload bytes of reliable messages waiting; default 32 MiB
+	DownMessage int // number of reliable messages waiting; default 262,144
+}
+
+func (c *PipeConfig) validate() {
+	for _, f := range []struct {
+		v *int
+		d int
+	}{{&c.UpMessages, 1 << 16}, {&c.UpBytes, 8 << 20}, {&c.Batches, 8}, {&c.DownBytes, 32 << 20}, {&c.DownMessage, 1 << 18}} {
+		if *f.v <= 0 {
+			*f.v = f.d
+		}
+	}
+}
+
+// Pipe joins a gateway and a server of one process.
+func Pipe(hello Hello, cfg PipeConfig) (Link, Port) {
+	cfg.validate()
+	p := &pipe{hello: hello, cfg: cfg}
+	p.up.ready, p.down.ready = make(chan struct{}, 1), make(chan struct{}, 1)
+	return gatewayEnd{p}, serverEnd{p}
+}
+
+type pipe struct {
+	hello Hello
+	cfg   PipeConfig
+	up    queue[Up]
+	down  queue[Down]
+}
+
+type gatewayEnd struct{ *pipe }
+
+type serverEnd struct{ *pipe }
+
+var (
+	_ Link = gatewayEnd{}
+	_ Port = serverEnd{}
+)
+
+func (p gatewayEnd) Hello() Hello { return p.hello }
+
+func (p gatewayEnd) Send(u Up) error {
+	n, limit := p.cfg.UpMessages, p.cfg.UpBytes
+	if u.Kind != FromClient { // few and never to be lost: as many as there may be sessions
+		n, limit = 1<<30, 1<<30
+	}
+	return p.up.push(u, len(u.Payload), 0, n, limit)
+}
+
+func (p gatewayEnd) Ready() <-chan struct{} { return p.down.ready }
+
+func (p gatewayEnd) Receive(dst []Down) ([]Down, error) { return p.down.drain(dst) }
+
+func (p serverEnd) Send(d Down) error {
+	if d.Kind == Batch || d.Kind == Broadcast {
+		return p.down.push(d, 0, 1, p.cfg.Batches, 1<<30)
+	}
+	return p.down.push(d, len(d.Payload), 0, p.cfg.DownMessage, p.cfg.DownBytes)
+}
+
+func (p serverEnd) Ready() <-chan struct{} { return p.up.ready }
+
+func (p serverEnd) Receive(dst []Up) ([]Up, error) { return p.up.drain(dst) }
+
+// Close ends both directions.
+func (p *pipe) Close() error {
+	p.up.close()
+	p.down.close()
+	return nil
+}
+
+// queue is one direction. Two classes share the order but not the bound: lossy things count separately.
+type queue[T any] struct {
+	ready chan struct{}
+
+	mu     sync.Mutex
+	items  []T
+	count  [2]int // by class
+	bytes  int
+	closed bool
+}
+
+func (q *queue[T]) push(v T, size, class, most, limit int) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case q.closed:
+		return ErrClosed
+	case q.count[class] >= most || q.bytes+size > limit:
+		return ErrFull
+	}
+	q.items = append(q.items, v)
+	q.count[class]++
+	q.bytes += size
+	select {
+	case q.ready <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+func (q *queue[T]) drain(dst []T) ([]T, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.items) == 0 && q.closed {
+		return dst, ErrClosed
+	}
+	dst = append(dst, q.items...)
+	clear(q.items) // do not hold on to payloads
+	q.items, q.count, q.bytes = q.items[:0], [2]int{}, 0
+	return dst, nil
+}
+
+func (q *queue[T]) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.closed {
+		q.closed = true
+		close(q.ready)
+	}
+}

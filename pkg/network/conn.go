@@ -1,0 +1,230 @@
+package network
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+// closeGrace bounds the write of a close frame where no non-blocking write is to be had (TLS, Windows).
+const closeGrace = time.Second
+
+// Conn is one WebSocket connection, of a server (Upgrade) or of a client (Dial). See the package comment for who may call what.
+type Conn struct {
+	nc           net.Conn
+	client       bool
+	mask         func() uint32 // of a client
+	writeTimeout time.Duration // without progress
+	closeCode    func(Violation) (uint16, string)
+	onDrain      func(*Conn)
+	pool         *Pool
+
+	// Owned by the reader.
+	in     decoder
+	pinged bool // a pong may be due since the last read
+
+	bytesIn, bytesOut       atomic.Uint64
+	messagesIn, messagesOut atomic.Uint64
+	busy                    atomic.Bool // a transient writer runs; written under mu
+	ended                   atomic.Bool // cause is set; written under mu
+
+	writers sync.WaitGroup // transient writers: at most one, and at the end the closer of a slow socket; Add under mu
+
+	// mu is the ownership of the write side. It is never held across anything that blocks.
+	mu      sync.Mutex
+	raw     *rawWriter // nil: the socket has no non-blocking write, transient writers do everything
+	cause   error      // why the connection ended, nil while it lives
+	pong    []byte     // frame room and payload of the latest ping
+	pongDue bool       // pong is to be written by whoever owns the write side next
+}
+
+// newConn takes over an upgraded socket and the bytes already read from it. cfg is valid.
+func newConn(nc net.Conn, cfg *Config, mask func() uint32, early []byte) *Conn {
+	side := ws.StateServerSide
+	if mask != nil {
+		side = ws.StateClientSide
+	}
+	c := &Conn{
+		nc: nc, client: mask != nil, mask: mask,
+		writeTimeout: cfg.WriteTimeout, closeCode: cfg.CloseCode, onDrain: cfg.OnDrain, pool: cfg.Pool,
+		in: newDecoder(cfg, side, early),
+	}
+	c.bytesIn.Store(uint64(len(early)))
+	if sc, ok := nc.(syscall.Conn); ok {
+		if rc, err := sc.SyscallConn(); err == nil {
+			tune(nc, rc, cfg)
+			c.raw = newRawWriter(rc)
+		}
+	}
+	return c
+}
+
+// tune sets socket options. An option that the system refuses costs latency or memory, not correctness, so that is no error.
+func tune(nc net.Conn, rc syscall.RawConn, cfg *Config) {
+	tcp, ok := nc.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	_ = tcp.SetNoDelay(true)
+	_ = tcp.SetWriteBuffer(cfg.SendBuffer)
+	setNotSentLowat(rc, cfg.NotSentLowat)
+}
+
+// Next blocks for the next binary message and returns it; the bytes are valid until the following call. Only the reader calls it. It also answers
+// pings and close frames. After the end of the connection it returns the Cause. A passed read deadline gives an
+// error that wraps os.ErrDeadlineExceeded and ends nothing: set a new deadline to go on, or Close. Pings and fragments do
+// not move the deadline. 0 allocations per message.
+func (c *Conn) Next() ([]byte, error) {
+	for {
+		if c.ended.Load() {
+			return nil, c.Cause()
+		}
+		op, payload, ok, err := c.in.next()
+		switch {
+		case err != nil:
+			return nil, c.violated(err)
+		case !ok:
+			if err := c.read(); err != nil {
+				return nil, err
+			}
+		case op == ws.OpBinary:
+			c.messagesIn.Add(1)
+			return payload, nil
+		case op == ws.OpPing:
+			c.notePing(payload)
+		case op == ws.OpClose:
+			return nil, c.closedByPeer(payload)
+		}
+	}
+}
+
+// read waits for bytes. Everything that came before is parsed by now, so this is when to answer a ping: once per read, however many
+// there were (RFC 6455, 5.5.3 wants only the latest answered).
+func (c *Conn) read() error {
+	if c.pinged {
+		c.pinged = false
+		c.sendPong()
+	}
+	n, err := c.nc.Read(c.in.space())
+	if n > 0 {
+		c.bytesIn.Add(uint64(n))
+		c.in.filled(n)
+		return nil // an error that came along comes again
+	}
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("network: read: %w", err)
+	if errors.Is(err, os.ErrDeadlineExceeded) && !c.ended.Load() {
+		return err
+	}
+	return c.end(err, 0, "")
+}
+
+// closedByPeer answers a close frame with the same code.
+func (c *Conn) closedByPeer(payload []byte) error {
+	ce, err := parseClose(payload)
+	if err != nil {
+		return c.violated(err)
+	}
+	return c.end(ce, ce.Code, "")
+}
+
+// violated ends the connection for what the peer did.
+func (c *Conn) violated(err error) error {
+	v, ok := err.(Violation)
+	if !ok {
+		return c.end(err, CodeProtocolError, "")
+	}
+	code, reason := v.Code(), v.text()
+	if c.closeCode != nil {
+		code, reason = c.closeCode(v)
+	}
+	return c.end(v, code, reason)
+}
+
+// Close ends the connection: it sends a close frame with code and reason if that is possible without waiting (not in the middle of
+// another message), closes the socket and waits for the transient writer. Code 0 sends no frame. A reason above 123 bytes is cut. Call it from
+// any goroutine but OnDrain, as often as you like: the first cause wins. It does not wait for the reader, whose Next returns
+// at once. Over TLS, and where there is no non-blocking write, a peer that does not read can make it take seconds.
+func (c *Conn) Close(code uint16, reason string) error {
+	var bad error
+	if code != 0 && code != CodeNoStatus && !validCode(code) {
+		bad = fmt.Errorf("close with %d: %w", code, ErrBadCode)
+		code = 0
+	}
+	_ = c.end(&CloseError{Code: code, Reason: reason, Local: true}, code, reason)
+	c.writers.Wait()
+	return bad
+}
+
+// end gives the connection its cause, unless it has one, and returns the cause that counts.
+func (c *Conn) end(cause error, code uint16, reason string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.endLocked(cause, code, reason)
+	return c.cause
+}
+
+// endLocked is end for the holder of mu. The frame is lost when a message is half written: anything after that half would be
+// taken for its other half.
+func (c *Conn) endLocked(cause error, code uint16, reason string) {
+	if c.cause != nil {
+		return
+	}
+	c.cause = cause
+	c.ended.Store(true)
+	var frame []byte
+	if code != 0 && !c.busy.Load() {
+		frame = make([]byte, HeaderRoom, HeaderRoom+maxControl)
+		frame = closePayload(frame, code, reason)
+		frame = frame[c.header(frame, ws.OpClose):]
+	}
+	if c.raw == nil {
+		c.writers.Go(func() { c.closeSlowly(frame) })
+		return
+	}
+	if frame != nil {
+		n, _ := c.raw.write(frame) // the connection ends either way
+		c.bytesOut.Add(uint64(n))
+	}
+	_ = c.nc.Close() // nothing is left to do about its error
+}
+
+// closeSlowly ends a socket whose every write may block.
+func (c *Conn) closeSlowly(frame []byte) {
+	if frame != nil && c.nc.SetWriteDeadline(time.Now().Add(closeGrace)) == nil {
+		n, _ := c.nc.Write(frame)
+		c.bytesOut.Add(uint64(n))
+	}
+	_ = c.nc.Close()
+}
+
+// Cause tells why the connection ended: a *CloseError, a Violation, ErrWriteTimeout, or a failed read or write; nil while it lives.
+func (c *Conn) Cause() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cause
+}
+
+// SetReadDeadline bounds Next, at a point in time; the zero time removes the bound.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.nc.SetReadDeadline(t) }
+
+// RemoteAddr is the address of the other end of the socket (of the proxy, if there is one).
+func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
+
+// BytesIn counts the bytes read from the socket after the upgrade, headers included.
+func (c *Conn) BytesIn() uint64 { return c.bytesIn.Load() }
+
+// BytesOut counts the bytes that the kernel took after the upgrade, headers included.
+func (c *Conn) BytesOut() uint64 { return c.bytesOut.Load() }
+
+// Messages counts the messages that Next returned and those that Send accepted.
+func (c *Conn) Messages() (in, out uint64) { return c.messagesIn.Load(), c.messagesOut.Load() }

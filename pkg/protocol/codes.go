@@ -1,0 +1,134 @@
+package protocol
+
+import "strconv"
+
+// ErrorCode is the code of an mmo.v1.Error. Codes from FirstGameError up belong to the game.
+type ErrorCode uint32
+
+// The framework's error codes.
+const (
+	ErrorNone         ErrorCode = 0 // allowed; never on the wire
+	ErrorUnknownRoute ErrorCode = 1 // no such route, or not for this direction or frame type
+	ErrorWrongState   ErrorCode = 2 // not allowed in the session's state
+	ErrorTooLarge     ErrorCode = 3 // payload above the route's maximum
+	ErrorMalformed    ErrorCode = 4 // payload does not parse
+	ErrorRateLimited  ErrorCode = 5 // retry_after_ms says how long
+	ErrorUnauthorized ErrorCode = 6 // token refused
+	ErrorOverloaded   ErrorCode = 7 // a queue is full
+	ErrorInternal     ErrorCode = 8 // the message names nothing secret
+	ErrorNotAllowed   ErrorCode = 9 // the session lacks the right
+
+	FirstGameError ErrorCode = 1000
+)
+
+// String is the name in the manual; a game's own codes are "game(1000)".
+func (c ErrorCode) String() string {
+	switch c {
+	case ErrorNone:
+		return "none"
+	case ErrorUnknownRoute:
+		return "unknown_route"
+	case ErrorWrongState:
+		return "wrong_state"
+	case ErrorTooLarge:
+		return "too_large"
+	case ErrorMalformed:
+		return "malformed"
+	case ErrorRateLimited:
+		return "rate_limited"
+	case ErrorUnauthorized:
+		return "unauthorized"
+	case ErrorOverloaded:
+		return "overloaded"
+	case ErrorInternal:
+		return "internal"
+	case ErrorNotAllowed:
+		return "not_allowed"
+	}
+	if c >= FirstGameError {
+		return "game(" + strconv.FormatUint(uint64(c), 10) + ")"
+	}
+	return "error(" + strconv.FormatUint(uint64(c), 10) + ")"
+}
+
+// DisconnectCode is a WebSocket close code with a policy: 4000-4499 reconnect with back-off, 4500-4999 terminal.
+type DisconnectCode uint16
+
+// The disconnect codes; their names are the close reasons.
+const (
+	DisconnectServerShutdown   DisconnectCode = 4000
+	DisconnectSlowConsumer     DisconnectCode = 4001
+	DisconnectIdleTimeout      DisconnectCode = 4002
+	DisconnectServerLost       DisconnectCode = 4003
+	DisconnectOverloaded       DisconnectCode = 4004
+	DisconnectHandshakeTimeout DisconnectCode = 4005
+	DisconnectBadRecord        DisconnectCode = 4010
+	DisconnectKeyUnknown       DisconnectCode = 4011
+
+	DisconnectBadHandshake       DisconnectCode = 4500
+	DisconnectTextMessage        DisconnectCode = 4501
+	DisconnectBadFrame           DisconnectCode = 4502
+	DisconnectRecordTooLarge     DisconnectCode = 4503
+	DisconnectVersionRefused     DisconnectCode = 4504
+	DisconnectSchemaMismatch     DisconnectCode = 4505
+	DisconnectBadToken           DisconnectCode = 4506
+	DisconnectSuperseded         DisconnectCode = 4507
+	DisconnectKicked             DisconnectCode = 4508
+	DisconnectWebsocketViolation DisconnectCode = 4509
+)
+
+// Reconnect says whether a client may come back by itself after c. Codes outside 4000-4999 are the transport's own
+// (1006 and such): the connection was lost without a reason, so the answer is yes, except 1002, 1003, 1007-1010, where
+// repeating the same bytes would end the same way.
+func (c DisconnectCode) Reconnect() bool {
+	switch {
+	case c >= 4000 && c <= 4499:
+		return true
+	case c >= 4500 && c <= 4999:
+		return false
+	}
+	return c != 1002 && c != 1003 && (c < 1007 || c > 1010)
+}
+
+// String is the close reason.
+func (c DisconnectCode) String() string {
+	switch c {
+	case DisconnectServerShutdown:
+		return "server_shutdown"
+	case DisconnectSlowConsumer:
+		return "slow_consumer"
+	case DisconnectIdleTimeout:
+		return "idle_timeout"
+	case DisconnectServerLost:
+		return "server_lost"
+	case DisconnectOverloaded:
+		return "overloaded"
+	case DisconnectHandshakeTimeout:
+		return "handshake_timeout"
+	case DisconnectBadRecord:
+		return "bad_record"
+	case DisconnectKeyUnknown:
+		return "key_unknown"
+	case DisconnectBadHandshake:
+		return "bad_handshake"
+	case DisconnectTextMessage:
+		return "text_message"
+	case DisconnectBadFrame:
+		return "bad_frame"
+	case DisconnectRecordTooLarge:
+		return "record_too_large"
+	case DisconnectVersionRefused:
+		return "version_refused"
+	case DisconnectSchemaMismatch:
+		return "schema_mismatch"
+	case DisconnectBadToken:
+		return "bad_token"
+	case DisconnectSuperseded:
+		return "superseded"
+	case DisconnectKicked:
+		return "kicked"
+	case DisconnectWebsocketViolation:
+		return "websocket_violation"
+	}
+	return "disconnect(" + strconv.Itoa(int(c)) + ")"
+}

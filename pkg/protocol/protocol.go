@@ -1,0 +1,28 @@
+// Package protocol holds what travels inside a sealed record: frames, the table of routes, control payloads, error and
+// disconnect codes, and the schema hash. docs/ProtoDesignMaunal_v1.0.md sections 5 and 6 are its contract.
+//
+// Everything here is a plain function of its arguments, without I/O, clocks or shared state, and may be called from any
+// goroutine. A *Routes never changes after NewRoutes and may be shared by all of them. Nothing runs, so nothing stops.
+package protocol
+
+// Version is the protocol version that this code speaks. Any change of bytes on the wire raises it and adds a line here.
+//
+//	1  2026-11-22  first version: records sealed by Noise NK keys, frames of types 0-6, state frames of layout 1
+const Version = 1
+
+// Subprotocol is the WebSocket subprotocol of Version; it is bound into the handshake's prologue.
+const Subprotocol = "mmo.v1"
+
+// Limits of the route number space.
+const (
+	// FirstFrameworkRoute is the lowest route that is not a control route.
+	FirstFrameworkRoute = 32
+	// FirstGameRoute is the lowest route that a game may declare.
+	FirstGameRoute = 64
+	// MaxRoute is the highest route number.
+	MaxRoute = 65535
+	// DefaultMaxBytes is the payload limit of a route that states none, in bytes.
+	DefaultMaxBytes = 4096
+	// MaxRouteBytes is the highest payload limit that a route may state, in bytes: a record of a client carries no more.
+	MaxRouteBytes = 64 << 10
+)

@@ -1,0 +1,95 @@
+package security
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+)
+
+func FuzzAccept(f *testing.F) {
+	fix := newFixture(f)
+	fix.client.Rand = bytes.NewReader(pattern(1, 48)) // fuzzing processes must agree on the seed
+	_, hs1 := fix.start(f)
+	f.Add(hs1)
+	f.Add([]byte{})
+	f.Add(hs1[:7])
+	f.Add(append([]byte{RecordHS1, SuiteNK, vectorKeyID, 0, 0, 0, 1, 1}, make([]byte, 72)...))
+	f.Add([]byte{RecordHS1, 2, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		kept := bytes.Clone(b)
+		hs2, s, _, err := Accept(&fix.server, b, fix.now)
+		if !bytes.Equal(b, kept) {
+			t.Fatal("the record was written to")
+		}
+		if err == nil {
+			if !bytes.Equal(b, hs1) || len(hs2) != HS2Size || s == nil {
+				t.Fatalf("accepted %x", b)
+			}
+			return
+		}
+		r := asReject(t, err)
+		if r.Code == RejectBusy || s != nil || hs2 != nil {
+			t.Fatalf("%v", err)
+		}
+		if _, err := parseReject(r.Bytes); err != nil {
+			t.Fatalf("a client cannot read %x: %v", r.Bytes, err)
+		}
+	})
+}
+
+func FuzzFinish(f *testing.F) {
+	fix := newFixture(f)
+	same := func(t testing.TB) (*ClientHandshake, []byte) {
+		fix.client.Rand = bytes.NewReader(pattern(1, 48))
+		return fix.start(t)
+	}
+	_, hs1 := same(f)
+	fix.server.Rand = bytes.NewReader(pattern(2, 48)) // fuzzing processes must agree on the seed
+	hs2, _, _, err := Accept(&fix.server, hs1, fix.now)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(hs2)
+	f.Add([]byte{})
+	f.Add(append([]byte{RecordReject, 1, 0}, fix.client.Cert.Marshal()...))
+	f.Add([]byte{RecordReject, 3, 0, 2, 3})
+	f.Add([]byte{RecordReject, 5, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		h, _ := same(t)
+		s, info, err := h.Finish(b)
+		if err == nil {
+			if !bytes.Equal(b, hs2) || !info.SchemaMatches {
+				t.Fatalf("took %x", b)
+			}
+			return
+		}
+		var r *Reject
+		if s != nil || (!errors.As(err, &r) && !errors.Is(err, ErrHandshake)) {
+			t.Fatalf("%v", err)
+		}
+		if r != nil && r.Cert != nil {
+			t.Fatalf("a certificate was taken from %x", b)
+		}
+	})
+}
+
+func FuzzOpen(f *testing.F) {
+	sealer, _ := pair(f, wide())
+	good := sealer.Seal(nil, []byte("some frames"))
+	f.Add(good)
+	f.Add([]byte{})
+	f.Add([]byte{RecordData})
+	f.Add(make([]byte, Overhead))
+	f.Add(append([]byte{RecordData}, make([]byte, 100)...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		_, opener := pair(t, wide())
+		forged := !bytes.Equal(b, good)
+		got, err := opener.Open(b)
+		if forged != (err != nil) || (err != nil && (got != nil || !errors.Is(err, ErrBadRecord))) {
+			t.Fatalf("%x: %v", got, err)
+		}
+		if _, err := opener.Open(bytes.Clone(good)); forged && !errors.Is(err, ErrSessionClosed) {
+			t.Fatalf("the session goes on after a forgery: %v", err)
+		}
+	})
+}
