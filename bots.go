@@ -1,0 +1,191 @@
+package tianxia
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tianxia-mmo/tianxia/pkg/client"
+	"github.com/tianxia-mmo/tianxia/pkg/security"
+)
+
+// swarm keeps a number of bots playing: each connects, plays, and comes back a second after its connection ended.
+type swarm struct {
+	n, rate int // bots, and how many join per second
+	config  func(ctx context.Context, bot int) (client.Config, error)
+	play    func(ctx context.Context, n int, c *client.Client) error
+	log     *slog.Logger
+
+	playing atomic.Int64
+	lost    atomic.Int64 // connections that ended before ctx did
+}
+
+// run returns when ctx has ended and every bot has stopped.
+func (s *swarm) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	pace := time.NewTicker(time.Second / time.Duration(s.rate))
+	defer pace.Stop()
+	for i := range s.n {
+		select {
+		case <-ctx.Done():
+			return
+		case <-pace.C:
+		}
+		wg.Go(func() { s.bot(ctx, i) })
+	}
+}
+
+func (s *swarm) bot(ctx context.Context, i int) {
+	for ctx.Err() == nil {
+		err := s.once(ctx, i)
+		if ctx.Err() != nil {
+			return
+		}
+		s.lost.Add(1)
+		s.log.Warn("bot lost its connection", "bot", i, "error", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+func (s *swarm) once(ctx context.Context, i int) error {
+	dial, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	cfg, err := s.config(dial, i)
+	if err != nil {
+		return err
+	}
+	cfg.Name = "bot"
+	c, err := client.Dial(dial, cfg)
+	if err != nil {
+		return err
+	}
+	s.playing.Add(1)
+	defer s.playing.Add(-1)
+	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
+	defer stop()
+	return errors.Join(s.play(ctx, i, c), c.Close())
+}
+
+// devLogin is what a development node's /dev/session answers.
+type devLogin struct {
+	Realm      string `json:"realm"`
+	Root       string `json:"root"`        // base64: Ed25519 public key
+	Cert       string `json:"cert"`        // base64: certificate of the current server key
+	Token      string `json:"token"`       // of a new player
+	WS         string `json:"ws"`          // path of the WebSocket
+	SchemaHash string `json:"schema_hash"` // hex
+	Build      string `json:"build"`
+}
+
+// DevLogin asks a development node, by the URL of its page, for what a new player needs to log in.
+func DevLogin(ctx context.Context, page, name string) (client.Config, error) {
+	fail := func(err error) (client.Config, error) {
+		return client.Config{}, fmt.Errorf("development login at %s: %w", page, err)
+	}
+	base, err := url.Parse(page)
+	if err != nil || base.Host == "" {
+		return fail(errors.New("not a URL like http://127.0.0.1:8080/"))
+	}
+	at := base.ResolveReference(&url.URL{Path: "/dev/session", RawQuery: url.Values{"name": {name}}.Encode()})
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
+	if err != nil {
+		return fail(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fail(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 16<<10))
+	if err != nil {
+		return fail(err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fail(fmt.Errorf("%s: %s", resp.Status, strings.TrimSpace(string(body))))
+	}
+	var d devLogin
+	if err := json.Unmarshal(body, &d); err != nil {
+		return fail(err)
+	}
+	base.Scheme = map[string]string{"http": "ws", "https": "wss"}[base.Scheme]
+	cfg := client.Config{URL: base.ResolveReference(&url.URL{Path: d.WS}).String(), Token: d.Token}
+	if cfg.Security, err = d.security(); err != nil {
+		return fail(err)
+	}
+	return cfg, nil
+}
+
+func (d *devLogin) security() (c security.ClientConfig, err error) {
+	root, err := base64.StdEncoding.DecodeString(d.Root)
+	if err != nil || len(root) != ed25519.PublicKeySize {
+		return c, errors.New("the answer's root key is damaged")
+	}
+	cert, err := base64.StdEncoding.DecodeString(d.Cert)
+	if err != nil {
+		return c, errors.New("the answer's certificate is damaged")
+	}
+	schema, err := hex.DecodeString(d.SchemaHash)
+	if err != nil || len(schema) != len(c.SchemaHash) {
+		return c, errors.New("the answer's schema hash is damaged")
+	}
+	if c.Cert, err = security.ParseKeyCert(cert); err != nil {
+		return c, err
+	}
+	c.Root, c.Realm, c.SchemaHash = root, d.Realm, [8]byte(schema)
+	return c, nil
+}
+
+// bots runs bot clients against a node of another process.
+func (a App) bots(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	fs, f := a.flags("bots")
+	if code, done := a.parse(fs, args, stdout, stderr); done {
+		return code
+	}
+	if f.bots < 1 || f.rate < 1 {
+		fmt.Fprintf(stderr, "%s: -n %d and -rate %d: need at least 1\n", a.name(), f.bots, f.rate)
+		return exitUsage
+	}
+	first, err := DevLogin(ctx, f.url, "bot") // a wrong URL is better said once than by every bot
+	if err != nil {
+		fmt.Fprintf(stderr, "%s: %v\nStart a world with \"%s\" and give its URL with -url.\n", a.name(), err, a.name())
+		return exitFailed
+	}
+	s := &swarm{n: f.bots, rate: f.rate, play: a.Bot, log: f.logger(stderr), config: func(ctx context.Context, n int) (client.Config, error) {
+		return DevLogin(ctx, f.url, fmt.Sprintf("bot-%d", n))
+	}}
+	ctx, cancel := f.deadline(ctx)
+	defer cancel()
+	fmt.Fprintf(stdout, "%d bots for %s; Ctrl-C ends them\n", s.n, first.URL)
+	done := make(chan struct{})
+	go func() { defer close(done); s.run(ctx) }()
+	t := time.NewTicker(5 * time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-done:
+			fmt.Fprintf(stdout, "stopped; %d connections were lost on the way\n", s.lost.Load())
+			if s.lost.Load() > 0 {
+				return exitFailed
+			}
+			return exitOK
+		case <-t.C:
+			fmt.Fprintf(stdout, "%d of %d play, %d connections lost so far\n", s.playing.Load(), s.n, s.lost.Load())
+		}
+	}
+}

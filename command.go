@@ -1,0 +1,235 @@
+package tianxia
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Exit codes of a program made by Main.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// Main runs the app as a program: it reads the command line, obeys Ctrl-C and exits.
+func (a App) Main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-ctx.Done()
+		stop() // a second Ctrl-C ends the process at once
+	}()
+	os.Exit(a.Run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// Run runs one command of the app until it is done or ctx ends, and returns the exit code: 0 done, 1 failed, 2 the command line is wrong.
+func (a App) Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	command := "dev"
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		command, args = args[0], args[1:]
+	}
+	switch command {
+	case "dev":
+		return a.dev(ctx, args, stdout, stderr)
+	case "bots":
+		if a.Bot != nil {
+			return a.bots(ctx, args, stdout, stderr)
+		}
+	case "version":
+		fmt.Fprintf(stdout, "%s %s\n", a.name(), Version())
+		return exitOK
+	case "help":
+		a.usage(stdout)
+		return exitOK
+	}
+	fmt.Fprintf(stderr, "%s: unknown command %q%s\nRun \"%s help\" for the list.\n", a.name(), command, suggestion(command, a.commands()), a.name())
+	return exitUsage
+}
+
+func (a App) name() string {
+	if a.Name == "" {
+		return "mmo"
+	}
+	return a.Name
+}
+
+func (a App) usage(w io.Writer) {
+	fmt.Fprintf(w, "%[1]s runs a world: gateway, server and page in one process.\n\n  %[1]s [dev] [flags]   run it (the default); Ctrl-C ends it\n", a.name())
+	if a.Bot != nil {
+		fmt.Fprintf(w, "  %s bots [flags]    let bot clients play in a world that another process runs\n", a.name())
+	}
+	fmt.Fprintf(w, "  %[1]s version         print the version\n  %[1]s help            print this\n", a.name())
+	for _, c := range a.commands()[:len(a.commands())-2] {
+		fmt.Fprintf(w, "\nFlags of %s:\n", c)
+		fs, _ := a.flags(c)
+		fs.SetOutput(w)
+		fs.PrintDefaults()
+	}
+}
+
+func (a App) commands() []string {
+	if a.Bot == nil {
+		return []string{"dev", "version", "help"}
+	}
+	return []string{"dev", "bots", "version", "help"}
+}
+
+type flags struct {
+	addr, url  string
+	bots, rate int
+	json       bool
+	verbose    bool
+	stop       time.Duration
+}
+
+func (f *flags) logger(w io.Writer) *slog.Logger {
+	if !f.verbose {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// deadline ends ctx by itself if -for says so.
+func (f *flags) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	if f.stop > 0 {
+		return context.WithTimeout(ctx, f.stop)
+	}
+	return context.WithCancel(ctx)
+}
+
+func (a App) flags(command string) (*flag.FlagSet, *flags) {
+	var f flags
+	fs := flag.NewFlagSet(a.name(), flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.BoolVar(&f.verbose, "v", false, "log what happens to standard error")
+	fs.DurationVar(&f.stop, "for", 0, "end by itself after this `time`, as in 60s; 0 runs until Ctrl-C")
+	fs.IntVar(&f.rate, "rate", 250, "let this many `bots` join per second")
+	if command == "bots" {
+		fs.StringVar(&f.url, "url", "http://127.0.0.1:8080/", "`page` of the world to play in")
+		fs.IntVar(&f.bots, "n", 100, "`number` of bots")
+		return fs, &f
+	}
+	fs.StringVar(&f.addr, "addr", "127.0.0.1:8080", "listen on `host:port`; a busy port means the next free one; \":8080\" is open to the local network")
+	if a.Bot != nil {
+		fs.IntVar(&f.bots, "bots", 0, "let `N` real clients play over loopback")
+	}
+	fs.BoolVar(&f.json, "json-status", false, "print one JSON object a second instead of the status line")
+	if a.Flags != nil {
+		a.Flags(fs)
+	}
+	return fs, &f
+}
+
+// parse reads a command's flags; done means that there is nothing left to do but to exit with the code.
+func (a App) parse(fs *flag.FlagSet, args []string, stdout, stderr io.Writer) (code int, done bool) {
+	switch err := fs.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		a.usage(stdout)
+		return exitOK, true
+	case err != nil:
+		fmt.Fprintf(stderr, "%s: %s\n", a.name(), explain(fs, err))
+		return exitUsage, true
+	case fs.NArg() > 0:
+		fmt.Fprintf(stderr, "%s: %q is not expected here: everything behind the command is a flag, as in -v\n", a.name(), fs.Arg(0))
+		return exitUsage, true
+	}
+	return exitOK, false
+}
+
+func (a App) dev(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	fs, f := a.flags("dev")
+	if code, done := a.parse(fs, args, stdout, stderr); done {
+		return code
+	}
+	if f.bots < 0 || f.stop < 0 || f.rate < 1 {
+		fmt.Fprintf(stderr, "%s: -bots %d, -for %v and -rate %d: must not be negative, and -rate not 0\n", a.name(), f.bots, f.stop, f.rate)
+		return exitUsage
+	}
+	n, err := Open(a, NodeConfig{Addr: f.addr, Ports: 20, Bots: f.bots, BotRate: f.rate, Log: f.logger(stderr)})
+	if err != nil {
+		fmt.Fprintf(stderr, "%s: %v\n", a.name(), err)
+		return exitFailed
+	}
+	ctx, cancel := f.deadline(ctx)
+	defer cancel()
+	out := &status{node: n, w: stdout, terminal: isTerminal(stdout)}
+	if f.json {
+		out.json = json.NewEncoder(stdout)
+		n.announce(stderr)
+	} else {
+		n.announce(stdout)
+	}
+	reporting, stopReport := context.WithCancel(ctx)
+	defer stopReport()
+	done := make(chan struct{})
+	go func() { defer close(done); out.run(reporting) }()
+	err = n.Serve(ctx)
+	stopReport()
+	<-done
+	if err != nil {
+		fmt.Fprintf(stderr, "%s: %v\n", a.name(), err)
+		return exitFailed
+	}
+	if !f.json {
+		fmt.Fprintln(stdout, "stopped; every player was told")
+	}
+	return exitOK
+}
+
+// explain turns a mistake on the command line into what, why and the fix.
+func explain(fs *flag.FlagSet, err error) string {
+	msg := err.Error()
+	if name, ok := strings.CutPrefix(msg, "flag provided but not defined: -"); ok {
+		var names []string
+		fs.VisitAll(func(f *flag.Flag) { names = append(names, "-"+f.Name) })
+		return fmt.Sprintf("unknown flag -%s%s\nRun \"%s help\" for the list.", name, suggestion("-"+name, names), fs.Name())
+	}
+	msg = strings.Replace(msg, ": parse error", ", which is not a number (or a time like 60s) of the kind it takes", 1)
+	return fmt.Sprintf("%s\nRun \"%s help\" for what each flag takes.", msg, fs.Name())
+}
+
+// suggestion names the nearest of the known words, if one is near.
+func suggestion(word string, known []string) string {
+	best, at := max(2, len(word)/2)+1, ""
+	for _, k := range known {
+		if d := distance(word, k); d < best || d == best && at == "" && strings.HasPrefix(k, word) {
+			best, at = d, k
+		}
+	}
+	if at == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (did you mean %q?)", at)
+}
+
+// distance is the number of letters to add, drop or change (Levenshtein 1966).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = slices.Min([]int{row[j] + 1, row[j+1] + 1, cost})
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,264 @@
+package tianxia
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/tianxia-mmo/tianxia/pkg/client"
+	"github.com/tianxia-mmo/tianxia/pkg/game"
+	"github.com/tianxia-mmo/tianxia/pkg/gateway"
+	"github.com/tianxia-mmo/tianxia/pkg/security"
+	"github.com/tianxia-mmo/tianxia/server"
+)
+
+// Realm of development keys and tokens.
+const devRealm = "dev"
+
+// NodeConfig describes an all-in-one node for development: keys and tokens are its own and die with it. Zero fields take their default.
+type NodeConfig struct {
+	Addr    string         // host:port to listen on; default 127.0.0.1:8080; port 0 takes any
+	Ports   int            // how many ports to try, upwards, when one is busy; default 1
+	Bots    int            // bot clients over loopback
+	BotRate int            // of them joining per second; default 250
+	Rights  []string       // of every development token; default: spectate
+	Gateway gateway.Config // Link, Verifier and Security's keys are the node's
+	Server  server.Config  // Zone is the app's
+	Log     *slog.Logger   // default: none
+}
+
+func (c *NodeConfig) validate() error {
+	if c.Addr == "" {
+		c.Addr = "127.0.0.1:8080"
+	}
+	if c.Ports == 0 {
+		c.Ports = 1
+	}
+	if c.BotRate == 0 {
+		c.BotRate = 250
+	}
+	if c.Rights == nil {
+		c.Rights = []string{"spectate"}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Bots < 0 || c.Ports < 1 || c.BotRate < 1 {
+		return fmt.Errorf("node: Bots %d, Ports %d, BotRate %d: must not be negative", c.Bots, c.Ports, c.BotRate)
+	}
+	return nil
+}
+
+// Node is gateway, server and page in one process.
+type Node struct {
+	cfg     NodeConfig
+	app     App
+	ln      net.Listener
+	game    string
+	zone    game.Config
+	server  *server.Server
+	gateway *gateway.Gateway
+	tokens  security.DevTokens
+	root    ed25519.PublicKey
+	cert    security.KeyCert
+	moved   string // the address that was busy, if another was taken
+	start   time.Time
+}
+
+// NodeStats is what a node measured of itself.
+type NodeStats struct {
+	Server  server.Stats
+	Gateway gateway.Stats
+}
+
+// Open makes a node that listens and is otherwise at rest. Serve must be called; it closes the node.
+func Open(app App, cfg NodeConfig) (*Node, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	g, zone, err := app.New(cfg.Bots)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{cfg: cfg, app: app, game: g.Name, zone: zone, start: time.Now()}
+	cfg.Server.Zone = zone
+	if n.server, err = server.New(cfg.Server, g); err != nil {
+		return nil, err
+	}
+	if err := n.secure(); err != nil {
+		return nil, err
+	}
+	if n.ln, n.moved, err = listen(cfg.Addr, cfg.Ports); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// secure makes the keys that live as long as the node, and the gateway that uses them.
+func (n *Node) secure() error {
+	root, err := security.NewRoot(rand.Reader)
+	if err != nil {
+		return fmt.Errorf("development keys: %w", err)
+	}
+	now := time.Now()
+	key, err := root.Issue(rand.Reader, uint32(now.Unix()), now.Add(-time.Minute), now.Add(30*24*time.Hour)) // a key id per start: clients of the last one learn the new key
+	if err != nil {
+		return fmt.Errorf("development keys: %w", err)
+	}
+	secret := make([]byte, 32)
+	if _, err := rand.Read(secret); err != nil {
+		return fmt.Errorf("development tokens: %w", err)
+	}
+	n.root, n.cert, n.tokens = root.Public(), key.Cert(), security.DevTokens{Secret: secret}
+	cfg := n.cfg.Gateway
+	cfg.Verifier, cfg.Security.Current, cfg.Security.Realm = n.tokens, key, devRealm
+	if cfg.Version == "" {
+		cfg.Version = Version()
+	}
+	if cfg.Log == nil {
+		cfg.Log = n.cfg.Log
+	}
+	if cfg.Link, err = n.server.Attach(); err != nil {
+		return err
+	}
+	n.gateway, err = gateway.New(cfg)
+	return err
+}
+
+// listen takes the address or, if it is busy, one of the next ports.
+func listen(addr string, ports int) (ln net.Listener, busy string, err error) {
+	host, p, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, "", fmt.Errorf("listen on %q: %w (want host:port, as in 127.0.0.1:8080)", addr, err)
+	}
+	port, err := strconv.ParseUint(p, 10, 16)
+	if err != nil {
+		return nil, "", fmt.Errorf("listen on %q: port %q is not a number from 0 to 65535", addr, p)
+	}
+	for i := range ports {
+		try := int(port) + i
+		if try > 65535 {
+			break
+		}
+		ln, err = net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(try)))
+		if err == nil {
+			if i > 0 {
+				busy = addr
+			}
+			return ln, busy, nil
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) && !isWindowsBusy(err) {
+			return nil, "", fmt.Errorf("listen on %s: %w", addr, err)
+		}
+	}
+	return nil, "", fmt.Errorf("listen on %s: %w (%d ports tried; name a free one)", addr, err, ports)
+}
+
+// isWindowsBusy knows WSAEADDRINUSE, which package syscall does not name on other systems.
+func isWindowsBusy(err error) bool {
+	var e syscall.Errno
+	return errors.As(err, &e) && e == 10048
+}
+
+// Addr is the address that the node listens on.
+func (n *Node) Addr() string { return n.ln.Addr().String() }
+
+// URL is the address of the page.
+func (n *Node) URL() string { return "http://" + n.Addr() + "/" }
+
+// Stats returns the node's measurements.
+func (n *Node) Stats() NodeStats { return NodeStats{n.server.Stats(), n.gateway.Stats()} }
+
+// ClientConfig is what a Go client needs to log in to the node as a new player.
+func (n *Node) ClientConfig(name string) (client.Config, error) {
+	token, err := n.token(name)
+	if err != nil {
+		return client.Config{}, err
+	}
+	return client.Config{
+		URL:      "ws://" + n.Addr() + "/ws",
+		Security: security.ClientConfig{Root: n.root, Cert: n.cert, Realm: devRealm, SchemaHash: n.server.Schema()},
+		Token:    token,
+	}, nil
+}
+
+// Serve runs the node until ctx ends or a part of it fails; everything has stopped when it returns.
+func (n *Node) Serve(ctx context.Context) error {
+	web := &http.Server{Handler: n.handler(), ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(n.cfg.Log.Handler(), slog.LevelDebug)}
+	serverCtx, stopServer := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopServer()
+	gatewayCtx, stopGateway := context.WithCancel(ctx)
+	defer stopGateway()
+	botsCtx, stopBots := context.WithCancel(gatewayCtx)
+	defer stopBots()
+
+	var wg, bots sync.WaitGroup
+	failed := make(chan error, 3)
+	run := func(f func() error) {
+		wg.Go(func() {
+			if err := f(); err != nil && !errors.Is(err, http.ErrServerClosed) {
+				failed <- err
+			}
+		})
+	}
+	gatewayDone := make(chan struct{})
+	run(func() error { return n.server.Serve(serverCtx) })
+	run(func() error { defer close(gatewayDone); return n.gateway.Serve(gatewayCtx) })
+	run(func() error { return web.Serve(n.ln) })
+	bots.Go(func() { n.swarm().run(botsCtx) })
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	stopBots()
+	stopGateway()
+	<-gatewayDone // it tells its clients while the server still runs
+	_ = web.Close()
+	stopServer()
+	wg.Wait()
+	bots.Wait()
+	return err
+}
+
+func (n *Node) swarm() *swarm {
+	s := &swarm{n: n.cfg.Bots, rate: n.cfg.BotRate, play: n.app.Bot, log: n.cfg.Log, config: func(_ context.Context, bot int) (client.Config, error) {
+		return n.ClientConfig(fmt.Sprintf("bot-%d", bot))
+	}}
+	if s.play == nil {
+		s.n = 0
+	}
+	return s
+}
+
+// Version is the version of the module that the program was built from, with the commit where it is known.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	v, rev := info.Main.Version, ""
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			rev = s.Value[:min(12, len(s.Value))]
+		}
+	}
+	switch {
+	case (v == "" || v == "(devel)") && rev != "":
+		return "devel+" + rev
+	case v == "" || v == "(devel)":
+		return "devel"
+	}
+	return v
+}

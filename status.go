@@ -1,0 +1,124 @@
+package tianxia
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+)
+
+// announce prints what a newcomer needs: what runs, and where to look.
+func (n *Node) announce(w io.Writer) {
+	fmt.Fprintf(w, "Tianxia %s · %s\n", Version(), n.game)
+	fmt.Fprintln(w, "development mode: keys and tokens made for this run, nothing is stored")
+	if n.moved != "" {
+		fmt.Fprintf(w, "%s is busy, so this is another port\n", n.moved)
+	}
+	host, port, err := net.SplitHostPort(n.Addr())
+	if err != nil {
+		return
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		fmt.Fprintf(w, "\n  game   http://localhost:%s/\n", port)
+		for _, a := range lanAddresses() {
+			fmt.Fprintf(w, "  LAN    http://%s/   (plain http: the browser's own cryptography is off there, a slower one stands in)\n", net.JoinHostPort(a, port))
+		}
+	} else {
+		fmt.Fprintf(w, "\n  game   %s\n", n.URL())
+	}
+	fmt.Fprintln(w)
+}
+
+func lanAddresses() (list []string) {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	for _, a := range addrs {
+		if ip, ok := a.(*net.IPNet); ok && ip.IP.To4() != nil && ip.IP.IsPrivate() {
+			list = append(list, ip.IP.String())
+		}
+	}
+	return list
+}
+
+// status prints how the node is, once a second.
+type status struct {
+	node     *Node
+	w        io.Writer
+	terminal bool
+	json     *json.Encoder
+	last     NodeStats
+	at       time.Time
+	lines    int
+}
+
+// report is what -json-status prints.
+type report struct {
+	Players              int     `json:"players"`
+	Entities             int     `json:"entities"`
+	TickMsP50            float64 `json:"tick_ms_p50"`
+	TickMsP99            float64 `json:"tick_ms_p99"`
+	TickOverruns         uint64  `json:"tick_overruns"`
+	BytesOutPerS         float64 `json:"bytes_out_per_s"`
+	BytesPerEntityUpdate float64 `json:"bytes_per_entity_update"`
+}
+
+func (s *status) run(ctx context.Context) {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	s.last, s.at = s.node.Stats(), time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			if s.terminal && s.json == nil {
+				fmt.Fprintln(s.w)
+			}
+			return
+		case now := <-t.C:
+			s.print(s.measure(now))
+		}
+	}
+}
+
+func (s *status) measure(now time.Time) report {
+	cur, dt := s.node.Stats(), now.Sub(s.at).Seconds()
+	r := report{
+		Players: cur.Server.Players, Entities: cur.Server.Entities, TickOverruns: cur.Server.Overruns,
+		TickMsP50: float64(cur.Server.StepP50.Microseconds()) / 1000, TickMsP99: float64(cur.Server.StepP99.Microseconds()) / 1000,
+		BytesOutPerS: float64(int64(float64(cur.Gateway.BytesOut-s.last.Gateway.BytesOut) / dt)),
+	}
+	if n := cur.Gateway.PairTicks - s.last.Gateway.PairTicks; n > 0 {
+		r.BytesPerEntityUpdate = float64(int64(float64(cur.Gateway.StateBytes-s.last.Gateway.StateBytes)/float64(n)*1000)) / 1000
+	}
+	s.last, s.at = cur, now
+	return r
+}
+
+func (s *status) print(r report) {
+	if s.json != nil {
+		_ = s.json.Encode(r) // who closed our standard output does not read our complaint either
+		return
+	}
+	s.lines++
+	line := fmt.Sprintf("%d players · %d entities · tick p50 %.2f p99 %.2f ms, %d late · %.1f kB/s out · %.2f B per entity update",
+		r.Players, r.Entities, r.TickMsP50, r.TickMsP99, r.TickOverruns, r.BytesOutPerS/1000, r.BytesPerEntityUpdate)
+	switch {
+	case s.terminal:
+		fmt.Fprintf(s.w, "\r\x1b[K%s", line)
+	case s.lines%10 == 1: // a log needs no line a second
+		fmt.Fprintln(s.w, line)
+	}
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	i, err := f.Stat()
+	return err == nil && i.Mode()&os.ModeCharDevice != 0
+}
