@@ -1,6 +1,6 @@
 module github.com/tianxia-mmo/tianxia
 
-go 1.26.8
+go 1.26.0
 
 require (
 	github.com/bufbuild/protocompile v0.14.1
@@ -13,6 +13,6 @@ require (
 
 require (
 	github.com/gobwas/httphead v0.1.0 // indirect
-	golang.org/x/crypto v0.0.0-20210322153248-0c34fe9e7dc2 // indirect
+	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/sync v0.8.0 // indirect
 )

@@ -1,0 +1,33 @@
+// Command mmo runs the sample game plains: gateway, server, page and walkers in one process.
+package main
+
+import (
+	"flag"
+	"fmt"
+
+	"github.com/tianxia-mmo/tianxia"
+	"github.com/tianxia-mmo/tianxia/examples/plains"
+	"github.com/tianxia-mmo/tianxia/examples/plains/bot"
+	"github.com/tianxia-mmo/tianxia/pkg/game"
+	"github.com/tianxia-mmo/tianxia/web"
+)
+
+func main() {
+	cfg := plains.Config{Walkers: 1000}
+	var seed uint64
+	tianxia.App{
+		Name: "mmo",
+		Flags: func(fs *flag.FlagSet) {
+			fs.IntVar(&cfg.Walkers, "walkers", cfg.Walkers, "number of server-side `walkers`, 0 to 200,000; the world grows with them")
+			fs.Uint64Var(&seed, "seed", 1, "seed of the world's chance")
+		},
+		New: func(bots int) (*game.Game, game.Config, error) {
+			if cfg.Walkers < 0 || cfg.Walkers > 200_000 {
+				return nil, game.Config{}, fmt.Errorf("-walkers %d: need 0 to 200000", cfg.Walkers)
+			}
+			return plains.New(cfg), game.Config{Seed: seed, Width: plains.SideFor(cfg.Walkers + bots)}, nil
+		},
+		Bot: bot.Play,
+		Web: web.Assets(),
+	}.Main()
+}

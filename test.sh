@@ -1,0 +1,326 @@
+#!/usr/bin/env bash
+# Runs every test of the repository. Results go to the terminal and to
+# test_results.log, coverage to coverage.html. The exit code is 0 only if
+# nothing failed; the last line counts what passed, failed and was skipped.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
+
+usage() {
+	cat <<'TEXT'
+usage: ./test.sh [-short]
+
+  -short   the quick half: needs nothing but Go, takes a few minutes at most
+
+Without -short it also needs a C compiler (race detector), Node.js with npm (web
+tests) and Chromium (browser tests). As root on Debian, or with CI=true, it
+installs what is missing; elsewhere it skips those suites and says so.
+TEXT
+}
+
+short=
+for argument in "$@"; do
+	case $argument in
+	-short | --short) short=yes ;;
+	-h | -help | --help) usage; exit 0 ;;
+	*)
+		printf 'test.sh: unknown argument %s\n  why: the script knows -short and -help only\n  fix: ./test.sh runs everything, ./test.sh -short the quick half; for one package use go test ./pkg/...\n' "$argument" >&2
+		exit 2
+		;;
+	esac
+done
+
+if ! command -v go >/dev/null 2>&1; then
+	printf 'test.sh: Go is missing\n  why: everything here is built and tested by it\n  fix: install Go %s or newer from https://go.dev/dl and put it on the PATH\n' \
+		"$(sed -n 's/^go //p' go.mod)" >&2
+	exit 1
+fi
+
+module=$(sed -n 's/^module //p' go.mod)
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+export GOWORK=off # a go.work above this folder is not ours
+
+passed=0 failed=0 skipped=0
+failures=() skips=()
+
+# begin notes the name and the start of a step.
+begin() {
+	step=$1
+	started=$SECONDS
+}
+
+good() {
+	passed=$((passed + 1))
+	printf 'ok    %-38s %3ds%s\n' "$step" $((SECONDS - started)) "${1:+  $1}"
+}
+
+# bad takes a file with the output that explains the failure.
+bad() {
+	failed=$((failed + 1))
+	failures+=("$step")
+	printf 'FAIL  %-38s %3ds\n' "$step" $((SECONDS - started))
+	sed 's/^/      /' "$1"
+}
+
+# skip NAME REASON
+skip() {
+	skipped=$((skipped + 1))
+	skips+=("$1: $2")
+	printf 'skip  %-38s %s\n' "$1" "$2"
+}
+
+# check NAME COMMAND... is a step that counts as one test.
+check() {
+	begin "$1"
+	shift
+	if "$@" >"$work/out" 2>&1; then good; else bad "$work/out"; fi
+}
+
+# suite NAME COMMAND... is a step whose command speaks `go test -json`.
+suite() {
+	begin "$1"
+	shift
+	rm -f "$work/totals"
+	printf 'run   %s\n' "$step"
+	"$@" 2>&1 | "$work/testlog" -module "$module" -totals "$work/totals"
+	local code=$? p=0 f=0 s=0
+	[ -f "$work/totals" ] && read -r p f s <"$work/totals"
+	if [ "$code" -ne 0 ] && [ "$f" -eq 0 ]; then f=1; fi # died before any test did
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	[ "$f" -eq 0 ] || failures+=("$step ($f)")
+	[ "$s" -eq 0 ] || skips+=("$s inside $step, named above")
+	printf '%s  %-38s %3ds  %d passed, %d failed, %d skipped\n' "$([ "$f" -eq 0 ] && echo 'ok  ' || echo FAIL)" "$step" $((SECONDS - started)) "$p" "$f" "$s"
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+browser() { have chromium || have chromium-browser || have google-chrome || have headless-shell; }
+
+compiler() { have "$(go env CC | cut -d' ' -f1)"; }
+
+# install fetches Debian packages, quietly, and tries once more when a mirror
+# fails. All at once first; one by one if that does not work, so that one
+# missing package does not take the others with it.
+install() {
+	local sudo=
+	if [ "$(id -u)" -ne 0 ]; then sudo="sudo -n"; fi
+	apt() { $sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=120 "$@" </dev/null; }
+	twice() { "$@" || { sleep 5 && "$@"; }; }
+	twice apt update
+	twice apt install --no-install-recommends "$@" && return
+	local package code=0
+	for package in "$@"; do apt install --no-install-recommends "$package" || code=1; done
+	return $code
+}
+
+# prepare installs what is missing where that is ours to do.
+prepare() {
+	local missing=()
+	compiler || missing+=(gcc libc6-dev)
+	if [ -f web/package.json ]; then
+		have node || missing+=(nodejs)
+		have npm || missing+=(npm)
+	fi
+	if [ -d tools/browser ] && ! browser; then missing+=(chromium); fi
+	[ ${#missing[@]} -gt 0 ] || return 0
+	if have apt-get && { [ "$(id -u)" -eq 0 ] || { [ "${CI:-}" = true ] && sudo -n true 2>/dev/null; }; }; then
+		begin "install ${missing[*]}"
+		if install "${missing[@]}" >"$work/out" 2>&1; then
+			printf 'done  %-38s %3ds\n' "$step" $((SECONDS - started))
+		else # the suites that needed it are skipped by name below
+			printf 'note  %-38s %3ds  did not work:\n' "$step" $((SECONDS - started))
+			tail -n 15 "$work/out" | sed 's/^/      /'
+		fi
+	else
+		printf 'note  missing: %s (on Debian: apt-get install %s)\n' "${missing[*]}" "${missing[*]}"
+	fi
+}
+
+formatted() {
+	local files
+	files=$(find . \( -name node_modules -o -name .git -o -path ./bin \) -prune -o -name '*.go' -print0 | xargs -0 "$(go env GOROOT)/bin/gofmt" -l) || return 1
+	[ -z "$files" ] && return
+	printf 'not formatted:\n%s\nfix: gofmt -w on these files\n' "$files"
+	return 1
+}
+
+lint() {
+	mkdir -p bin
+	go build -C tools/lint -buildvcs=false -o "$PWD/bin/staticcheck" honnef.co/go/tools/cmd/staticcheck &&
+		bin/staticcheck ./...
+}
+
+# covered draws coverage.html and prints the total. Generated messages say
+# nothing about our tests.
+covered() {
+	grep -v '\.pb\.go:' coverage.out >"$work/coverage" && mv "$work/coverage" coverage.out &&
+		go tool cover -html=coverage.out -o coverage.html &&
+		go tool cover -func=coverage.out | awk 'END { print "note  coverage.html shows all packages; statements covered: " $NF }'
+}
+
+# nested lists the folders below the root that are modules of their own.
+nested() {
+	find . \( -name node_modules -o -name .git -o -path ./bin \) -prune -o -name go.mod -print | sort | sed 's|^\./||; s|/*go\.mod$||' | grep .
+}
+
+# fuzzers prints "package function" for every fuzz test of the root module.
+fuzzers() {
+	local file folder module_folder own modules
+	modules=$(nested)
+	grep -rlE '^func Fuzz[A-Z0-9_]' --include='*_test.go' --exclude-dir=node_modules --exclude-dir=.git . | sort | while read -r file; do
+		folder=$(dirname "$file")
+		own=yes
+		for module_folder in $modules; do
+			case $folder/ in "./$module_folder/"*) own= ;; esac
+		done
+		[ -z "$own" ] || sed -nE "s|^func (Fuzz[A-Za-z0-9_]*)\(.*|$folder \1|p" "$file"
+	done
+}
+
+# fuzz runs one fuzz test for a moment. The fuzzing engine sometimes reports
+# its own deadline as a failure; that is tried once more, a finding is not.
+fuzz() {
+	local attempt
+	for attempt in 1 2; do
+		go test -run '^$' -fuzz "^$2\$" -fuzztime "$3" -fuzzminimizetime 5s "$1" && return
+		grep -q 'context deadline exceeded' "$work/out" && ! grep -q 'Failing input' "$work/out" || return
+		[ "$attempt" = 2 ] || printf 'the engine ran into its own deadline; once more\n'
+	done
+	return 1
+}
+
+# node_old tells whether Node.js is older than web/package.json asks for.
+node_old() {
+	node -e '
+		const want = (require("./web/package.json").engines?.node ?? ">=0").replace(/[^0-9.]/g, "").split(".").map(Number)
+		const have = process.versions.node.split(".").map(Number)
+		for (let i = 0; i < want.length; i++) if (have[i] !== want[i]) process.exit(have[i] < want[i] ? 0 : 1)
+		process.exit(1)' 2>/dev/null
+}
+
+npm_install() {
+	[ web/node_modules/.package-lock.json -nt web/package-lock.json ] && return
+	(cd web && npm ci --no-audit --no-fund --no-update-notifier --loglevel=error)
+}
+web_types() { (cd web && npx --no-install tsc --noEmit); }
+
+# web_tests runs the TypeScript tests and counts them: Node.js ends its report
+# with a line like "# pass 12" for each outcome.
+web_tests() {
+	begin "web tests"
+	local code p f s
+	(cd web && npm test --silent) >"$work/out" 2>&1
+	code=$?
+	counted() { sed -nE "s/^[^a-z]* ($1) ([0-9]+)\$/\2/p" "$work/out" | awk '{ n += $1 } END { print n + 0 }'; }
+	p=$(counted pass) f=$(counted 'fail|cancelled') s=$(counted 'skipped|todo')
+	if [ "$code" -ne 0 ] && [ "$f" -eq 0 ]; then f=1; fi
+	if [ "$code" -eq 0 ] && [ "$((p + f + s))" -eq 0 ]; then p=1; fi # another runner: one test, like the other steps
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	[ "$s" -eq 0 ] || skips+=("$s inside web tests")
+	[ "$f" -eq 0 ] || failures+=("web tests ($f)")
+	printf '%s  %-38s %3ds  %d passed, %d failed, %d skipped\n' "$([ "$f" -eq 0 ] && echo 'ok  ' || echo FAIL)" "$step" $((SECONDS - started)) "$p" "$f" "$s"
+	[ "$f" -eq 0 ] || sed 's/^/      /' "$work/out"
+}
+
+web_suites() {
+	if [ ! -f web/package.json ]; then
+		skip "web tests" "web/package.json is not there"
+	elif [ -n "$short" ]; then
+		skip "web tests" "needs npm, left out by -short"
+	elif ! have node || ! have npm; then
+		skip "web tests" "Node.js or npm is missing: install them from https://nodejs.org"
+	elif node_old; then
+		skip "web tests" "Node.js $(node --version) is older than web/package.json asks for"
+	else
+		begin "npm ci"
+		if ! npm_install >"$work/out" 2>&1; then
+			bad "$work/out"
+			skip "web tests" "npm ci failed"
+			return
+		fi
+		good
+		check "web types" web_types
+		web_tests
+	fi
+}
+
+web_output() {
+	if [ -f tools/web/go.mod ]; then
+		check "web output is fresh" go run -C tools/web -buildvcs=false . -check
+	else
+		skip "web output is fresh" "tools/web is not there"
+	fi
+}
+
+nested_suites() {
+	local folder
+	for folder in $(nested); do
+		case $folder in
+		tools/lint) continue ;; # holds no code
+		esac
+		if [ -n "$short" ]; then
+			skip "$folder" "a module of its own, left out by -short"
+		elif [ "$folder" = tools/browser ] && ! browser; then
+			skip "$folder" "Chromium is missing: install it, on Debian with apt-get install chromium"
+		else
+			check "$folder vet" go vet -C "$folder" ./...
+			suite "$folder" go test -C "$folder" -json -timeout 5m ./...
+		fi
+	done
+}
+
+cross_build() { CGO_ENABLED=0 GOOS=$1 GOARCH=$2 go build -buildvcs=false ./...; }
+
+main() {
+	printf 'test.sh%s  %s  %s/%s\n' "${short:+ -short}" "$(go env GOVERSION)" "$(go env GOOS)" "$(go env GOARCH)"
+	[ -n "$short" ] || prepare
+
+	begin "testlog builds"
+	if ! go build -buildvcs=false -o "$work/testlog" ./tools/testlog >"$work/out" 2>&1; then
+		bad "$work/out"
+		printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+		return 1
+	fi
+
+	check "gofmt" formatted
+	check "guards" go test ./guard_test.go ./guard_*_test.go
+	check "go vet" go vet ./...
+	check "staticcheck" lint
+
+	local flags=(-json -coverprofile=coverage.out -covermode=atomic) label="tests"
+	# Go never caches the result of a shuffled run, so the quick half goes without.
+	if [ -n "$short" ]; then flags+=(-short -timeout 2m); else flags+=(-shuffle=on -timeout 5m); fi
+	if CGO_ENABLED=1 go build -race -buildvcs=false -o "$work/race" ./tools/testlog >/dev/null 2>&1; then
+		export CGO_ENABLED=1
+		flags+=(-race)
+		label="tests with race detector"
+	else
+		skip "race detector" "needs a C compiler: on Debian apt-get install gcc libc6-dev"
+	fi
+	suite "$label" go test "${flags[@]}" ./...
+	[ ! -s coverage.out ] || covered
+
+	local folder name
+	fuzzers >"$work/fuzzers"
+	while read -r folder name; do
+		check "fuzz ${folder#./} $name" fuzz "$folder" "$name" "$([ -n "$short" ] && echo 200x || echo 4s)"
+	done <"$work/fuzzers"
+
+	web_suites
+	web_output
+	nested_suites
+
+	check "builds for windows/amd64" cross_build windows amd64
+	check "builds for darwin/arm64" cross_build darwin arm64
+	check "builds for linux/arm64" cross_build linux arm64
+
+	printf '\n%ds in all\n' "$SECONDS"
+	[ ${#skips[@]} -eq 0 ] || printf 'skipped: %s\n' "${skips[@]}"
+	[ ${#failures[@]} -eq 0 ] || printf 'failed: %s\n' "${failures[@]}"
+	printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+	[ "$failed" -eq 0 ]
+}
+
+main </dev/null 2>&1 | tee test_results.log
+exit "${PIPESTATUS[0]}"

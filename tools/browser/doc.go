@@ -1,0 +1,3 @@
+// Package browser tests the page in a real browser: headless Chromium, driven over its own protocol. It is a module of its own, so that users of the framework
+// do not inherit a browser driver; it holds tests only, nothing imports it and nothing has to be stopped.
+package browser

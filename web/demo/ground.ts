@@ -1,0 +1,128 @@
+/** The ground under the crowd: grid, border of the world, the view's circle, marks. Metres in, lines in CSS pixels out; words are DOM. */
+import type { Camera } from "./camera.ts";
+import type { Lines } from "./lines.ts";
+import type { Theme } from "./palette.ts";
+
+/** Scene is what the ground shows besides the grid; metres. */
+export interface Scene {
+  width: number;
+  height: number;
+  own: { x: number; z: number } | undefined;
+  enterRadius: number;
+  leaveRadius: number;
+  /** ghost is the own avatar by the server's last word. */
+  ghost: { x: number; z: number } | undefined;
+  target: { x: number; z: number } | undefined;
+  name: string;
+  now: number;
+  still: boolean;
+}
+
+const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
+const LABEL_FROM_PX = 130; // a smaller circle needs no figures
+
+/** drawGround puts the frame's lines. */
+export function drawGround(to: Lines, cam: Camera, s: Scene, theme: Theme): void {
+  grid(to, cam, s, theme);
+  border(to, cam, s, theme);
+  if (s.own === undefined) return;
+  const x = cam.screenX(s.own.x);
+  const z = cam.screenZ(s.own.z);
+  to.disc(x, z, s.enterRadius * cam.scale, theme.aoiFill);
+  to.ring(x, z, s.enterRadius * cam.scale, 1.4, theme.aoi, 0.75);
+  to.ring(x, z, s.leaveRadius * cam.scale, 1.1, theme.aoi, 0.42, 5.5);
+  if (s.ghost !== undefined && Math.hypot(s.ghost.x - s.own.x, s.ghost.z - s.own.z) > 0.05) {
+    to.ring(cam.screenX(s.ghost.x), cam.screenZ(s.ghost.z), Math.max(5, 0.9 * cam.scale), 1, theme.ownLine, 0.5, 3);
+  }
+  if (s.target !== undefined) {
+    const tx = cam.screenX(s.target.x);
+    const tz = cam.screenZ(s.target.z);
+    to.line(x, z, tx, tz, 1, theme.ownLine, 0.22);
+    to.ring(tx, tz, 6 + (s.still ? 0 : Math.sin(s.now / 160) * 1.5), 1.5, theme.ownLine, 0.85);
+    to.disc(tx, tz, 1.6, theme.ownLine);
+  }
+}
+
+function grid(to: Lines, cam: Camera, s: Scene, theme: Theme): void {
+  const minor = STEPS.find((m) => m * cam.scale >= 26) ?? STEPS.at(-1)!;
+  const a = cam.worldAt(0, 0);
+  const b = cam.worldAt(cam.width, cam.height);
+  const x0 = Math.max(0, a.x);
+  const z0 = Math.max(0, a.z);
+  const x1 = Math.min(s.width, b.x);
+  const z1 = Math.min(s.height, b.z);
+  const left = cam.screenX(x0);
+  const right = cam.screenX(x1);
+  const top = cam.screenZ(z0);
+  const bottom = cam.screenZ(z1);
+  for (let i = Math.ceil(x0 / minor); i * minor <= x1; i++) {
+    const px = Math.round(cam.screenX(i * minor)) + 0.5;
+    to.line(px, top, px, bottom, 1, i % 5 === 0 ? theme.gridStrong : theme.grid);
+  }
+  for (let i = Math.ceil(z0 / minor); i * minor <= z1; i++) {
+    const pz = Math.round(cam.screenZ(i * minor)) + 0.5;
+    to.line(left, pz, right, pz, 1, i % 5 === 0 ? theme.gridStrong : theme.grid);
+  }
+}
+
+function border(to: Lines, cam: Camera, s: Scene, theme: Theme): void {
+  const l = cam.screenX(0);
+  const t = cam.screenZ(0);
+  const r = cam.screenX(s.width);
+  const b = cam.screenZ(s.height);
+  const { width: w, height: h } = cam;
+  // what lies beyond, as four broad lines
+  if (l > 0) to.line(l / 2, 0, l / 2, h, l, theme.void);
+  if (r < w) to.line((r + w) / 2, 0, (r + w) / 2, h, w - r, theme.void);
+  const from = Math.max(0, l);
+  const until = Math.min(w, r);
+  if (t > 0) to.line(from, t / 2, until, t / 2, t, theme.void);
+  if (b < h) to.line(from, (b + h) / 2, until, (b + h) / 2, h - b, theme.void);
+  for (const [width, alpha] of [[7, 0.14], [1.5, 0.85]] as const) {
+    to.line(l, t, r, t, width, theme.border, alpha);
+    to.line(l, b, r, b, width, theme.border, alpha);
+    to.line(l, t, l, b, width, theme.border, alpha);
+    to.line(r, t, r, b, width, theme.border, alpha);
+  }
+}
+
+/** Labels are the few words on the map: DOM nodes moved by transforms. */
+export class Labels {
+  private readonly name: HTMLElement;
+  private readonly enter: HTMLElement;
+  private readonly leave: HTMLElement;
+
+  constructor(parent: HTMLElement) {
+    const node = (kind: string): HTMLElement => {
+      const n = parent.appendChild(document.createElement("span"));
+      n.className = `mark ${kind}`;
+      n.setAttribute("aria-hidden", "true");
+      return n;
+    };
+    this.name = node("who");
+    this.enter = node("radius");
+    this.leave = node("radius");
+  }
+
+  place(cam: Camera, s: Scene): void {
+    const own = s.own;
+    const near = s.enterRadius * cam.scale > LABEL_FROM_PX;
+    this.name.hidden = own === undefined;
+    this.enter.hidden = this.leave.hidden = own === undefined || !near;
+    if (own === undefined) return;
+    const x = cam.screenX(own.x);
+    const z = cam.screenZ(own.z);
+    set(this.name, s.name, x, z - Math.max(26, 2.9 * cam.scale), "-50%");
+    if (!near) return;
+    const k = Math.SQRT1_2;
+    const enter = s.enterRadius * cam.scale;
+    const leave = s.leaveRadius * cam.scale;
+    set(this.enter, `enter ${s.enterRadius.toFixed(0)} m`, x - (enter - 12) * k, z - (enter - 12) * k, "0%");
+    set(this.leave, `leave ${s.leaveRadius.toFixed(0)} m`, x - (leave + 8) * k, z - (leave + 12) * k, "-100%");
+  }
+}
+
+function set(node: HTMLElement, text: string, x: number, y: number, shift: string): void {
+  if (node.textContent !== text) node.textContent = text;
+  node.style.transform = `translate(${x.toFixed(1)}px, ${y.toFixed(1)}px) translate(${shift}, -50%)`;
+}

@@ -1,0 +1,116 @@
+/**
+ * Frames: what a sealed record carries (manual §5). Decoding is strict: reserved bits, control frames of a wrong length and trailing
+ * bytes throw, and the connection ends.
+ *
+ *   frame = head(1) | fields by type
+ *   head  = type (bits 0-2) | REL 0x08 | reserved 0xf0 = 0
+ */
+import { type Bytes, ByteReader, ByteWriter, MalformedError } from "./bytes.ts";
+
+export const FrameType = { push: 0, request: 1, response: 2, error: 3, ack: 4, control: 5, state: 6 } as const;
+export type FrameType = (typeof FrameType)[keyof typeof FrameType];
+
+/** Control routes. */
+export const Control = { ping: 1, pong: 2, echo: 3, goaway: 4, kick: 5, bye: 6 } as const;
+
+/** Routes of the framework (below 64) and of the sample game. */
+export const Route = { login: 32, zone: 33, avatar: 34, status: 35, move: 64, spectate: 65, moveRefused: 66 } as const;
+
+const REL = 0x08;
+const MAX_ROUTE = 0xffff;
+
+/** Frame is one decoded frame; fields that its type lacks are 0 or empty. */
+export interface Frame {
+  type: FrameType;
+  route: number;
+  /** id pairs request, response and error; 0 in an error that answers none. */
+  id: number;
+  /** seq is the number of a reliable frame, undefined when it is not reliable. */
+  seq: number | undefined;
+  payload: Bytes;
+}
+
+const EMPTY: Bytes = new Uint8Array(0);
+
+/** decodeFrames reads the plaintext of one record. Payloads are views into it. */
+export function decodeFrames(plain: Bytes): Frame[] {
+  const r = new ByteReader(plain);
+  const out: Frame[] = [];
+  while (r.left > 0) out.push(decodeFrame(r));
+  return out;
+}
+
+function decodeFrame(r: ByteReader): Frame {
+  const head = r.u8();
+  const type = (head & 7) as FrameType;
+  if ((head & 0xf0) !== 0) throw new MalformedError(`frame head 0x${head.toString(16)}: reserved bits set`);
+  const reliable = (head & REL) !== 0;
+  const f: Frame = { type, route: 0, id: 0, seq: undefined, payload: EMPTY };
+  switch (type) {
+    case FrameType.push:
+      f.route = route(r);
+      break;
+    case FrameType.request:
+    case FrameType.response:
+    case FrameType.error:
+      f.route = route(r);
+      f.id = r.uvarint();
+      break;
+    case FrameType.ack:
+      if (reliable) throw new MalformedError("reliable flag on an ack");
+      f.seq = r.uvarint();
+      return f;
+    case FrameType.control:
+      f.route = route(r);
+      break;
+    case FrameType.state:
+      break;
+    default:
+      throw new MalformedError(`frame type ${type}`);
+  }
+  if (reliable) {
+    if (type === FrameType.request || type === FrameType.control || type === FrameType.state) {
+      throw new MalformedError(`reliable flag on frame type ${type}`);
+    }
+    f.seq = r.uvarint();
+  }
+  f.payload = r.bytes(r.uvarint());
+  return f;
+}
+
+function route(r: ByteReader): number {
+  const v = r.uvarint();
+  if (v > MAX_ROUTE) throw new MalformedError(`route ${v}`);
+  return v;
+}
+
+export function encodePush(routeId: number, payload: Uint8Array): Bytes {
+  return new ByteWriter(payload.length + 8).u8(FrameType.push).uvarint(routeId).uvarint(payload.length).bytes(payload).done();
+}
+
+export function encodeRequest(routeId: number, id: number, payload: Uint8Array): Bytes {
+  return new ByteWriter(payload.length + 12)
+    .u8(FrameType.request).uvarint(routeId).uvarint(id).uvarint(payload.length).bytes(payload).done();
+}
+
+export function encodeControl(routeId: number, payload: Uint8Array): Bytes {
+  return new ByteWriter(payload.length + 8).u8(FrameType.control).uvarint(routeId).uvarint(payload.length).bytes(payload).done();
+}
+
+/** encodePing: the client's time in microseconds of any clock. */
+export function encodePing(micros: bigint): Bytes {
+  return encodeControl(Control.ping, new ByteWriter(8).u64(micros).done());
+}
+
+/** encodeEcho: the number of state frames processed on this connection; it wraps at 65,536. */
+export function encodeEcho(count: number): Bytes {
+  return encodeControl(Control.echo, new ByteWriter(2).u16(count & 0xffff).done());
+}
+
+/** decodePong returns the client's own time back and the server's, both microseconds. */
+export function decodePong(payload: Bytes): { client: bigint; server: bigint } {
+  const r = new ByteReader(payload);
+  const pong = { client: r.u64(), server: r.u64() };
+  if (r.left !== 0) throw new MalformedError("pong longer than 16 bytes");
+  return pong;
+}

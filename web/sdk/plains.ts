@@ -1,0 +1,181 @@
+/**
+ * The sample game's client: a {@link Client} with a replica, a clock and a predictor wired to it. A page asks it once per drawn frame
+ * where everything is; all times are milliseconds of the clock that the client was given.
+ */
+import { type Bytes, MalformedError } from "./bytes.ts";
+import { Client, type ClientConfig } from "./client.ts";
+import { TickClock } from "./clock.ts";
+import { Route } from "./frames.ts";
+import { type Driver, Predictor, type Want } from "./predict.ts";
+import {
+  decodeAvatar, decodeMoveRefused, decodeSpectateResponse, decodeStatus, decodeZone, encodeMove, encodeSpectateRequest,
+  type LoginResponse, type MoveRefused, type Status, type Zone,
+} from "./proto.ts";
+import { type Motion, Replica, type ReplicaEvents } from "./replica.ts";
+
+const MAX_EXTRAPOLATION_TICKS = 10; // beyond the last section nothing is known: stop drawing ahead after half a second
+const DELAY = { least: 2, most: 3, slewPerMs: 0.0005 };
+const EXPECT_TICKS = 5; // a section comes at least this often
+
+/** PlainsConfig is a client's, with the game's own events. */
+export interface PlainsConfig extends Omit<ClientConfig, "events"> {
+  entities?: ReplicaEvents;
+  changed?(): void;
+  refused?(refused: MoveRefused): void;
+}
+
+/** Plains plays. */
+export class Plains {
+  readonly client: Client;
+  readonly replica: Replica;
+  clock = new TickClock(50);
+  predictor: Predictor | undefined;
+  login: LoginResponse | undefined;
+  status: Status | undefined;
+  /** spectating is the radius in force, position quanta; 0 is none. */
+  spectating = 0;
+  refusals = 0;
+  /** delay of others behind what has arrived, ticks; adapts to jitter. */
+  delay = 2.5;
+  private delayAt = 0;
+  private avatar: { entity: bigint; zone: number } | undefined;
+  private lastArrival = NaN;
+  private readonly own: Motion = { x: 0, z: 0, vx: 0, vz: 0, yaw: 0 };
+  private readonly now: () => number;
+
+  constructor(private readonly config: PlainsConfig) {
+    this.now = config.now ?? (() => performance.now());
+    this.replica = new Replica(config.entities ?? {});
+    this.client = new Client({
+      ...config,
+      events: {
+        playing: (login) => this.begin(login),
+        push: (route, payload) => this.push(route, payload),
+        state: (payload, arrivedMs) => this.state(payload, arrivedMs),
+        changed: () => {
+          // Everything a connection said is void with it; clearing when the next one begins keeps the last picture until then.
+          if (this.client?.state === "securing") this.forget();
+          config.changed?.();
+        },
+      },
+    });
+  }
+
+  private forget(): void {
+    for (let i = this.replica.count - 1; i >= 0; i--) this.config.entities?.leave?.(this.replica.live[i]!);
+    this.replica.clear();
+    this.avatar = undefined;
+    this.predictor = undefined;
+    this.spectating = 0;
+    this.lastArrival = NaN;
+  }
+
+  private begin(login: LoginResponse): void {
+    this.login = login;
+  }
+
+  private push(route: number, payload: Bytes): void {
+    switch (route) {
+      case Route.zone:
+        this.addZone(decodeZone(payload));
+        break;
+      case Route.avatar:
+        this.avatar = decodeAvatar(payload);
+        break;
+      case Route.status:
+        this.status = decodeStatus(payload);
+        break;
+      case Route.moveRefused: {
+        const refused = decodeMoveRefused(payload);
+        this.refusals++;
+        this.predictor?.refused(refused.seq);
+        this.config.refused?.(refused);
+        break;
+      }
+      default:
+        break; // a newer server may say more than this client knows
+    }
+  }
+
+  private addZone(zone: Zone): void {
+    this.replica.setZone(zone);
+    const tickMs = 1000 / zone.tickHz;
+    this.clock = new TickClock(tickMs);
+    this.predictor = new Predictor(tickMs, (input) => this.client.connection?.push(Route.move, encodeMove({ ...input, tick: input.tick >>> 0 })));
+  }
+
+  private state(payload: Bytes, arrivedMs: number): void {
+    this.replica.apply(payload);
+    this.lastArrival = arrivedMs;
+    const ownIndex = this.ownIndex();
+    for (const section of this.replica.sections) {
+      const zone = this.replica.zone(section.row);
+      if (zone === undefined) throw new MalformedError("section without a zone");
+      this.clock.arrived(section.tick, arrivedMs);
+      if (ownIndex >= 0 && this.replica.row[ownIndex] === section.row) {
+        this.replica.stateAt(ownIndex, section.tick, this.own);
+        this.predictor?.reconcile(section.tick, section.input, this.own, zone.width, zone.height, this.now());
+      }
+    }
+  }
+
+  /** zone is the row that the avatar is in, or the first known. */
+  get zone(): Zone | undefined {
+    const row = this.avatar === undefined ? -1 : this.replica.rowOf(this.avatar.zone);
+    return this.replica.zone(row >= 0 ? row : 0);
+  }
+
+  /** ownIndex is the replica's index of the own avatar, or -1. */
+  ownIndex(): number {
+    return this.avatar === undefined ? -1 : this.replica.indexOf(this.avatar.entity);
+  }
+
+  /** serverPosition is the own avatar by the last section, in quanta, without prediction; undefined while it is not visible. */
+  serverPosition(): { x: number; z: number } | undefined {
+    const i = this.ownIndex();
+    if (i < 0) return undefined;
+    this.replica.stateAt(i, this.replica.lastTick(this.replica.row[i]!), this.own);
+    return { x: this.own.x, z: this.own.z };
+  }
+
+  /** advance moves the prediction to now; call it once per drawn frame. */
+  advance(nowMs: number, drive: Driver): void {
+    this.adaptDelay(nowMs);
+    if (this.client.state !== "playing" || !this.clock.ready || this.predictor === undefined) return;
+    const rtt = this.client.connection?.roundTrip.medianMs ?? 0;
+    this.predictor.advance(this.clock.seen(nowMs) + rtt / this.clock.tickMs + this.predictor.margin, nowMs, drive);
+  }
+
+  /** steer changes the wanted velocity at once. */
+  steer(want: Want, nowMs: number): void {
+    if (this.client.state === "playing") this.predictor?.steer(want, nowMs);
+  }
+
+  /** renderTick is the tick, as a fraction, at which others are drawn in the given zone row. */
+  renderTick(nowMs: number, row = 0): number {
+    if (!this.clock.ready) return 0;
+    return Math.min(this.clock.seen(nowMs) - this.delay, this.replica.lastTick(row) + MAX_EXTRAPOLATION_TICKS);
+  }
+
+  private adaptDelay(nowMs: number): void {
+    const wanted = Math.min(DELAY.most, Math.max(DELAY.least, DELAY.least + this.clock.jitterMs / this.clock.tickMs - 0.25));
+    const limit = Math.max(0, nowMs - this.delayAt) * DELAY.slewPerMs;
+    this.delayAt = nowMs;
+    this.delay += Math.max(-limit, Math.min(limit, wanted - this.delay));
+  }
+
+  /** staleMs is how much longer than expected nothing has been heard of the world. */
+  staleMs(nowMs: number): number {
+    if (Number.isNaN(this.lastArrival)) return 0;
+    return Math.max(0, nowMs - this.lastArrival - EXPECT_TICKS * this.clock.tickMs);
+  }
+
+  /** spectate asks for a second observer of the given radius (quanta, 0 removes it); returns the radius now in force. */
+  async spectate(radius: number): Promise<number> {
+    const c = this.client.connection;
+    if (c === undefined) throw new Error("not connected");
+    const got = decodeSpectateResponse(await c.request(Route.spectate, encodeSpectateRequest(radius)));
+    if (c === this.client.connection) this.spectating = got;
+    return got;
+  }
+}

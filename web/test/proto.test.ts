@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ByteWriter, hex, MalformedError, unhex } from "../sdk/bytes.ts";
+import * as p from "../sdk/proto.ts";
+
+const utf8 = new TextEncoder();
+
+test("protobuf: messages to the server, bytes checked by hand", () => {
+  assert.equal(hex(p.encodeLoginRequest({ token: "ab", client: "c" })), "0a02616212" + "0163");
+  assert.equal(hex(p.encodeMove({ seq: 1, tick: 300, vx: -1, vz: 80 })), "080110ac02180120a001");
+  assert.equal(hex(p.encodeMove({ seq: 0, tick: 0xffffffff, vx: 0, vz: 0 })), "10ffffffff0f");
+  assert.equal(hex(p.encodeSpectateRequest(0)), "");
+  assert.equal(hex(p.encodeSpectateRequest(905_097)), "0889" + "9f37");
+});
+
+test("protobuf: a move survives both ways", () => {
+  for (const m of [{ seq: 1, tick: 2, vx: 80, vz: -80 }, { seq: 4_000_000_000, tick: 0x80000000, vx: -32768, vz: 32767 }]) {
+    assert.deepEqual(p.decodeMove(p.encodeMove(m)), m);
+  }
+});
+
+test("protobuf: unknown fields of every wire type are skipped, repeated fields gather", () => {
+  const w = new ByteWriter();
+  w.uvarint(8).uvarint64(2n ** 63n).uvarint(26).uvarint(4).bytes(utf8.encode("天a"));
+  w.uvarint((99 << 3) | 0).uvarint(5).uvarint((99 << 3) | 1).u64(1n).uvarint((99 << 3) | 2).uvarint(1).u8(0).uvarint((99 << 3) | 5).u32(1);
+  for (const right of ["spectate", "fly"]) w.uvarint(34).uvarint(right.length).bytes(utf8.encode(right));
+  assert.deepEqual(p.decodeLoginResponse(w.done()), { sessionId: 2n ** 63n, playerId: 0n, name: "天a", rights: ["spectate", "fly"], server: "" });
+});
+
+test("protobuf: malformed input throws", () => {
+  for (const [name, bytes] of Object.entries({ "field 0": "0000", "group": "0b", "length beyond the end": "0aff", "wrong wire type": "0801", cut: "08" })) {
+    assert.throws(() => p.decodeLoginResponse(unhex(name === "wrong wire type" ? "1801" : bytes)), MalformedError, name);
+  }
+});
+
+test("protobuf: zone rows are checked", () => {
+  const row = (bits: number, hz: number) =>
+    new ByteWriter().uvarint(8).uvarint(1).uvarint(32).uvarint(7).uvarint(40).uvarint(hz).uvarint(48).uvarint(bits).uvarint(56).uvarint(320)
+      .uvarint(64).uvarint(1000).uvarint(72).uvarint(2000).uvarint(80).uvarint(16000).uvarint(88).uvarint(17600).done();
+  const z = p.decodeZone(row(20, 20));
+  assert.deepEqual([z.index, z.tick, z.tickHz, z.positionBits, z.quantaPerMetre, z.width, z.height, z.enterRadius, z.leaveRadius],
+    [1, 7, 20, 20, 320, 1000, 2000, 16000, 17600]);
+  assert.throws(() => p.decodeZone(row(33, 20)), MalformedError);
+  assert.throws(() => p.decodeZone(row(20, 0)), MalformedError);
+});
+
+test("protobuf: the rest of the framework's messages", () => {
+  assert.deepEqual(p.decodeError(unhex("0805120268691864")), { code: 5, message: "hi", retryAfterMs: 100 });
+  assert.deepEqual(p.decodeKick(unhex("08a223120162")), { code: 4514, reason: "b" });
+  assert.deepEqual(p.decodeGoaway(unhex("0a01621064")), { reason: "b", reconnectAfterMs: 100 });
+  assert.deepEqual(p.decodeAvatar(unhex("08ffffffffffffffffff011003")), { entity: 2n ** 64n - 1n, zone: 3 });
+  assert.deepEqual(p.decodeStatus(unhex("0801100218032004" + "2805")), { players: 1, entities: 2, tickUsP50: 3, tickUsP99: 4, tickOverruns: 5n });
+  assert.deepEqual(p.decodeMoveRefused(unhex("080110c8011850")), { seq: 1, speed: 200, limit: 80 });
+  assert.equal(p.decodeSpectateResponse(unhex("0880f703")), 64384);
+});

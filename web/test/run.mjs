@@ -1,0 +1,18 @@
+// Bundles test/*.test.ts into .test/ and runs node's own test runner on them.
+import { build } from "esbuild";
+import { spawnSync } from "node:child_process";
+import { readdirSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const web = dirname(dirname(fileURLToPath(import.meta.url)));
+const out = join(web, ".test");
+rmSync(out, { recursive: true, force: true });
+const entries = readdirSync(join(web, "test")).filter((f) => f.endsWith(".test.ts")).map((f) => join(web, "test", f));
+await build({
+  entryPoints: entries, outdir: out, outExtension: { ".js": ".mjs" }, bundle: true, splitting: true, format: "esm", platform: "node",
+  target: "node20", sourcemap: "inline", logLevel: "warning", absWorkingDir: web,
+});
+const files = readdirSync(out).filter((f) => f.endsWith(".test.mjs")).sort().map((f) => join(out, f));
+const run = spawnSync(process.execPath, ["--enable-source-maps", "--disable-warning=ExperimentalWarning", "--test", ...files], { stdio: "inherit", cwd: web });
+process.exit(run.status ?? 1);
