@@ -300,8 +300,12 @@ func TestIdleTickReportsNothing(t *testing.T) {
 }
 
 func TestSteadyTickDoesNotAllocate(t *testing.T) {
+	entities, warm := 1000, 600
+	if raced {
+		entities, warm = 200, 200
+	}
 	for _, step := range []float64{0.25, 5} {
-		w := newWalkers(t, 1000, step)
+		w := newWalkers(t, entities, step)
 		found := 0
 		count := func(Handle) bool { found++; return true }
 		tick := func() {
@@ -310,7 +314,7 @@ func TestSteadyTickDoesNotAllocate(t *testing.T) {
 			w.s.Visible(w.h[0], count)
 			w.s.Sees(w.h[0], w.h[1])
 		}
-		for range 600 { // buffers reach their working size
+		for range warm { // buffers reach their working size
 			tick()
 		}
 		if n := testing.AllocsPerRun(200, tick); n != 0 {
@@ -320,8 +324,12 @@ func TestSteadyTickDoesNotAllocate(t *testing.T) {
 }
 
 func TestVisibleSetsStayCompact(t *testing.T) {
-	w := newWalkers(t, 2000, 2)
-	for range 300 {
+	entities, ticks := 2000, 300
+	if raced {
+		entities, ticks = 600, 60
+	}
+	w := newWalkers(t, entities, 2)
+	for range ticks {
 		w.step(t)
 	}
 	used := slotBytes * w.visible()

@@ -368,8 +368,8 @@ func TestRandomOperationsEqualBruteForceEveryTick(t *testing.T) {
 	for name, w := range worlds {
 		t.Run(name, func(t *testing.T) {
 			seeds := uint64(8)
-			if testing.Short() {
-				seeds = 4
+			if testing.Short() || raced {
+				seeds = 3
 			}
 			for seed := range seeds {
 				t.Run(fmt.Sprint(seed), func(t *testing.T) { w.run(t, seed, 40) })

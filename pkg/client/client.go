@@ -1,4 +1,5 @@
-// Package client is the Go client: what bots, tools and tests use, with the same behaviour as the TypeScript one.
+// Package client is the Go client: what bots, tools and tests use. It speaks the same protocol as the TypeScript one, without that one's prediction, interpolation and
+// reconnecting.
 //
 // Dial connects, shakes hands and logs in. Serve then reads in the caller's goroutine and calls the Handler in it; Push, Request and Flush may be called from any
 // goroutine. The client ends when Serve returns or Close is called; it starts no goroutine of its own.

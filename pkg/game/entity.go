@@ -7,7 +7,7 @@ import (
 	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
 )
 
-// EntityID names an entity for the life of its world; ids are never used again.
+// EntityID names an entity for the life of its zone, in which ids are never used again; another zone, or another epoch, counts anew.
 type EntityID uint64
 
 // Kind is an archetype of entities, as the client is told it.

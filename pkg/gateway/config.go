@@ -22,8 +22,8 @@ type Config struct {
 	Replica  replica.Config        // of each client's state frames
 
 	MaxConnections   int           // beyond which an upgrade is answered with 503; default 20,000
-	HandshakeTimeout time.Duration // from the upgrade to the first sealed record; default 5 s
-	LoginTimeout     time.Duration // from there to a login; default 10 s
+	HandshakeTimeout time.Duration // from the upgrade to the client's handshake record; default 5 s
+	LoginTimeout     time.Duration // from there to an accepted login; default 10 s
 	QueueBytes       int           // frames waiting per connection, beyond which it is a slow consumer; default 256 KiB
 	FrameRate        int           // frames per second that a client may send for long; default 200
 	FrameBurst       int           // and at once; default 400

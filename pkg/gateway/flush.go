@@ -187,6 +187,11 @@ func (s *session) farewell(code protocol.DisconnectCode, text string) {
 		text = code.String()
 	}
 	plain, _ := s.take(s.g.plain[:0])
+	if code == protocol.DisconnectServerShutdown { // spread over two seconds, so that not everybody comes back at once
+		if b, err := proto.Marshal(&mmov1.Goaway{Reason: code.String(), ReconnectAfterMs: uint32(500 + s.id*7919%2000)}); err == nil {
+			plain = protocol.AppendControl(plain, protocol.RouteGoaway, b)
+		}
+	}
 	if b, err := proto.Marshal(&mmov1.Kick{Code: uint32(code), Reason: text}); err == nil {
 		plain = protocol.AppendControl(plain, protocol.RouteKick, b)
 	}

@@ -28,16 +28,23 @@ func numbered(buf []byte, i, size int) []byte {
 	return buf
 }
 
-// fillUp sends until the connection is busy and returns how many messages it took.
-func fillUp(t *testing.T, c *Conn, size int) int {
+// fillUp sends until the connection is busy for good and returns how many messages it took. The kernel goes on moving bytes from one
+// buffer to the other for a moment, and makes the receiver's larger: only when nothing has drained for a while is the peer's end full.
+func fillUp(t *testing.T, c *Conn, size int, drained <-chan struct{}) int {
 	t.Helper()
+	const settled = 400 * time.Millisecond
 	buf := make([]byte, HeaderRoom, HeaderRoom+size)
-	for i := range 1 << 20 {
-		err := c.Send(numbered(buf, i, size))
-		if err == ErrBusy {
-			return i
-		}
-		if err != nil {
+	for i := 0; i < 1<<20; {
+		switch err := c.Send(numbered(buf, i, size)); err {
+		case nil:
+			i++
+		case ErrBusy:
+			select {
+			case <-drained:
+			case <-time.After(settled):
+				return i
+			}
+		default:
 			t.Fatalf("message %d: %v", i, err)
 		}
 	}
@@ -56,7 +63,7 @@ func stallAndResume(t *testing.T, size int) {
 	noLeak(t)
 	onDrain, drained := drainSignal()
 	srv, client := pair(t, small(onDrain), DialConfig{})
-	sent := fillUp(t, srv, size)
+	sent := fillUp(t, srv, size, drained)
 	if !srv.Busy() {
 		t.Fatal("not busy")
 	}
@@ -135,7 +142,7 @@ func TestCloseInTheMiddleOfAMessage(t *testing.T) {
 	noLeak(t)
 	onDrain, drained := drainSignal()
 	srv, client := pair(t, small(onDrain), DialConfig{})
-	fillUp(t, srv, 1500)
+	fillUp(t, srv, 1500, drained)
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() { _ = srv.Close(4001, "slow_consumer") })
@@ -160,7 +167,7 @@ func TestPongWaitsForTheMessageInHand(t *testing.T) {
 	onDrain, drained := drainSignal()
 	s := newServer(t, small(onDrain))
 	nc, br, c := rawClient(t, s, nil)
-	sent := fillUp(t, c, 1500)
+	sent := fillUp(t, c, 1500, drained)
 	if _, err := nc.Write(join(frame(0x89, "one"), frame(0x89, "two"), frame(0x82, "go"))); err != nil {
 		t.Fatal(err)
 	}

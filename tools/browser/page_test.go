@@ -195,6 +195,7 @@ func TestPageShowsALivingWorldOfAThousand(t *testing.T) {
 		t.Errorf("%d entities are drawn, want at least 1,000", drawn)
 	}
 	if *screenshot != "" {
+		until(t, ctx, "graphs with something in them", `window.tianxia.stats().frames > 240`)
 		keep(t, ctx, *screenshot)
 	}
 	c.none(t)

@@ -21,6 +21,8 @@ type Source struct {
 	obs      map[uint64]*observer
 	order    []uint64 // observers in order of attachment
 
+	round uint64 // of Finish: tells a slot that rests
+
 	stats Stats
 }
 
@@ -35,6 +37,7 @@ type entity struct {
 	id    uint64
 	kind  uint16
 	alive bool
+	freed uint64 // 1 + the round in which the slot was emptied
 	pub   delta.Publication
 }
 
@@ -156,13 +159,16 @@ func (s *Source) Spawn(slot uint32, id uint64, kind uint16, st delta.State, tick
 	if s.ents[slot].alive {
 		panic(fmt.Sprintf("batch: slot %d is taken by entity %d", slot, s.ents[slot].id))
 	}
-	s.ents[slot] = entity{id, kind, true, delta.Publication{Tick: tick, State: st}}
+	if s.ents[slot].freed == s.round+1 {
+		panic(fmt.Sprintf("batch: slot %d was emptied in this tick: use another one until the next", slot))
+	}
+	s.ents[slot] = entity{id: id, kind: kind, alive: true, pub: delta.Publication{Tick: tick, State: st}}
 }
 
 // Despawn empties a slot; one that was never spawned is empty already. Who sees it must get a Leave within the same tick.
 func (s *Source) Despawn(slot uint32) {
 	if int(slot) < len(s.ents) {
-		s.ents[slot].alive = false
+		s.ents[slot].alive, s.ents[slot].freed = false, s.round+1
 	}
 }
 
@@ -264,6 +270,7 @@ func (s *Source) Publish(slot uint32, st delta.State, tick uint32) {
 
 // Finish ends the tick and appends each gateway's batch to dst.
 func (s *Source) Finish(tick uint32, dst []Output) []Output {
+	s.round++
 	for _, g := range s.gateways {
 		if g.snapshot {
 			s.everything(g, tick)

@@ -10,7 +10,7 @@ import (
 // Config bounds a Client. The zero value is ready.
 type Config struct {
 	MaxFrame     int    // bytes of one frame's payload beyond which the rest waits for the next; default 32 KiB
-	SlackTicks   uint32 // a client pauses when its oldest unechoed frame is older than its minimum round trip plus this; default 3
+	SlackTicks   uint32 // a client pauses when the oldest of two or more unechoed frames is older than its minimum round trip plus this; default 3
 	SilenceTicks uint32 // with nothing to say, a section goes this often; default 5
 }
 
@@ -128,9 +128,10 @@ func (c *Client) Echo(count uint16, now uint32) bool {
 	return true
 }
 
-// Paused tells whether the client is so far behind that nothing is encoded for it.
+// Paused tells whether the client is so far behind that nothing is encoded for it. A single unechoed frame never pauses it: clients may echo every
+// second frame only, and in a quiet world the next one would never come.
 func (c *Client) Paused(now uint32) bool {
-	return c.out == maxSent || c.out > 0 && now-c.sent[c.head] > c.rtt+c.cfg.SlackTicks
+	return c.out == maxSent || c.out > 1 && now-c.sent[c.head] > c.rtt+c.cfg.SlackTicks
 }
 
 // Frame writes the state frame that the client needs now, a gateway tick, and tells whether there is one. A frame that was written must

@@ -42,6 +42,7 @@ type player struct {
 	sees   map[int]bool
 	echoes []echo
 	delay  uint32
+	lazy   bool   // echoes every second frame only
 	stall  uint32 // no echo before this tick
 	input  uint32
 }
@@ -73,7 +74,7 @@ func newWorld(t *testing.T, seed uint64, n, players int, cfg Config) *world {
 func (w *world) layout() delta.Layout { return delta.Layout{PositionBits: delta.BitsFor(w.side)} }
 
 func (w *world) join(id uint64, avatar int, cfg Config) {
-	p := &player{id: id, gw: 1 + uint32(id%2), avatar: avatar, cl: NewClient(cfg), m: &Mirror{}, sees: map[int]bool{}, delay: 1 + uint32(w.r.IntN(4))}
+	p := &player{id: id, gw: 1 + uint32(id%2), avatar: avatar, cl: NewClient(cfg), m: &Mirror{}, sees: map[int]bool{}, delay: 1 + uint32(w.r.IntN(4)), lazy: w.r.IntN(2) == 0}
 	w.src.AddObserver(id, p.gw)
 	index, tick, _ := p.cl.Open(w.gateways[p.gw].zone, id)
 	if err := p.m.OpenZone(index, w.layout(), tick); err != nil {
@@ -202,7 +203,9 @@ func (w *world) frame(p *player) {
 		if err := p.m.Decode(bw.Bytes()); err != nil {
 			w.t.Fatalf("tick %d: client %d: %v", w.tick, p.id, err)
 		}
-		p.echoes = append(p.echoes, echo{w.tick + p.delay, p.m.Frames})
+		if !p.lazy || p.m.Frames%2 == 0 {
+			p.echoes = append(p.echoes, echo{w.tick + p.delay, p.m.Frames})
+		}
 	}
 	if z := w.gateways[p.gw].zone; !paused && z.Ready() && z.Tick() == w.tick && p.cl.cfg.MaxFrame >= 32<<10 {
 		w.check(p) // a silent tick, too, asserts "as predicted"
@@ -346,6 +349,30 @@ func TestClientThatNeverEchoesCostsNothingAndCatchesUpInOneFrame(t *testing.T) {
 	w.check(p)
 	if p.m.Frames != frames+1 {
 		t.Errorf("catching up took %d frames, want 1", p.m.Frames-frames)
+	}
+}
+
+func TestQuietWorldKeepsTalkingToAClientThatEchoesEverySecondFrame(t *testing.T) {
+	w := newWorld(t, 6, 30, 4, Config{})
+	for range 300 {
+		w.step()
+	}
+	w.quiet = true
+	for i := range w.st {
+		w.st[i].VX, w.st[i].VZ = 0, 0
+	}
+	for range 50 {
+		w.step()
+	}
+	for _, p := range w.clients {
+		p.lazy = true
+		before := p.m.Frames
+		for range 400 {
+			w.step()
+		}
+		if got := p.m.Frames - before; got < 60 {
+			t.Errorf("client %d got %d frames in 400 quiet ticks, want one in five", p.id, got)
+		}
 	}
 }
 

@@ -97,6 +97,11 @@ func (z *Zone) Apply(data []byte) error {
 		z.ready = false
 		return err
 	}
+	if h.Epoch != z.epoch { // another life of the zone: its ids may be those of other entities
+		for i := range z.ents {
+			z.ents[i].known = false
+		}
+	}
 	z.epoch, z.tick, z.seq, z.ready = h.Epoch, h.Tick, h.Sequence, true
 	if h.Kind == batch.KindSnapshot {
 		z.snapshot(&z.batch)

@@ -1,0 +1,84 @@
+package game_test
+
+import (
+	"testing"
+
+	"github.com/tianxia-mmo/tianxia/pkg/game"
+)
+
+// pacing is a game of n walkers that turn around every few ticks, at ticks of their own.
+func pacing(n int) *game.Game {
+	g := withAvatars()
+	avatars := g.Setup
+	g.Setup = func(z *game.Zone) error {
+		if err := avatars(z); err != nil {
+			return err
+		}
+		for i := range n {
+			e, err := z.Spawn(2, int32(40+i*50%1900), int32(40+i*70%1900))
+			if err != nil {
+				return err
+			}
+			e.SetVelocity(4, 0)
+		}
+		z.System(func() {
+			for e := range z.Entities {
+				s := e.State()
+				if s.VX == 0 {
+					continue // an avatar
+				}
+				e.SetPosition(s.X+int32(s.VX), s.Z)
+				if (z.Tick()+e.Slot())%8 == 0 {
+					e.SetVelocity(-s.VX, 0)
+				}
+			}
+		})
+		return nil
+	}
+	return g
+}
+
+func TestStepAllocatesNothingWithoutPlayers(t *testing.T) {
+	for name, in := range map[string][]game.Input{"alone": nil, "with a gateway": {attach(1)}} {
+		t.Run(name, func(t *testing.T) {
+			z := newZone(t, pacing(500), small())
+			z.Step(in)
+			for range 100 {
+				z.Step(nil)
+			}
+			if n := testing.AllocsPerRun(100, func() { z.Step(nil) }); n != 0 {
+				t.Errorf("%v allocations per step, want none", n)
+			}
+		})
+	}
+}
+
+// TestStepAllocatesNothingForPlayersWhoLook has 20 players who see some dozens of walkers each, which come and go in their views; what allocates in
+// a zone is what arrives: a decoded message and its reply.
+func TestStepAllocatesNothingForPlayersWhoLook(t *testing.T) {
+	z := newZone(t, pacing(500), small())
+	in := []game.Input{attach(1)}
+	for s := range game.SessionID(20) {
+		in = append(in, join(1, s+1))
+	}
+	z.Step(in)
+	n := int32(0)
+	for p := range z.Players {
+		p.Avatar().SetPosition(60+90*n, 1000)
+		n++
+	}
+	spectate(t, z, player(t, z, 1), 4000, 4000)
+	for range 200 {
+		z.Step(nil)
+	}
+	seen, before := 0, z.Stats()
+	for p := range z.Players {
+		seen += z.Seen(p.Session)
+	}
+	if allocs := testing.AllocsPerRun(100, func() { z.Step(nil) }); allocs != 0 {
+		t.Errorf("%v allocations per step, want none", allocs)
+	}
+	if after := z.Stats(); seen < 500 || after.Fragments == before.Fragments {
+		t.Errorf("%d entities seen, %d fragments: the steps had nothing to do", seen, after.Fragments-before.Fragments)
+	}
+}
