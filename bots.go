@@ -157,8 +157,8 @@ func (a App) bots(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	if code, done := a.parse(fs, args, stdout, stderr); done {
 		return code
 	}
-	if f.bots < 1 || f.rate < 1 {
-		fmt.Fprintf(stderr, "%s: -n %d and -rate %d: need at least 1\n", a.name(), f.bots, f.rate)
+	if f.bots < 1 || f.rate < 1 || f.rate > maxBotRate {
+		fmt.Fprintf(stderr, "%s: -n %d and -rate %d: need at least 1, and a rate of at most %d\n", a.name(), f.bots, f.rate, maxBotRate)
 		return exitUsage
 	}
 	first, err := DevLogin(ctx, f.url, "bot") // a wrong URL is better said once than by every bot

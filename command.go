@@ -152,8 +152,8 @@ func (a App) dev(ctx context.Context, args []string, stdout, stderr io.Writer) i
 	if code, done := a.parse(fs, args, stdout, stderr); done {
 		return code
 	}
-	if f.bots < 0 || f.stop < 0 || f.rate < 1 {
-		fmt.Fprintf(stderr, "%s: -bots %d, -for %v and -rate %d: must not be negative, and -rate not 0\n", a.name(), f.bots, f.stop, f.rate)
+	if f.bots < 0 || f.stop < 0 || f.rate < 1 || f.rate > maxBotRate {
+		fmt.Fprintf(stderr, "%s: -bots %d, -for %v and -rate %d: must not be negative, and the rate 1 to %d\n", a.name(), f.bots, f.stop, f.rate, maxBotRate)
 		return exitUsage
 	}
 	n, err := Open(a, NodeConfig{Addr: f.addr, Ports: 20, Bots: f.bots, BotRate: f.rate, Log: f.logger(stderr)})
@@ -182,7 +182,7 @@ func (a App) dev(ctx context.Context, args []string, stdout, stderr io.Writer) i
 		return exitFailed
 	}
 	if !f.json {
-		fmt.Fprintln(stdout, "stopped; every player was told")
+		fmt.Fprintln(stdout, "stopped")
 	}
 	return exitOK
 }

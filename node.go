@@ -22,6 +22,9 @@ import (
 	"github.com/tianxia-mmo/tianxia/server"
 )
 
+// maxBotRate bounds how many bots may join per second.
+const maxBotRate = 10_000
+
 // Realm of development keys and tokens.
 const devRealm = "dev"
 
@@ -53,8 +56,8 @@ func (c *NodeConfig) validate() error {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	if c.Bots < 0 || c.Ports < 1 || c.BotRate < 1 {
-		return fmt.Errorf("node: Bots %d, Ports %d, BotRate %d: must not be negative", c.Bots, c.Ports, c.BotRate)
+	if c.Bots < 0 || c.Ports < 1 || c.BotRate < 1 || c.BotRate > maxBotRate {
+		return fmt.Errorf("node: Bots %d, Ports %d, BotRate %d: need 0 or more, 1 or more, 1 to %d", c.Bots, c.Ports, c.BotRate, maxBotRate)
 	}
 	return nil
 }
@@ -92,6 +95,9 @@ func Open(app App, cfg NodeConfig) (*Node, error) {
 	}
 	n := &Node{cfg: cfg, app: app, game: g.Name, zone: zone, start: time.Now()}
 	cfg.Server.Zone = zone
+	if cfg.Server.Log == nil {
+		cfg.Server.Log = cfg.Log
+	}
 	if n.server, err = server.New(cfg.Server, g); err != nil {
 		return nil, err
 	}

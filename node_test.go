@@ -191,7 +191,7 @@ func TestRefusedLoginSaysWhy(t *testing.T) {
 		t.Errorf("forged token: %v", err)
 	}
 	cfg.Security.SchemaHash[0]++
-	if _, err := client.Dial(context.Background(), cfg); err == nil || !strings.Contains(err.Error(), "4505") {
+	if _, err := client.Dial(context.Background(), cfg); err == nil || !strings.Contains(err.Error(), "schema_mismatch") {
 		t.Errorf("another schema: %v", err)
 	}
 	eventually(t, "reasons counted", func() bool {

@@ -104,7 +104,7 @@ func (s *status) print(r report) {
 		return
 	}
 	s.lines++
-	line := fmt.Sprintf("%d players · %d entities · tick p50 %.2f p99 %.2f ms, %d late · %.1f kB/s out · %.2f B per entity update",
+	line := fmt.Sprintf("%d players · %d entities · tick p50 %.2f p99 %.2f ms, %d late · %.1f kB/s out · %.2f B per visible entity and tick",
 		r.Players, r.Entities, r.TickMsP50, r.TickMsP99, r.TickOverruns, r.BytesOutPerS/1000, r.BytesPerEntityUpdate)
 	switch {
 	case s.terminal:

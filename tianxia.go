@@ -15,7 +15,7 @@ import (
 
 // App is a game with what surrounds it.
 type App struct {
-	// Name of the program, for its messages. Default: the game's name.
+	// Name of the program, for its messages. Default: mmo.
 	Name string
 	// Flags, if set, adds the game's own flags to those of the commands.
 	Flags func(fs *flag.FlagSet)

@@ -172,6 +172,12 @@ func (s *Server) tick(late bool) {
 	start := time.Now()
 	s.collect()
 	out := s.zone.Step(s.inputs)
+	lost := uint64(0)
+	for _, b := range out.Batches { // before the messages: what they speak of should be in view by then
+		if g := s.gateway(b.Gateway); g != nil && g.port.Send(link.Down{Kind: link.Batch, Zone: s.zone.Config().Zone, Payload: bytes.Clone(b.Bytes)}) != nil {
+			lost++ // the gap in the sequence makes the gateway ask for a snapshot
+		}
+	}
 	for i := range out.Messages {
 		m := &out.Messages[i]
 		s.reliable(m.Gateway, link.Down{Kind: link.ToClient, Session: uint64(m.Session), Type: m.Type, Route: m.Route, ID: m.ID, Payload: m.Payload})
@@ -179,12 +185,6 @@ func (s *Server) tick(late bool) {
 	for i := range out.Kicks {
 		k := &out.Kicks[i]
 		s.reliable(k.Gateway, link.Down{Kind: link.Kick, Session: uint64(k.Session), Code: k.Code, Reason: k.Reason})
-	}
-	lost := uint64(0)
-	for _, b := range out.Batches {
-		if g := s.gateway(b.Gateway); g != nil && g.port.Send(link.Down{Kind: link.Batch, Zone: s.zone.Config().Zone, Payload: bytes.Clone(b.Bytes)}) != nil {
-			lost++ // the gap in the sequence makes the gateway ask for a snapshot
-		}
 	}
 	s.measure(time.Since(start), late, lost)
 	if s.zone.Tick()%s.cfg.StatusTick == 0 {

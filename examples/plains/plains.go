@@ -148,15 +148,17 @@ func (w *world) decide(m *mover, tick uint32) {
 // move takes a player's wish; the movement rule does the rest. It changes nothing but this player's avatar.
 func move(z *game.Zone, p *game.Player, m *plainsv1.Move) error {
 	mine, _ := p.Data.(*player)
-	if mine == nil || !p.Avatar().Alive() || int32(m.Seq-mine.lastSeq) <= 0 {
+	if mine == nil || !p.Avatar().Alive() {
+		return &game.Error{Code: protocol.ErrorWrongState, Message: "there is no avatar to move"}
+	}
+	if int32(m.Seq-mine.lastSeq) <= 0 {
 		return &game.Error{Code: protocol.ErrorMalformed, Message: fmt.Sprintf("input %d is not newer than the last one", m.Seq)}
 	}
 	mine.lastSeq = m.Seq
 	z.Applied(p, m.Seq)
 	if !rules.Allowed(m.Vx, m.Vz) {
 		speed := math.Hypot(float64(m.Vx), float64(m.Vz))
-		z.Push(p, RouteMoveRefused, &plainsv1.MoveRefused{Seq: m.Seq, Speed: uint32(math.Ceil(speed)), Limit: rules.MaxSpeed})
-		return nil
+		return z.Push(p, RouteMoveRefused, &plainsv1.MoveRefused{Seq: m.Seq, Speed: uint32(math.Ceil(speed)), Limit: rules.MaxSpeed})
 	}
 	course := z.Data.(*world).mover(p.Avatar())
 	course.wantVX, course.wantVZ = int16(m.Vx), int16(m.Vz)

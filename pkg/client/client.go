@@ -58,6 +58,9 @@ type KickError struct {
 // Error implements error.
 func (e *KickError) Error() string { return fmt.Sprintf("kicked: %s: %s", e.Code, e.Reason) }
 
+// ErrFull is returned for a message that finds no room: a megabyte waits for a connection that takes nothing, or it fits no record.
+var ErrFull = errors.New("client: no room for the message")
+
 // ErrClosed is returned after Close.
 var ErrClosed = errors.New("client: closed")
 
@@ -94,7 +97,7 @@ type reply struct {
 	err     error
 }
 
-// Dial connects, shakes hands and logs in, within ctx.
+// Dial connects, shakes hands and logs in, within ctx. A refused token is an *Error, another refusal of the server a *KickError.
 func Dial(ctx context.Context, cfg Config) (*Client, error) {
 	if cfg.Name == "" {
 		cfg.Name = "go"
@@ -148,6 +151,9 @@ func (c *Client) begin(cfg Config) error {
 	}
 	for c.Login == nil {
 		if err := c.record(); err != nil {
+			if c.kicked != nil {
+				return c.kicked
+			}
 			return err
 		}
 	}
@@ -328,7 +334,7 @@ func (c *Client) Own() (*replica.Entity, bool) {
 	return nil, false
 }
 
-// Push queues a message that is not answered; the next Flush sends it.
+// Push queues a message that is not answered; the next Flush sends it. It returns ErrFull when it cannot be queued.
 func (c *Client) Push(route uint16, m proto.Message) error {
 	b, err := proto.Marshal(m)
 	if err != nil {
@@ -336,15 +342,34 @@ func (c *Client) Push(route uint16, m proto.Message) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.out = protocol.AppendPush(c.out, route, b)
-	return c.ended
+	return c.queue(func(out []byte) []byte { return protocol.AppendPush(out, route, b) })
 }
+
+// maxQueue bounds what waits to be sent, in bytes.
+const maxQueue = 1 << 20
+
+// queue appends a frame to what waits; mu is held.
+func (c *Client) queue(frame func([]byte) []byte) error {
+	if c.ended != nil {
+		return c.ended
+	}
+	before := len(c.out)
+	c.out = frame(c.out)
+	if len(c.out) > maxQueue || len(c.out)-before > c.room() {
+		c.out = c.out[:before]
+		return ErrFull
+	}
+	return nil
+}
+
+// room is the number of bytes of frames that fit a record.
+func (c *Client) room() int { return int(c.Info.RecordMax) - security.Overhead }
 
 // Ping queues a ping; RTT has its result once the answer is in.
 func (c *Client) Ping() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.out = protocol.AppendPing(c.out, uint64(time.Since(c.epoch).Microseconds()))
+	_ = c.queue(func(out []byte) []byte { return protocol.AppendPing(out, uint64(time.Since(c.epoch).Microseconds())) }) // no room, no ping
 }
 
 // Request sends a message and waits for its answer. Serve must be running in another goroutine.
@@ -355,15 +380,14 @@ func (c *Client) Request(ctx context.Context, route uint16, req, resp proto.Mess
 	}
 	w := make(chan reply, 1)
 	c.mu.Lock()
-	if c.ended != nil {
-		c.mu.Unlock()
-		return c.ended
-	}
 	c.lastID++
 	id := c.lastID
-	c.waiting[id] = w
-	c.out = protocol.AppendRequest(c.out, route, id, b)
-	err = c.flush()
+	if err = c.queue(func(out []byte) []byte { return protocol.AppendRequest(out, route, id, b) }); err == nil {
+		c.waiting[id] = w
+		if err = c.flush(); err != nil {
+			delete(c.waiting, id)
+		}
+	}
 	c.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("request on route %d: %w", route, err)
@@ -406,14 +430,38 @@ func (c *Client) flush() error {
 	if len(c.out) == 0 {
 		return nil
 	}
-	c.sealed = append(c.sealed[:0], make([]byte, network.HeaderRoom)...)
-	c.sealed = c.keys.Sealer.Seal(c.sealed, c.out)
-	c.out = c.out[:0]
-	err := c.conn.Send(c.sealed)
-	if errors.Is(err, network.ErrBusy) {
-		c.stuck = append([]byte(nil), c.sealed...)
+	for len(c.out) > 0 {
+		n := c.fit()
+		c.sealed = append(c.sealed[:0], make([]byte, network.HeaderRoom)...)
+		c.sealed = c.keys.Sealer.Seal(c.sealed, c.out[:n])
+		c.out = append(c.out[:0], c.out[n:]...)
+		if err := c.conn.Send(c.sealed); err != nil {
+			if errors.Is(err, network.ErrBusy) {
+				c.stuck = append([]byte(nil), c.sealed...)
+			}
+			return busyIsFine(err)
+		}
+		if c.conn.Busy() {
+			return nil
+		}
 	}
-	return busyIsFine(err)
+	return nil
+}
+
+// fit is the length of the whole frames at the head of out that fit one record.
+func (c *Client) fit() int {
+	if len(c.out) <= c.room() {
+		return len(c.out)
+	}
+	n := 0
+	for n < len(c.out) {
+		_, rest, err := protocol.Next(c.out[n:])
+		if err != nil || len(c.out)-len(rest) > c.room() {
+			break
+		}
+		n = len(c.out) - len(rest)
+	}
+	return n
 }
 
 func busyIsFine(err error) error {

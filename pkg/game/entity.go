@@ -114,7 +114,7 @@ func (e Entity) SetYaw(yaw uint16) { e.get().state.Yaw = yaw & (FullTurn - 1) }
 // SetHealth sets the health points.
 func (e Entity) SetHealth(hp uint16) { e.get().state.Health = hp }
 
-// Entity finds a living entity by its id.
+// Entity finds a living entity by its id. It looks through all of them: keep the Entity itself where that is often.
 func (z *Zone) Entity(id EntityID) (Entity, bool) {
 	for slot := range z.ents {
 		if z.ents[slot].id == id && id != 0 {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -59,8 +60,7 @@ func (z *Zone) Control(p *Player, e Entity) error {
 	}
 	p.avatar, p.view, p.looks = e, h, true
 	z.bindObserver(h, p)
-	z.push(p, protocol.RouteAvatar, &mmov1.Avatar{Entity: uint64(e.id), Zone: z.cfg.Zone})
-	return nil
+	return z.Push(p, protocol.RouteAvatar, &mmov1.Avatar{Entity: uint64(e.id), Zone: z.cfg.Zone})
 }
 
 // Applied records the number of the last input of the player that took effect: its client reconciles with it.
@@ -98,20 +98,33 @@ func (z *Zone) dropView(p *Player, h, other aoi.Handle, hasOther bool) {
 		return true
 	})
 	z.observer[h] = nil
+	z.blinded = append(z.blinded, p)
 	if err := z.space.Remove(h); err != nil {
 		panic(fmt.Sprintf("game: observer of session %d is not in the interest index: %v", p.Session, err))
 	}
 }
 
-// Push sends a player a message of a route that the game declared.
-func (z *Zone) Push(p *Player, route uint16, m proto.Message) { z.push(p, route, m) }
-
-func (z *Zone) push(p *Player, route uint16, m proto.Message) {
-	b, err := proto.Marshal(m)
+// Push sends a player a message of a route that the game declared. It fails, and sends nothing, for a route that is not the server's to push, a message above
+// the route's MaxBytes, and one that holds text which is not UTF-8.
+func (z *Zone) Push(p *Player, route uint16, m proto.Message) error {
+	r, ok := z.routes.Lookup(route)
+	if !ok || r.Kind != protocol.Push || r.Direction&protocol.ServerToClient == 0 {
+		return fmt.Errorf("push on route %d: the game declares no such route for the server", route)
+	}
+	b, err := encode(m, r.MaxBytes)
 	if err != nil {
-		panic(fmt.Sprintf("game: message of route %d cannot be marshalled: %v", route, err))
+		return fmt.Errorf("push on route %d %q: %w", route, r.Name, err)
 	}
 	z.out.Messages = append(z.out.Messages, Message{p.gateway, p.Session, protocol.TypePush, route, 0, b})
+	return nil
+}
+
+func encode(m proto.Message, most int) ([]byte, error) {
+	b, err := proto.Marshal(m)
+	if err == nil && len(b) > most {
+		err = fmt.Errorf("%d bytes, the route's MaxBytes is %d", len(b), most)
+	}
+	return b, err
 }
 
 // Seen is the number of entities in a session's view as of the last tick, 0 if the session is not here.
@@ -127,12 +140,7 @@ func (z *Zone) Players(yield func(*Player) bool) {
 }
 
 func (z *Zone) player(s SessionID) *Player {
-	for _, p := range z.players {
-		if p.Session == s {
-			return p
-		}
-	}
-	return nil
+	return z.sessions[s]
 }
 
 func (z *Zone) join(in *Input) {
@@ -143,6 +151,7 @@ func (z *Zone) join(in *Input) {
 	p := &Player{Session: in.Session, ID: in.Player, Name: in.Name, Rights: in.Rights, gateway: in.Gateway}
 	z.src.AddObserver(uint64(p.Session), p.gateway)
 	z.players = append(z.players, p)
+	z.sessions[p.Session] = p
 	if z.OnJoin != nil {
 		if err := z.OnJoin(p); err != nil {
 			z.remove(p)
@@ -173,6 +182,7 @@ func (z *Zone) remove(p *Player) {
 		z.Despawn(p.avatar)
 	}
 	z.src.RemoveObserver(uint64(p.Session))
+	delete(z.sessions, p.Session)
 	z.players = slices.DeleteFunc(z.players, func(x *Player) bool { return x == p })
 }
 
@@ -215,7 +225,10 @@ func (z *Zone) refuse(p *Player, route uint16, id uint32, err error) {
 		}
 		e = &Error{protocol.ErrorInternal, "the request failed"}
 	}
-	b, _ := proto.Marshal(&mmov1.Error{Code: uint32(e.Code), Message: e.Message}) // a message of two scalars cannot fail
+	b, err := proto.Marshal(&mmov1.Error{Code: uint32(e.Code), Message: strings.ToValidUTF8(e.Message, "?")})
+	if err != nil {
+		return // cannot happen: a number and valid text
+	}
 	z.out.Messages = append(z.out.Messages, Message{p.gateway, p.Session, protocol.TypeError, route, id, b})
 }
 
@@ -232,7 +245,8 @@ func (z *Zone) deliver(p *Player) {
 		case err != nil:
 			z.refuse(p, l.h.route.ID, l.id, err)
 		case reply != nil:
-			b, err := proto.Marshal(reply)
+			r, _ := z.routes.Lookup(l.h.route.ID) // it is there: it has a handler
+			b, err := encode(reply, r.MaxBytes)
 			if err != nil {
 				z.refuse(p, l.h.route.ID, l.id, err)
 				continue

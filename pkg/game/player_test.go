@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	mmov1 "github.com/tianxia-mmo/tianxia/proto_define/mmo/v1"
 	plainsv1 "github.com/tianxia-mmo/tianxia/proto_define/plains/v1"
@@ -242,6 +243,7 @@ func TestWhatHandlersReturnReachesTheClientInItsType(t *testing.T) {
 		{"push, done", nil, send(7, routePoke, 0, &plainsv1.SpectateRequest{}), 0, ""},
 		{"request, refused", refusal, send(7, routeAsk, 5, &plainsv1.SpectateRequest{}), 1001, "not in this mood"},
 		{"request, refused and wrapped", fmt.Errorf("ask: %w", refusal), send(7, routeAsk, 5, &plainsv1.SpectateRequest{}), 1001, "not in this mood"},
+		{"request, refused in text that is none", &game.Error{Code: 1002, Message: "caf\xff"}, send(7, routeAsk, 5, &plainsv1.SpectateRequest{}), 1002, "caf?"},
 		{"push, refused", refusal, send(7, routePoke, 0, &plainsv1.SpectateRequest{}), 1001, "not in this mood"},
 		{"request, failed", errors.New("secret: disk 3"), send(7, routeAsk, 5, &plainsv1.SpectateRequest{}), protocol.ErrorInternal, "the request failed"},
 		{"push, failed", errors.New("secret: disk 3"), send(7, routePoke, 0, &plainsv1.SpectateRequest{}), 0, ""},
@@ -275,6 +277,21 @@ func TestWhatHandlersReturnReachesTheClientInItsType(t *testing.T) {
 				t.Errorf("a push was answered: %+v", out.Messages)
 			}
 		})
+	}
+}
+
+func TestReplyAboveItsRoutesBoundIsNotSent(t *testing.T) {
+	g := &game.Game{Name: "talkative"}
+	game.OnRequest(g, protocol.Route{ID: 70, Name: "talkative.ask", MaxBytes: 10}, func(_ *game.Zone, _ *game.Player, m *wrapperspb.UInt32Value) (*wrapperspb.StringValue, error) {
+		return wrapperspb.String(strings.Repeat("x", int(m.Value))), nil
+	})
+	z := newZone(t, g, game.Config{})
+	out := z.Step([]game.Input{attach(1), join(1, 7), send(7, 70, 1, wrapperspb.UInt32(8)), send(7, 70, 2, wrapperspb.UInt32(9))})
+	if len(out.Messages) != 2 || out.Messages[0].Type != protocol.TypeResponse || len(out.Messages[0].Payload) != 10 {
+		t.Fatalf("messages %+v, want a response of 10 bytes and a refusal", out.Messages)
+	}
+	if code, _ := failure(t, out.Messages[1]); code != protocol.ErrorInternal || out.Messages[1].ID != 2 {
+		t.Errorf("the longer one was answered by %s in %+v", code, out.Messages[1])
 	}
 }
 

@@ -1,11 +1,10 @@
 package game_test
 
 import (
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/types/known/wrapperspb"
-
-	plainsv1 "github.com/tianxia-mmo/tianxia/proto_define/plains/v1"
 
 	"github.com/tianxia-mmo/tianxia/pkg/game"
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
@@ -217,14 +216,32 @@ func TestAppliedInputReachesItsClientWithinFiveTicks(t *testing.T) {
 	}
 }
 
-func TestPushGoesToOnePlayer(t *testing.T) {
-	s := newStage(t, withAvatars(), small(), 7, 8)
+func TestPushGoesToOnePlayerOnADeclaredRoute(t *testing.T) {
+	g := withAvatars()
+	g.Declare(protocol.Route{ID: 70, Name: "avatars.told", MaxBytes: 5})
+	game.OnPush(g, protocol.Route{ID: 71, Name: "avatars.tell"}, func(*game.Zone, *game.Player, *wrapperspb.StringValue) error { return nil })
+	s := newStage(t, g, small(), 7, 8)
 	p := player(t, s.Zone, 8)
-	out := s.during(func() { s.Push(p, routePoke, &plainsv1.SpectateRequest{Radius: 3}) })
-	if len(out.Messages) != 1 || out.Messages[0].Session != 8 || out.Messages[0].Type != protocol.TypePush || string(out.Messages[0].Payload) != "\x08\x03" {
+	out := s.during(func() {
+		if err := s.Push(p, 70, wrapperspb.String("abc")); err != nil {
+			t.Error(err)
+		}
+		for _, c := range []struct {
+			route uint16
+			text  string
+			say   string
+		}{
+			{70, "abcd", "6 bytes, the route's MaxBytes is 5"}, {70, "\xff", "UTF-8"},
+			{71, "abc", "push on route 71"}, {72, "abc", "push on route 72"}, {protocol.RouteLogin, "abc", "push on route 32"},
+		} {
+			if err := s.Push(p, c.route, wrapperspb.String(c.text)); err == nil || !strings.Contains(err.Error(), c.say) {
+				t.Errorf("push of %q on route %d: %v, want %q", c.text, c.route, err, c.say)
+			}
+		}
+	})
+	if len(out.Messages) != 1 || out.Messages[0].Session != 8 || out.Messages[0].Type != protocol.TypePush || string(out.Messages[0].Payload) != "\x0a\x03abc" {
 		t.Errorf("messages %+v, want one push for session 8", out.Messages)
 	}
-	panics(t, "message of route 66 cannot be marshalled", func() { s.Push(p, routePoke, wrapperspb.String("\xff")) })
 }
 
 // counter counts calls.

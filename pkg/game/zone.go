@@ -43,7 +43,10 @@ type Zone struct {
 
 	src      *batch.Source
 	gateways []uint32
-	players  []*Player
+	players  []*Player // in order of joining
+	sessions map[SessionID]*Player
+	blinded  []*Player // lost an observer in this tick
+	routes   *protocol.Routes
 	out      Outputs
 	stats    Stats
 }
@@ -110,7 +113,8 @@ func NewZone(g *Game, cfg Config) (*Zone, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	if _, err := g.Routes(); err != nil {
+	routes, err := g.Routes()
+	if err != nil {
 		return nil, err
 	}
 	space, err := aoi.New(aoi.Config{MaxX: float32(cfg.Width), MaxZ: float32(cfg.Height)})
@@ -119,6 +123,7 @@ func NewZone(g *Game, cfg Config) (*Zone, error) {
 	}
 	z := &Zone{
 		Rand: rand.New(rand.NewPCG(cfg.Seed, uint64(cfg.Zone))), game: g, cfg: cfg, tick: cfg.FirstTick - 1, space: space,
+		routes: routes, sessions: map[SessionID]*Player{},
 	}
 	z.src = batch.NewSource(cfg.Zone, cfg.Epoch, z.Layout())
 	if g.Setup != nil {
@@ -242,11 +247,12 @@ func (z *Zone) interest() {
 			z.src.Enter(uint64(p.Session), z.slotOf[e.Target])
 		}
 	}
-	for _, slot := range z.despawned { // an observer dropped in this tick reports no leave of what died in it
-		for _, p := range z.players {
+	for _, p := range z.blinded { // an observer dropped in this tick reports no leave of what died in it
+		for _, slot := range z.despawned {
 			z.src.Leave(uint64(p.Session), slot)
 		}
 	}
+	z.blinded = z.blinded[:0]
 	z.free = append(z.free, z.despawned...)
 	z.spawned, z.despawned = z.spawned[:0], z.despawned[:0]
 }

@@ -66,8 +66,8 @@ func (c *Config) validate() error {
 	case c.MaxConnections < 1 || c.QueueBytes < 1 || c.FrameRate < 1 || c.FrameBurst < 1:
 		return fmt.Errorf("gateway: MaxConnections %d, QueueBytes %d, FrameRate %d and FrameBurst %d must be positive",
 			c.MaxConnections, c.QueueBytes, c.FrameRate, c.FrameBurst)
-	case c.Replica.MaxFrame+recordSlack > int(c.Security.RecordMax):
-		return fmt.Errorf("gateway: state frames of %d bytes do not fit records of %d: need %d more", c.Replica.MaxFrame, c.Security.RecordMax, recordSlack)
+	case c.Replica.MaxFrame+frameSlack > int(c.Security.RecordMax):
+		return fmt.Errorf("gateway: state frames of %d bytes do not fit records of %d: need %d more", c.Replica.MaxFrame, c.Security.RecordMax, frameSlack)
 	}
 	c.Security.SchemaHash = c.Link.Hello().Schema
 	c.Network.Subprotocol = protocol.Subprotocol

@@ -11,6 +11,7 @@ import (
 	"github.com/tianxia-mmo/tianxia/pkg/link"
 	"github.com/tianxia-mmo/tianxia/pkg/network"
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
+	"github.com/tianxia-mmo/tianxia/pkg/security"
 	"github.com/tianxia-mmo/tianxia/pkg/sync/replica"
 )
 
@@ -81,11 +82,11 @@ func (s *session) message(t protocol.FrameType, route uint16, id uint32, m proto
 // precedes the first state.
 func (s *session) flush(tick bool) {
 	g := s.g
-	if tick && s.client != nil {
-		g.pairTicks.Add(uint64(s.client.Visible()))
-	}
 	if !s.unstick() {
 		return
+	}
+	if tick && s.rows && !s.client.Paused(g.tick) {
+		g.pairTicks.Add(g.ticks * uint64(s.client.Visible()))
 	}
 	plain := g.plain[:0]
 	if tick && s.rows {
@@ -107,7 +108,7 @@ func (s *session) flush(tick bool) {
 	switch err := s.conn.Send(g.sealed); {
 	case errors.Is(err, network.ErrBusy): // the reader's pong came first; a sealed record must not be lost
 		s.stuck = slices.Clone(g.sealed)
-	case err != nil:
+	case err != nil: // also when the sealer is used up, after 2^64 records
 		code, outcome := outcomeOf(err, protocol.DisconnectSlowConsumer)
 		s.end(code, outcome)
 	case more:
@@ -129,12 +130,12 @@ func (s *session) unstick() bool {
 	return true
 }
 
-// take moves waiting frames behind plain, as many as a record has room for.
+// take moves waiting frames behind plain, as many as a record has room for. A large frame may have to wait for a record of its own.
 func (s *session) take(plain []byte) (_ []byte, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n, size := 0, 0
-	for n < len(s.sizes) && size+s.sizes[n] <= recordSlack {
+	n, size, room := 0, 0, s.g.room()-len(plain)
+	for n < len(s.sizes) && size+s.sizes[n] <= room {
 		size += s.sizes[n]
 		n++
 	}
@@ -150,6 +151,9 @@ func (s *session) take(plain []byte) (_ []byte, more bool) {
 	s.sizes = append(s.sizes[:0], s.sizes[n:]...)
 	return plain, true
 }
+
+// room is the number of bytes of frames that fit a record.
+func (g *Gateway) room() int { return int(g.cfg.Security.RecordMax) - security.Overhead }
 
 // drop ends the session: the client is told if it can be, the server is told if it knew.
 func (s *session) drop(code protocol.DisconnectCode, text, outcome string) {
@@ -186,7 +190,10 @@ func (s *session) farewell(code protocol.DisconnectCode, text string) {
 	if text == "" {
 		text = code.String()
 	}
-	plain, _ := s.take(s.g.plain[:0])
+	plain, more := s.take(s.g.plain[:0])
+	if more {
+		plain = plain[:0] // too much to say at the end: then only why
+	}
 	if code == protocol.DisconnectServerShutdown { // spread over two seconds, so that not everybody comes back at once
 		if b, err := proto.Marshal(&mmov1.Goaway{Reason: code.String(), ReconnectAfterMs: uint32(500 + s.id*7919%2000)}); err == nil {
 			plain = protocol.AppendControl(plain, protocol.RouteGoaway, b)

@@ -25,8 +25,8 @@ import (
 // ErrServerLost is what Serve returns when the link to the server ends.
 var ErrServerLost = errors.New("gateway: link to the server lost")
 
-// recordSlack is what a record may hold besides a state frame that is full to its bound.
-const recordSlack = 24 << 10
+// frameSlack is what a state frame may exceed its bound by, and the heads around it.
+const frameSlack = 1 << 10
 
 // Gateway serves connections. Make it with New, run it with Serve.
 type Gateway struct {
@@ -49,7 +49,8 @@ type Gateway struct {
 	stateBytes, pairTicks, frames atomic.Uint64
 
 	// The flusher's own:
-	tick    uint32 // counts rounds of batches: the clock of replication
+	tick    uint32 // counts rounds of batches: the clock of the clients' flow
+	ticks   uint64 // of zones, that the round at hand covers
 	zones   map[uint32]*zone
 	order   []*zone
 	players map[uint64]*session
@@ -61,9 +62,9 @@ type Gateway struct {
 }
 
 type zone struct {
-	info  link.Zone
-	rep   *replica.Zone
-	asked uint32 // tick at which a snapshot was asked for; 0: none is due
+	info link.Zone
+	rep  *replica.Zone
+	lost int // batches refused since the last good one
 }
 
 // Stats counts since the start, but for Connections and Sessions.
@@ -74,7 +75,7 @@ type Stats struct {
 	BytesOut    uint64
 	StateBytes  uint64 // payload of state frames
 	StateFrames uint64
-	PairTicks   uint64 // sum over ticks and clients of the entities in the client's view
+	PairTicks   uint64 // sum over ticks, and clients that could be sent to, of the entities in the client's view
 	// Disconnects counts ended connections by the name of their reason.
 	Disconnects map[string]uint64
 }
@@ -164,7 +165,7 @@ func (g *Gateway) enroll(s *session) bool {
 	return true
 }
 
-// enqueue puts a session on the flusher's list. The session's own flag keeps it from standing there twice.
+// enqueue puts a session on the flusher's list. The session's own flag keeps it from standing there more than twice: a tick may serve it meanwhile.
 func (g *Gateway) enqueue(s *session) {
 	g.mu.Lock()
 	g.ready = append(g.ready, s)
@@ -226,6 +227,7 @@ func (g *Gateway) receive() error {
 		return err
 	}
 	ticked := false
+	g.ticks = 0
 	for i := range downs {
 		d := &downs[i]
 		switch d.Kind {
@@ -264,7 +266,7 @@ func (g *Gateway) toSession(d *link.Down) {
 	}
 }
 
-// apply takes a batch; what is missing is asked for again once a second.
+// apply takes a batch and tells whether the zone's replica went on; if it did not, a snapshot is asked for.
 func (g *Gateway) apply(d *link.Down) bool {
 	z := g.zones[d.Zone]
 	if z == nil {
@@ -272,18 +274,18 @@ func (g *Gateway) apply(d *link.Down) bool {
 	}
 	switch err := z.rep.Apply(d.Payload); {
 	case err == nil:
-		z.asked = 0
+		z.lost = 0
+		g.ticks++
 		return true
 	case errors.Is(err, replica.ErrStale):
 		return false
 	case !errors.Is(err, replica.ErrGap):
 		g.cfg.Log.Error("damaged batch", "zone", d.Zone, "error", err)
 	}
-	if now := g.tick + 1; z.asked == 0 || now-z.asked > 20 {
-		z.asked = now
+	if z.lost%21 == 0 { // at once, and again if the answer has not come after a second
 		_ = g.cfg.Link.Send(link.Up{Kind: link.RequestSnapshot, Zone: d.Zone}) // refused only by a closed link
 	}
-	g.tick++ // time goes on: it is what the next request waits for
+	z.lost++
 	return false
 }
 
@@ -325,10 +327,14 @@ func (g *Gateway) tidy(now time.Time) {
 func (g *Gateway) stop(code protocol.DisconnectCode) {
 	g.mu.Lock()
 	g.stopped = true
+	opening := make([]*session, 0, len(g.opening))
 	for s := range g.opening {
-		_ = s.conn.Close(uint16(code), code.String())
+		opening = append(opening, s)
 	}
 	g.mu.Unlock()
+	for _, s := range opening { // not under the mutex: Close waits for a writer that may want it
+		_ = s.conn.Close(uint16(code), code.String())
+	}
 	_ = g.cfg.Link.Close()
 	for _, s := range g.everyone() {
 		s.kick(code, "")

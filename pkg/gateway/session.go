@@ -5,9 +5,11 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 
@@ -117,6 +119,11 @@ func (s *session) refuse(code protocol.DisconnectCode, reason string) string {
 	if reason == "" {
 		reason = code.String()
 	}
+	if s.keys != nil && code >= 4000 {
+		if b, err := proto.Marshal(&mmov1.Kick{Code: uint32(code), Reason: reason}); err == nil {
+			_ = s.send(s.keys.Sealer.Seal(nil, protocol.AppendControl(nil, protocol.RouteKick, b)))
+		}
+	}
 	_ = s.conn.Close(uint16(code), reason)
 	if s.keys != nil {
 		s.keys.Close()
@@ -170,6 +177,9 @@ func (s *session) loop() {
 		}
 		now := time.Now()
 		s.lastSeen.Store(now.UnixNano())
+		if len(frames) == 0 { // costs as much as one with a frame
+			s.limit.take(now)
+		}
 		for len(frames) > 0 {
 			f, rest, err := protocol.Next(frames)
 			if err != nil {
@@ -186,7 +196,8 @@ func (s *session) loop() {
 
 // handle takes one frame of the client; false ends the loop.
 func (s *session) handle(f protocol.Frame, now time.Time) bool {
-	if ok, first := s.limit.take(now); !ok {
+	echo := f.Type == protocol.TypeControl && f.Route == protocol.RouteEcho // a lost one would pause the client for good
+	if ok, first := s.limit.take(now); !ok && !echo {
 		if first {
 			s.fail(f, protocol.ErrorRateLimited, "", s.limit.wait())
 		}
@@ -236,6 +247,9 @@ func (s *session) logIn(f protocol.Frame, now time.Time) bool {
 		return true
 	}
 	id, err := s.g.cfg.Verifier.Verify(m.Token, now)
+	if err == nil && !utf8.ValidString(id.Name) {
+		err = errors.New("the token's name is not UTF-8")
+	}
 	if err != nil {
 		s.fail(f, protocol.ErrorUnauthorized, err.Error(), 0)
 		s.kick(protocol.DisconnectBadToken, err.Error())
@@ -268,9 +282,9 @@ func (s *session) fail(f protocol.Frame, code protocol.ErrorCode, message string
 	if message == "" {
 		message = code.String()
 	}
-	b, err := proto.Marshal(&mmov1.Error{Code: uint32(code), Message: message, RetryAfterMs: uint32(retry.Milliseconds())})
+	b, err := proto.Marshal(&mmov1.Error{Code: uint32(code), Message: strings.ToValidUTF8(message, "?"), RetryAfterMs: uint32(retry.Milliseconds())})
 	if err != nil {
-		return // a message of scalars, the string made valid by its maker
+		return // cannot happen: scalars and valid text
 	}
 	id := f.ID
 	if f.Type != protocol.TypeRequest {
@@ -289,7 +303,13 @@ func (s *session) append(frame func([]byte) []byte) {
 	before := len(s.out)
 	s.out = frame(s.out)
 	size := len(s.out) - before
-	if len(s.out) > s.g.cfg.QueueBytes || size > recordSlack {
+	switch {
+	case size > s.g.room():
+		s.out = s.out[:before]
+		s.mu.Unlock()
+		s.g.cfg.Log.Error("frame dropped: it fits no record", "session", s.id, "bytes", size)
+		return
+	case len(s.out) > s.g.cfg.QueueBytes && before > 0:
 		s.out = s.out[:before]
 		s.mu.Unlock()
 		s.kick(protocol.DisconnectSlowConsumer, "")
@@ -304,7 +324,7 @@ func (s *session) append(frame func([]byte) []byte) {
 func (s *session) kick(code protocol.DisconnectCode, text string) {
 	s.mu.Lock()
 	if !s.ending {
-		s.ending, s.code, s.reason, s.outcome = true, code, text, code.String()
+		s.ending, s.code, s.reason, s.outcome = true, code, strings.ToValidUTF8(text, "?"), code.String()
 	}
 	s.mu.Unlock()
 	s.notify()

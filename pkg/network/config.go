@@ -13,6 +13,7 @@ import (
 const (
 	defaultMaxMessage   = 64 << 10
 	defaultMaxFragments = 256
+	defaultMaxControls  = 1000
 	defaultSendBuffer   = 64 << 10
 	defaultNotSentLowat = 16 << 10
 	defaultWriteTimeout = 5 * time.Second
@@ -28,6 +29,8 @@ type Config struct {
 	MaxMessage int
 	// MaxFragments is the largest number of fragments in one message from the peer. Default 256.
 	MaxFragments int
+	// MaxControls is the largest number of control frames from the peer without a message between them. Default 1,000.
+	MaxControls int
 	// SendBuffer is the kernel's send buffer (SO_SNDBUF), in bytes: what a peer that stopped reading can hold in the kernel.
 	// Default 64 KiB.
 	SendBuffer int
@@ -62,6 +65,9 @@ func (c *Config) validate() error {
 		return fmt.Errorf("network: MaxMessage %d is above %d", c.MaxMessage, maxMaxMessage)
 	}
 	if err := fill("MaxFragments", &c.MaxFragments, defaultMaxFragments); err != nil {
+		return err
+	}
+	if err := fill("MaxControls", &c.MaxControls, defaultMaxControls); err != nil {
 		return err
 	}
 	if err := fill("SendBuffer", &c.SendBuffer, defaultSendBuffer); err != nil {

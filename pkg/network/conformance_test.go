@@ -220,7 +220,7 @@ func TestCloseCodeIsTheOwnersChoice(t *testing.T) {
 
 // Pings that come in one read get one answer, to the latest.
 func TestPingFloodIsBounded(t *testing.T) {
-	s := newServer(t, Config{})
+	s := newServer(t, Config{MaxControls: 20_000})
 	flood := slices.Repeat(frame(0x89, "old"), 10_000)
 	nc, br, c := rawClient(t, s, nil)
 	done := make(chan error, 1)
@@ -248,6 +248,27 @@ func TestPingFloodIsBounded(t *testing.T) {
 	}
 	_ = c.Close(1000, "")
 	checkCause(t, <-done, &CloseError{Code: 1000, Local: true})
+}
+
+func TestEndlessControlFramesEndTheConnection(t *testing.T) {
+	for name, op := range map[string]byte{"pings": 0x89, "pongs": 0x8A} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t, Config{MaxControls: 50})
+			nc, _, c := rawClient(t, s, nil)
+			for _, part := range [][]byte{slices.Repeat(frame(op, "x"), 50), frame(0x82, "message"), slices.Repeat(frame(op, "x"), 51)} {
+				if _, err := nc.Write(part); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if m, err := c.Next(); string(m) != "message" {
+				t.Fatalf("%q, %v", m, err)
+			}
+			if _, err := c.Next(); !errors.Is(err, ErrControls) {
+				t.Errorf("after one control frame too many: %v", err)
+			}
+			_ = c.Close(0, "")
+		})
+	}
 }
 
 func TestReadDeadlineEndsNothing(t *testing.T) {

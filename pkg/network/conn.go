@@ -30,6 +30,8 @@ type Conn struct {
 	in     decoder
 	pinged bool // a pong may be due since the last read
 
+	controls, maxControls int // control frames since the last message, and how many there may be
+
 	bytesIn, bytesOut       atomic.Uint64
 	messagesIn, messagesOut atomic.Uint64
 	busy                    atomic.Bool // a transient writer runs; written under mu
@@ -53,7 +55,7 @@ func newConn(nc net.Conn, cfg *Config, mask func() uint32, early []byte) *Conn {
 	}
 	c := &Conn{
 		nc: nc, client: mask != nil, mask: mask,
-		writeTimeout: cfg.WriteTimeout, closeCode: cfg.CloseCode, onDrain: cfg.OnDrain, pool: cfg.Pool,
+		maxControls: cfg.MaxControls, writeTimeout: cfg.WriteTimeout, closeCode: cfg.CloseCode, onDrain: cfg.OnDrain, pool: cfg.Pool,
 		in: newDecoder(cfg, side, early),
 	}
 	c.bytesIn.Store(uint64(len(early)))
@@ -96,9 +98,15 @@ func (c *Conn) Next() ([]byte, error) {
 			}
 		case op == ws.OpBinary:
 			c.messagesIn.Add(1)
+			c.controls = 0
 			return payload, nil
-		case op == ws.OpPing:
-			c.notePing(payload)
+		case op == ws.OpPing, op == ws.OpPong:
+			if c.controls++; c.controls > c.maxControls {
+				return nil, c.violated(ErrControls)
+			}
+			if op == ws.OpPing {
+				c.notePing(payload)
+			}
 		case op == ws.OpClose:
 			return nil, c.closedByPeer(payload)
 		}

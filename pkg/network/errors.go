@@ -73,6 +73,7 @@ const (
 	ErrContinuation                // a continuation of nothing
 	ErrInterleaved                 // a new message inside a fragmented one
 	ErrFragments                   // a message of more than MaxFragments fragments
+	ErrControls                    // more than MaxControls control frames without a message
 	ErrClosePayload                // a close frame with one byte
 	ErrCloseCode                   // a close code that may not be on the wire
 	ErrCloseReason                 // a close reason that is not UTF-8
@@ -109,6 +110,8 @@ func (v Violation) text() string {
 		return "interleaved messages"
 	case ErrFragments:
 		return "too many fragments"
+	case ErrControls:
+		return "too many control frames"
 	case ErrClosePayload:
 		return "close frame of one byte"
 	case ErrCloseCode:
@@ -128,7 +131,7 @@ func (v Violation) Code() uint16 {
 		return CodeTooBig
 	case ErrCloseReason:
 		return CodeInvalidData
-	case ErrFragments:
+	case ErrFragments, ErrControls:
 		return CodePolicy
 	}
 	return CodeProtocolError

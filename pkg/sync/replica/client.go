@@ -9,7 +9,7 @@ import (
 
 // Config bounds a Client. The zero value is ready.
 type Config struct {
-	MaxFrame     int    // bytes of one frame's payload beyond which the rest waits for the next; default 32 KiB
+	MaxFrame     int    // bytes of one frame's payload, beyond which the rest waits for the next; one entity always goes; default 32 KiB
 	SlackTicks   uint32 // a client pauses when the oldest of two or more unechoed frames is older than its minimum round trip plus this; default 3
 	SilenceTicks uint32 // with nothing to say, a section goes this often; default 5
 }
@@ -27,7 +27,7 @@ func (c *Config) validate() {
 }
 
 const (
-	maxIndex   = 1<<15 - 1 // the width field has 4 bits
+	maxIndex   = 1<<15 - 1 // the width field has 4 bits; who wants more entities gets the rest when others leave
 	maxZones   = 15
 	maxSent    = 64 // frames unechoed at the most
 	rttCeiling = 40 // ticks: a client that echoes slower than this is not waited for any longer
@@ -123,7 +123,10 @@ func (c *Client) Echo(count uint16, now uint32) bool {
 	}
 	c.echoed = count
 	if now-c.rttSince > rttWindow {
-		c.rtt, c.rttNext, c.rttSince = min(c.rttNext, rttCeiling), rttCeiling, now
+		if c.rttNext < rttCeiling { // a window without a sane sample tells nothing
+			c.rtt = c.rttNext
+		}
+		c.rttNext, c.rttSince = rttCeiling, now
 	}
 	return true
 }
@@ -162,14 +165,11 @@ func (c *Client) Frame(w *delta.Writer, now uint32) (st FrameStats, ok bool) {
 			}
 		}
 		c.dirty = dirty
-		if len(dirty) == 0 && len(v.gone) == 0 && v.zone.tick-v.lastTick < c.cfg.SilenceTicks {
+		due := v.zone.tick-v.lastTick >= c.cfg.SilenceTicks || v.input != v.lastInput
+		if len(dirty) == 0 && len(v.gone) == 0 && !due {
 			continue
 		}
-		if ok {
-			w.Put(1, 1)
-		}
-		c.section(w, v, dirty, &st)
-		ok = true
+		ok = c.section(w, v, dirty, due, ok, &st) || ok
 	}
 	if !ok {
 		return st, false
@@ -180,63 +180,99 @@ func (c *Client) Frame(w *delta.Writer, now uint32) (st FrameStats, ok bool) {
 	return st, true
 }
 
-func (c *Client) section(w *delta.Writer, v *view, dirty []int32, st *FrameStats) {
+// section writes what a view needs, and tells whether it wrote anything: if all of it has to wait, only a section that is due is written. another says
+// that a section stands before it.
+func (c *Client) section(w *delta.Writer, v *view, dirty []int32, due, another bool, st *FrameStats) bool {
 	width := c.width()
-	for _, g := range v.gone {
+	room := max(c.cfg.MaxFrame*8-w.Bits(), 0)
+	leaves := min(len(v.gone), max(room/maxIndexBits, 1))
+	for _, g := range v.gone[:leaves] {
 		c.used[g.local>>6] &^= 1 << (g.local & 63)
 	}
-	enters, updates := c.choose(w, v, dirty)
+	enters, updates := c.choose(v, dirty, room-leaves*maxIndexBits)
+	if leaves+len(enters)+len(updates) == 0 && !due {
+		return false
+	}
 	width = max(width, c.width())
+	if another {
+		w.Put(1, 1)
+	}
 	v.header(w, width)
-	writeCount(w, len(v.gone))
+	writeCount(w, leaves)
 	writeCount(w, len(enters))
 	writeCount(w, len(updates))
-	st.Leaves += len(v.gone)
+	st.Leaves += leaves
 	st.Enters += len(enters)
 	st.Updates += len(updates)
-	for _, g := range v.gone {
+	for _, g := range v.gone[:leaves] {
 		w.Put(uint64(g.local), width)
 	}
-	v.gone = v.gone[:0]
+	v.gone = append(v.gone[:0], v.gone[leaves:]...)
 	for _, i := range enters {
 		v.enter(w, width, int(i))
 	}
 	for _, i := range updates {
 		v.update(w, width, int(i))
 	}
+	return true
 }
 
-// choose splits the dirty places into enters, which get a local index, and updates, until the frame is full; the rest waits.
-func (c *Client) choose(w *delta.Writer, v *view, dirty []int32) (enters, updates []int32) {
-	const enterBits, updateBits = 150, 50 // typical; a frame may exceed its bound by a few entities
-	room := c.cfg.MaxFrame*8 - w.Bits() - 15*len(v.gone)
+// choose splits the dirty places into enters, which get a local index, and updates, until room (bits) is used up; the rest waits.
+func (c *Client) choose(v *view, dirty []int32, room int) (enters, updates []int32) {
 	enters, updates = c.enters[:0], dirty[:0]
-	if len(dirty)*enterBits > room { // some will wait: not always the same ones
-		c.rotate += room / enterBits
-		n := c.rotate % len(dirty)
-		slices.Reverse(dirty[:n])
-		slices.Reverse(dirty[n:])
+	if n := len(dirty); n*maxEnterBits > room && n > 0 { // some may wait: not always the same ones
+		c.rotate = (c.rotate + room/maxEnterBits + 1) % n
+		slices.Reverse(dirty[:c.rotate])
+		slices.Reverse(dirty[c.rotate:])
 		slices.Reverse(dirty)
 	}
+	full := false // no local index is left
 	for _, i := range dirty {
-		if room < 0 {
-			break
-		}
 		if v.base[i] != 0 {
+			if room -= v.cost(int(i)); room < 0 && len(enters)+len(updates) > 0 {
+				break
+			}
 			updates = append(updates, i)
-			room -= updateBits
 			continue
+		}
+		if full {
+			continue
+		}
+		if room -= maxEnterBits; room < 0 && len(enters)+len(updates) > 0 {
+			break
 		}
 		local, ok := c.take()
 		if !ok {
+			full = true
+			room += maxEnterBits
 			continue
 		}
 		v.local[i] = local
 		enters = append(enters, i)
-		room -= enterBits
 	}
 	c.enters = enters
 	return enters, updates
+}
+
+// Upper bounds in bits of what one entity takes in a frame.
+const (
+	maxIndexBits = 15
+	maxAgeBits   = 2 + 35
+	maxFullBits  = 124
+	maxEnterBits = maxIndexBits + 65 + 20 + maxAgeBits + maxFullBits
+)
+
+// cost is an upper bound of an update's bits.
+func (v *view) cost(i int) int {
+	slot := v.slot[i]
+	from, to := v.base[i], v.zone.latest[slot]
+	switch {
+	case from == to-1 && v.zone.hot[slot].n != 0:
+		return maxIndexBits + maxAgeBits + int(v.zone.hot[slot].n)
+	case to-from >= keep:
+		return maxIndexBits + maxAgeBits + maxFullBits
+	}
+	return maxIndexBits + maxAgeBits + v.zone.fragment(slot, from).Len()
 }
 
 // take finds the lowest free local index.
@@ -350,18 +386,37 @@ func (v *view) update(w *delta.Writer, width uint, i int) {
 	z.fragment(slot, from).WriteTo(w)
 }
 
-// want adds an entity; one that was to leave, of the same incarnation, just stays.
-func (v *view) want(slot uint32) {
-	base, local := uint32(0), uint16(0)
-	for i, g := range v.gone {
-		if g.slot == slot && g.base >= v.zone.ents[slot].first {
-			base, local = g.base, g.local
-			v.gone[i] = v.gone[len(v.gone)-1]
-			v.gone = v.gone[:len(v.gone)-1]
-			break
+// want adds entities; one that was to leave, of the same incarnation, just stays.
+func (v *view) want(slots []uint32) {
+	places := len(v.slot)
+	for _, s := range slots {
+		v.slot, v.base, v.local = append(v.slot, s), append(v.base, 0), append(v.local, 0)
+	}
+	if len(v.gone) == 0 || len(slots) == 0 {
+		return
+	}
+	var at map[uint32]int // slot → place among the new ones, where looking through them for each gone one would be slow
+	if len(v.gone)*len(slots) > 1<<10 {
+		at = make(map[uint32]int, len(slots))
+		for i, s := range slots {
+			at[s] = i
 		}
 	}
-	v.slot, v.base, v.local = append(v.slot, slot), append(v.base, base), append(v.local, local)
+	left := v.gone[:0]
+	for _, g := range v.gone {
+		i := -1
+		if at == nil {
+			i = slices.Index(slots, g.slot)
+		} else if j, ok := at[g.slot]; ok {
+			i = j
+		}
+		if i >= 0 && g.base >= v.zone.ents[g.slot].first {
+			v.base[places+i], v.local[places+i] = g.base, g.local
+		} else {
+			left = append(left, g)
+		}
+	}
+	v.gone = left
 }
 
 // keep drops every wanted entity for which stay is false.

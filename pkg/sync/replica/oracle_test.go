@@ -200,6 +200,9 @@ func (w *world) frame(p *player) {
 	paused := p.cl.Paused(w.tick)
 	_, sent := p.cl.Frame(&bw, w.tick)
 	if sent {
+		if n, most := len(bw.Bytes()), p.cl.cfg.MaxFrame+(maxEnterBits+200)/8; n > most {
+			w.t.Fatalf("tick %d: a frame of %d bytes, the bound and one entity are %d", w.tick, n, most)
+		}
 		if err := p.m.Decode(bw.Bytes()); err != nil {
 			w.t.Fatalf("tick %d: client %d: %v", w.tick, p.id, err)
 		}
@@ -373,6 +376,88 @@ func TestQuietWorldKeepsTalkingToAClientThatEchoesEverySecondFrame(t *testing.T)
 		if got := p.m.Frames - before; got < 60 {
 			t.Errorf("client %d got %d frames in 400 quiet ticks, want one in five", p.id, got)
 		}
+	}
+}
+
+func TestViewsBeyondEveryBoundAreServedPieceByPiece(t *testing.T) {
+	const n = maxIndex + 1 + 500
+	l := delta.Layout{PositionBits: 20}
+	src := batch.NewSource(1, 1, l)
+	src.AttachGateway(1)
+	src.AddObserver(9, 1)
+	z := NewZone(1, 1, l)
+	c, m := NewClient(Config{}), &Mirror{}
+	tick, frames, biggest := uint32(0), 0, 0
+	step := func() {
+		tick++
+		if err := z.Apply(src.Finish(tick, nil)[0].Bytes); err != nil {
+			t.Fatal(err)
+		}
+		var w delta.Writer
+		if _, ok := c.Frame(&w, tick); ok {
+			frames++
+			biggest = max(biggest, len(w.Bytes()))
+			if err := m.Decode(w.Bytes()); err != nil {
+				t.Fatal(err)
+			}
+			c.Echo(m.Frames, tick)
+		}
+	}
+	index, first, _ := c.Open(z, 9)
+	if err := m.OpenZone(index, l, first); err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint32(n) {
+		src.Spawn(i, uint64(i)+1, 1, delta.State{}, 1)
+		src.Enter(9, i)
+	}
+	for range 60 {
+		step()
+	}
+	if m.Live != maxIndex+1 {
+		t.Fatalf("%d entities live, want as many as there are indices", m.Live)
+	}
+	frames = 0
+	for range 100 {
+		step()
+	}
+	if frames > 21 {
+		t.Errorf("%d frames in 100 ticks in which nothing could be said", frames)
+	}
+	for i := range uint32(n) { // everything leaves while the client is paused, and comes again, and leaves for good
+		src.Leave(9, i)
+	}
+	step()
+	for i := range uint32(n) {
+		src.Enter(9, i)
+	}
+	step()
+	for i := range uint32(n) {
+		src.Leave(9, i)
+	}
+	for range 60 {
+		step()
+	}
+	if m.Live != 0 || biggest > 33<<10 {
+		t.Errorf("%d entities are left, the biggest frame had %d bytes", m.Live, biggest)
+	}
+}
+
+func TestAppliedInputIsToldAtOnce(t *testing.T) {
+	w := newWorld(t, 8, 5, 1, Config{})
+	w.quiet = true
+	for range 20 {
+		w.step()
+	}
+	p := w.clients[0]
+	w.src.Input(p.id, 4_000_000)
+	p.input = 4_000_000
+	w.clients = nil // not moved by the world's own chance
+	w.step()
+	w.clients = []*player{p}
+	w.frame(p)
+	if got := p.m.Rows[0].Input; got != 4_000_000 {
+		t.Errorf("the client is told input %d in the tick in which 4000000 was applied", got)
 	}
 }
 

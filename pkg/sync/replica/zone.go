@@ -7,6 +7,7 @@ package replica
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/tianxia-mmo/tianxia/pkg/sync/batch"
 	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
@@ -134,9 +135,7 @@ func (z *Zone) delta(b *batch.Batch) {
 	}
 	for i := range b.Observers {
 		if v := z.views[b.Observers[i].ID]; v != nil {
-			for _, slot := range b.Observers[i].Enters {
-				v.want(slot)
-			}
+			v.want(b.Observers[i].Enters)
 		}
 	}
 }
@@ -173,12 +172,9 @@ func (z *Zone) snapshot(b *batch.Batch) {
 		v.keep(func(slot uint32) bool { return z.marked(slot) && !renewed[slot] })
 		z.setMarks(o.Enters, false)
 		z.setMarks(v.slot, true)
-		for _, slot := range o.Enters {
-			if !z.marked(slot) {
-				v.want(slot)
-			}
-		}
+		o.Enters = slices.DeleteFunc(o.Enters, z.marked) // stayed
 		z.setMarks(v.slot, false)
+		v.want(o.Enters)
 	}
 	for id, v := range z.views {
 		if !listed[id] {

@@ -1,0 +1,219 @@
+package gateway_test
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tianxia-mmo/tianxia/pkg/gateway"
+	"github.com/tianxia-mmo/tianxia/pkg/link"
+	"github.com/tianxia-mmo/tianxia/pkg/protocol"
+	"github.com/tianxia-mmo/tianxia/pkg/security"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/batch"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
+)
+
+// patience bounds every wait for something that should happen at once.
+const patience = 30 * time.Second
+
+const (
+	routeSay uint16 = 64 // push, client → server
+	routeAsk uint16 = 65 // request
+	routeGot uint16 = 66 // push, server → client
+)
+
+// stage is a gateway between a server, played by the test, and clients.
+type stage struct {
+	t      *testing.T
+	gw     *gateway.Gateway
+	port   link.Port
+	ups    []link.Up // received, not asked for yet
+	client security.ClientConfig
+	tokens security.DevTokens
+	url    string
+	dial   func(context.Context, string, string) (net.Conn, error) // nil: over loopback
+	stop   func() error
+
+	src  *batch.Source
+	tick uint32
+}
+
+func layout() delta.Layout { return delta.Layout{PositionBits: 10} }
+
+func hello(t *testing.T) link.Hello {
+	routes, err := protocol.NewRoutes(append(protocol.FrameworkRoutes(),
+		protocol.Route{ID: routeSay, Name: "test.say", Kind: protocol.Push, Direction: protocol.ClientToServer, States: protocol.Playing, Affinity: protocol.Zone},
+		protocol.Route{ID: routeAsk, Name: "test.ask", Kind: protocol.Request, Direction: protocol.ClientToServer, States: protocol.Playing, Affinity: protocol.Zone},
+		protocol.Route{ID: routeGot, Name: "test.got", Kind: protocol.Push, Direction: protocol.ServerToClient})...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return link.Hello{Gateway: 3, Game: "test", Routes: routes.All(), Schema: protocol.SchemaHash(routes, "test"),
+		Zones: []link.Zone{{ID: 5, Epoch: 2, Layout: layout(), TickHz: 20, QuantaPerMetre: 320, Width: 1000, Height: 900, EnterRadius: 50, LeaveRadius: 60}}}
+}
+
+// newStage makes everything but the listener. change may alter the gateway's configuration.
+func newStage(t *testing.T, pipe link.PipeConfig, change func(*gateway.Config)) *stage {
+	t.Helper()
+	s := &stage{t: t, tokens: security.DevTokens{Secret: []byte("a secret of the tests")}, src: batch.NewSource(5, 2, layout())}
+	root, err := security.NewRoot(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	key, err := root.Issue(nil, 1, now.Add(-time.Hour), now.Add(24*time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var l link.Link
+	h := hello(t)
+	l, s.port = link.Pipe(h, pipe)
+	s.client = security.ClientConfig{Root: root.Public(), Cert: key.Cert(), Realm: "test", SchemaHash: h.Schema}
+	cfg := gateway.Config{Link: l, Verifier: s.tokens, Security: security.ServerConfig{Current: key, Realm: "test"}, Version: "v1"}
+	if change != nil {
+		change(&cfg)
+	}
+	if s.gw, err = gateway.New(cfg); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.gw.Serve(ctx) }()
+	stopped := false
+	s.stop = func() error {
+		if stopped {
+			return nil
+		}
+		stopped = true
+		cancel()
+		return <-done
+	}
+	s.src.AttachGateway(3)
+	return s
+}
+
+// overLoopback is a stage on a real socket.
+func overLoopback(t *testing.T, pipe link.PipeConfig, change func(*gateway.Config)) *stage {
+	t.Helper()
+	s := newStage(t, pipe, change)
+	web := httptest.NewServer(s.gw)
+	t.Cleanup(func() { _ = s.stop(); web.Close() })
+	s.url = "ws" + strings.TrimPrefix(web.URL, "http") + "/ws"
+	return s
+}
+
+// inMemory is a stage on in-memory connections, for bubbles of virtual time. Such a connection has no non-blocking write and takes only what is being
+// read, so who does not read is stuck at once.
+func inMemory(t *testing.T, pipe link.PipeConfig, change func(*gateway.Config)) *stage {
+	t.Helper()
+	s := newStage(t, pipe, change)
+	ln := &memory{conns: make(chan net.Conn), done: make(chan struct{})}
+	web := &http.Server{Handler: s.gw}
+	served := make(chan struct{})
+	go func() { _ = web.Serve(ln); close(served) }()
+	t.Cleanup(func() { _ = s.stop(); _ = web.Close(); <-served })
+	s.url = "ws://memory/ws"
+	s.dial = func(context.Context, string, string) (net.Conn, error) {
+		a, b := net.Pipe()
+		ln.conns <- a
+		return b, nil
+	}
+	return s
+}
+
+// memory is a listener whose connections the test makes.
+type memory struct {
+	conns chan net.Conn
+	done  chan struct{}
+}
+
+func (m *memory) Accept() (net.Conn, error) {
+	select {
+	case c := <-m.conns:
+		return c, nil
+	case <-m.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (m *memory) Close() error   { close(m.done); return nil }
+func (m *memory) Addr() net.Addr { return &net.UnixAddr{Name: "memory"} }
+
+// up waits for the next thing of a kind that the gateway tells its server; others are dropped.
+func (s *stage) up(kind link.UpKind) link.Up {
+	s.t.Helper()
+	late := time.After(patience)
+	for {
+		for i, u := range s.ups {
+			if u.Kind == kind {
+				s.ups = slices.Delete(s.ups, 0, i+1)
+				return u
+			}
+		}
+		var err error
+		if s.ups, err = s.port.Receive(s.ups[:0]); err != nil {
+			s.t.Fatalf("no up of kind %d: %v", kind, err)
+		}
+		if len(s.ups) > 0 {
+			continue
+		}
+		select {
+		case <-s.port.Ready():
+		case <-late:
+			s.t.Fatalf("no up of kind %d came", kind)
+		}
+	}
+}
+
+// asked counts what the gateway has told so far, of a kind.
+func (s *stage) asked(kind link.UpKind) (n int) {
+	s.t.Helper()
+	ups, err := s.port.Receive(nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, u := range append(s.ups, ups...) {
+		if u.Kind == kind {
+			n++
+		}
+	}
+	s.ups = nil
+	return n
+}
+
+// batch makes the zone's next tick; without deliver it is lost.
+func (s *stage) batch(deliver bool) {
+	s.t.Helper()
+	s.tick++
+	out := s.src.Finish(s.tick, nil)
+	if deliver {
+		s.down(link.Down{Kind: link.Batch, Zone: 5, Payload: slices.Clone(out[0].Bytes)})
+	}
+}
+
+func (s *stage) down(d link.Down) {
+	s.t.Helper()
+	if err := s.port.Send(d); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// ended waits until connections have ended for a reason.
+func (s *stage) ended(reason string, n uint64) {
+	s.t.Helper()
+	late := time.After(patience)
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for s.gw.Stats().Disconnects[reason] != n {
+		select {
+		case <-look.C:
+		case <-late:
+			s.t.Fatalf("ended: %v, want %d of %s", s.gw.Stats().Disconnects, n, reason)
+		}
+	}
+}

@@ -1,0 +1,281 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	mmov1 "github.com/tianxia-mmo/tianxia/proto_define/mmo/v1"
+
+	"github.com/tianxia-mmo/tianxia/pkg/game"
+	"github.com/tianxia-mmo/tianxia/pkg/link"
+	"github.com/tianxia-mmo/tianxia/pkg/protocol"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/batch"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/replica"
+	"github.com/tianxia-mmo/tianxia/server"
+)
+
+func TestZoneMakesTwentyTicksPerSecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, server.Config{}, pond(nil))
+		if st := s.Stats(); st.Tick != 0 {
+			t.Errorf("tick %d before it serves", st.Tick)
+		}
+		serve(t, s)
+		time.Sleep(time.Minute - time.Millisecond)
+		if st := s.Stats(); st.Tick != 60*game.TickHz || st.Overruns != 0 || st.Skipped != 0 {
+			t.Errorf("within a minute: %+v, want 1,200 ticks, all in time", st)
+		}
+	})
+}
+
+// TestLateZoneCatchesUpWithinItsBound blocks one tick of a zone for a while; the same arithmetic by hand stands beside each case.
+func TestLateZoneCatchesUpWithinItsBound(t *testing.T) {
+	for _, c := range []struct {
+		block    time.Duration
+		catchUp  int
+		overruns uint64
+		skipped  uint64
+	}{
+		{40 * time.Millisecond, 5, 0, 0},
+		{100 * time.Millisecond, 5, 0, 0},   // one tick late is no overrun
+		{101 * time.Millisecond, 5, 1, 0},   // the next begins 51 ms late
+		{300 * time.Millisecond, 5, 4, 0},   // 250, 200, 150, 100 late; then 50 and 0
+		{301 * time.Millisecond, 5, 1, 5},   // 251 ms are more than five ticks: given up
+		{301 * time.Millisecond, 100, 5, 0}, // and made up where that is allowed
+		{time.Hour, 5, 1, 72_000 - 1},
+		{101 * time.Millisecond, 1, 1, 1},
+	} {
+		t.Run(fmt.Sprintf("%v of %d", c.block, c.catchUp), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newServer(t, server.Config{CatchUp: c.catchUp}, pond(func(z *game.Zone) {
+					if z.Tick() == 3 {
+						<-time.After(c.block)
+					}
+				}))
+				serve(t, s)
+				now := c.block.Truncate(period) + 100*period + period/2 // between two ticks: they fall on multiples of the period again
+				time.Sleep(now)
+				if due := uint64(now/period) + 1; uint64(s.Stats().Tick) != due-c.skipped {
+					t.Errorf("%d ticks, want %d that were due less %d", s.Stats().Tick, due, c.skipped)
+				}
+				if st := s.Stats(); st.Overruns != c.overruns || st.Skipped != c.skipped {
+					t.Errorf("%d overruns, %d skipped; want %d, %d", st.Overruns, st.Skipped, c.overruns, c.skipped)
+				}
+			})
+		})
+	}
+}
+
+func TestStepsAreMeasured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, server.Config{}, pond(func(z *game.Zone) {
+			if z.Tick()%20 == 0 {
+				<-time.After(30 * time.Millisecond)
+			} else {
+				<-time.After(2 * time.Millisecond)
+			}
+		}))
+		l := attach(t, s)
+		serve(t, s)
+		tell(t, l, open(1, "Ann"), open(2, "Bo"))
+		time.Sleep(2 * time.Minute)
+		st := s.Stats()
+		if st.StepP50 != 2*time.Millisecond || st.StepP99 != 30*time.Millisecond {
+			t.Errorf("steps take %v and %v, want 2 ms and 30 ms", st.StepP50, st.StepP99)
+		}
+		if st.Players != 2 || st.Entities != 2 || st.ZoneStats.Publications == 0 && st.ZoneStats.BatchBytes == 0 {
+			t.Errorf("stats %+v", st)
+		}
+	})
+}
+
+func TestGatewaysComeAndGoBeforeAndWhileItServes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, server.Config{}, pond(nil))
+		early := attach(t, s)
+		tell(t, early, open(1, "Ann"))
+		stop := serve(t, s)
+		synctest.Wait()
+		late := attach(t, s)
+		h := late.Hello()
+		if h.Game != "pond" || h.Gateway != early.Hello().Gateway+1 || h.Schema != s.Schema() || len(h.Zones) != 1 || h.Zones[0].TickHz != game.TickHz || h.Zones[0].Layout.PositionBits != 17 {
+			t.Errorf("hello %+v", h)
+		}
+		tell(t, late, open(2, "Bo"), open(3, "Cy"), link.Up{Kind: 99, Session: 2})
+		time.Sleep(period)
+		synctest.Wait()
+		if n := s.Stats().Players; n != 3 {
+			t.Fatalf("%d players, want 3", n)
+		}
+		for i, l := range []link.Link{early, late} {
+			first := heard(t, l, link.Batch)[0]
+			if hd, err := batch.DecodeHeader(first.Payload); err != nil || hd.Kind != batch.KindSnapshot {
+				t.Errorf("gateway %d: the first batch is %+v, %v; want a snapshot", i, hd, err)
+			}
+		}
+		tell(t, late, link.Up{Kind: link.CloseSession, Session: 3})
+		time.Sleep(period)
+		synctest.Wait()
+		if n := s.Stats().Players; n != 2 {
+			t.Errorf("%d players after one left, want 2", n)
+		}
+		_ = late.Close()
+		time.Sleep(2 * period)
+		synctest.Wait()
+		if st := s.Stats(); st.Players != 1 || st.Entities != 1 || st.LostLinks != 0 {
+			t.Errorf("after a gateway left: %+v, want the other's player alone", st)
+		}
+		never := attach(t, s) // attached, and the server ends before its next tick
+		stop()
+		if !closed(early) || !closed(never) {
+			t.Error("a link is open after the end")
+		}
+		if _, err := s.Attach(); err == nil || !strings.Contains(err.Error(), "the server has stopped") {
+			t.Errorf("attach after the end: %v", err)
+		}
+	})
+}
+
+func TestRequestIsAnsweredToItsGatewayAndRefusedJoinIsAKick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, server.Config{}, pond(nil))
+		a, b := attach(t, s), attach(t, s)
+		tell(t, a, open(1, "Ann"), message(1, routeEcho, 5, 77))
+		tell(t, b, open(2, "nobody"), message(1, routeEcho, 6, 78))
+		serve(t, s)
+		synctest.Wait()
+		got := heard(t, a, link.ToClient)
+		if len(got) != 3 || got[0].Route != protocol.RouteAvatar || got[1].Type != protocol.TypeResponse || got[1].ID != 5 || got[1].Session != 1 {
+			t.Errorf("gateway 1 got %+v, want avatar and answer", got)
+		}
+		kicks := heard(t, b, link.Kick)
+		if len(kicks) != 1 || kicks[0].Session != 2 || kicks[0].Code != protocol.DisconnectKicked || kicks[0].Reason != "go away" {
+			t.Errorf("gateway 2 got %+v, want a kick", kicks)
+		}
+	})
+}
+
+func TestStatusIsToldToEveryGateway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, server.Config{StatusTick: 4}, pond(nil))
+		a, b := attach(t, s), attach(t, s)
+		tell(t, a, open(1, "Ann"))
+		serve(t, s)
+		time.Sleep(4*period - time.Millisecond)
+		for _, l := range []link.Link{a, b} {
+			got := heard(t, l, link.Broadcast)
+			var m mmov1.Status
+			if len(got) != 1 || got[0].Route != protocol.RouteStatus || proto.Unmarshal(got[0].Payload, &m) != nil || m.Players != 1 || m.Entities != 1 {
+				t.Errorf("broadcasts %+v with %v, want one status", got, &m)
+			}
+		}
+	})
+}
+
+func TestGatewayThatDoesNotReadLosesBatchesAndRecoversBySnapshot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, server.Config{Pipe: link.PipeConfig{Batches: 3}, StatusTick: 1 << 30}, pond(nil))
+		slow, fast := attach(t, s), attach(t, s)
+		rep := replica.NewZone(1, 1, slow.Hello().Zones[0].Layout)
+		serve(t, s)
+		for range 10 {
+			synctest.Wait()
+			if n := len(heard(t, fast, link.Batch)); n != 1 {
+				t.Errorf("the gateway that reads got %d batches in a tick", n)
+			}
+			time.Sleep(period)
+		}
+		synctest.Wait()
+		if n := s.Stats().LostBatches; n != 8 {
+			t.Errorf("%d batches lost, want 8 of 11", n)
+		}
+		for i, d := range heard(t, slow, link.Batch) {
+			if err := rep.Apply(d.Payload); err != nil {
+				t.Errorf("batch %d: %v", i, err)
+			}
+		}
+		time.Sleep(period)
+		synctest.Wait()
+		if got := heard(t, slow, link.Batch); len(got) != 1 || !errors.Is(rep.Apply(got[0].Payload), replica.ErrGap) {
+			t.Errorf("%d batches, want one that shows the gap", len(got))
+		}
+		tell(t, slow, link.Up{Kind: link.RequestSnapshot, Zone: 1})
+		time.Sleep(period)
+		synctest.Wait()
+		got := heard(t, slow, link.Batch)
+		if len(got) != 1 || rep.Apply(got[0].Payload) != nil || !rep.Ready() || rep.Tick() != s.Stats().Tick {
+			t.Errorf("after the snapshot: %d batches, replica at tick %d of %d, ready %v", len(got), rep.Tick(), s.Stats().Tick, rep.Ready())
+		}
+	})
+}
+
+func TestLinkWithoutRoomForAReliableMessageIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, server.Config{Pipe: link.PipeConfig{DownMessage: 5}}, pond(nil))
+		full, other := attach(t, s), attach(t, s)
+		serve(t, s)
+		tell(t, full, open(1, "Ann"), open(2, "Bo"), message(1, routeFlood, 0, 3))
+		tell(t, other, open(3, "Cy"))
+		time.Sleep(period)
+		synctest.Wait()
+		if st := s.Stats(); st.LostLinks != 0 || st.Players != 3 {
+			t.Fatalf("five messages fit, but: %+v", st)
+		}
+		tell(t, full, message(2, routeFlood, 0, 10))
+		time.Sleep(3 * period)
+		synctest.Wait()
+		if st := s.Stats(); st.LostLinks != 1 || st.Players != 1 || st.Entities != 1 {
+			t.Errorf("%d links lost, %d players, %d entities; want 1, 1, 1", st.LostLinks, st.Players, st.Entities)
+		}
+		if got := heard(t, full, link.ToClient); len(got) != 5 {
+			t.Errorf("%d messages are there, want the five that had room", len(got))
+		}
+		if !closed(full) || closed(other) {
+			t.Error("the wrong link is closed")
+		}
+		if err := full.Send(open(4, "Di")); !errors.Is(err, link.ErrClosed) {
+			t.Errorf("send on the lost link: %v", err)
+		}
+	})
+}
+
+func TestServerThatCannotRunSaysWhy(t *testing.T) {
+	twice := pond(nil)
+	twice.Declare(protocol.Route{ID: routeEcho, Name: "pond.again"})
+	for _, c := range []struct {
+		cfg server.Config
+		g   *game.Game
+		say string
+	}{
+		{server.Config{CatchUp: -1}, pond(nil), "CatchUp of -1 ticks"},
+		{server.Config{Zone: game.Config{Width: -1}}, pond(nil), "each side must be"},
+		{server.Config{}, twice, `id is taken by "pond.`},
+	} {
+		if _, err := server.New(c.cfg, c.g); err == nil || !strings.Contains(err.Error(), c.say) {
+			t.Errorf("%v, want %q", err, c.say)
+		}
+	}
+	a, b := newServer(t, server.Config{}, pond(nil)), newServer(t, server.Config{}, pond(nil))
+	other := pond(nil)
+	other.Declare(protocol.Route{ID: 70, Name: "pond.more"})
+	if a.Schema() != b.Schema() || a.Schema() == newServer(t, server.Config{}, other).Schema() {
+		t.Error("the schema must be a function of the routes")
+	}
+}
+
+func TestContextThatHasEndedClosesWhatWasAttached(t *testing.T) {
+	s := newServer(t, server.Config{}, pond(nil))
+	l := attach(t, s)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := s.Serve(ctx); err != nil || !closed(l) {
+		t.Errorf("serve: %v, link closed %v", err, closed(l))
+	}
+}

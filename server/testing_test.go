@@ -1,0 +1,138 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/tianxia-mmo/tianxia/pkg/game"
+	"github.com/tianxia-mmo/tianxia/pkg/link"
+	"github.com/tianxia-mmo/tianxia/pkg/protocol"
+	"github.com/tianxia-mmo/tianxia/server"
+)
+
+const (
+	routeEcho  uint16 = 64 // request: the number comes back
+	routeFlood uint16 = 65 // push: as many messages come back, on routeDrop, as asked for
+	routeDrop  uint16 = 66
+	period            = time.Second / game.TickHz
+)
+
+// pond is a game in which everybody who joins floats in the middle.
+func pond(system func(z *game.Zone)) *game.Game {
+	g := &game.Game{Name: "pond", Setup: func(z *game.Zone) error {
+		z.OnJoin = func(p *game.Player) error {
+			if p.Name == "nobody" {
+				return errors.New("go away")
+			}
+			c := z.Config()
+			e, err := z.Spawn(1, c.Width/2, c.Height/2)
+			if err != nil {
+				return err
+			}
+			return z.Control(p, e)
+		}
+		if system != nil {
+			z.System(func() { system(z) })
+		}
+		return nil
+	}}
+	game.OnRequest(g, protocol.Route{ID: routeEcho, Name: "pond.echo"}, func(_ *game.Zone, _ *game.Player, m *wrapperspb.UInt32Value) (*wrapperspb.UInt32Value, error) {
+		return m, nil
+	})
+	game.OnPush(g, protocol.Route{ID: routeFlood, Name: "pond.flood"}, func(z *game.Zone, p *game.Player, m *wrapperspb.UInt32Value) error {
+		for range m.Value {
+			if err := z.Push(p, routeDrop, m); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	g.Declare(protocol.Route{ID: routeDrop, Name: "pond.drop"})
+	return g
+}
+
+func newServer(t testing.TB, cfg server.Config, g *game.Game) *server.Server {
+	t.Helper()
+	s, err := server.New(cfg, g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// serve runs a server; stop ends it and waits.
+func serve(t testing.TB, s *server.Server) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx) }()
+	stopped := false
+	stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+func attach(t testing.TB, s *server.Server) link.Link {
+	t.Helper()
+	l, err := s.Attach()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func tell(t testing.TB, l link.Link, ups ...link.Up) {
+	t.Helper()
+	for _, u := range ups {
+		if err := l.Send(u); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func open(session uint64, name string) link.Up {
+	return link.Up{Kind: link.OpenSession, Session: session, Player: 1000 + session, Name: name}
+}
+
+func message(session uint64, route uint16, id, value uint32) link.Up {
+	b, err := proto.Marshal(wrapperspb.UInt32(value))
+	if err != nil {
+		panic(err)
+	}
+	return link.Up{Kind: link.FromClient, Session: session, Route: route, ID: id, Payload: b}
+}
+
+// heard takes what has arrived at a gateway, of one kind.
+func heard(t testing.TB, l link.Link, kind link.DownKind) (list []link.Down) {
+	t.Helper()
+	downs, err := l.Receive(nil)
+	if err != nil && !errors.Is(err, link.ErrClosed) {
+		t.Fatal(err)
+	}
+	for _, d := range downs {
+		if d.Kind == kind {
+			list = append(list, d)
+		}
+	}
+	return list
+}
+
+func closed(l link.Link) bool {
+	_, _ = l.Receive(nil)
+	_, err := l.Receive(nil)
+	return errors.Is(err, link.ErrClosed)
+}
