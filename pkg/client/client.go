@@ -137,16 +137,18 @@ func (c *Client) begin(cfg Config) error {
 	if err != nil {
 		return err
 	}
-	if c.keys, c.Info, err = h.Finish(hs2); err != nil {
-		return err
-	}
 	b, err := proto.Marshal(&mmov1.LoginRequest{Token: cfg.Token, Client: cfg.Name})
 	if err != nil {
 		return err
 	}
-	c.lastID = 1
-	c.out = protocol.AppendRequest(c.out, protocol.RouteLogin, 1, b)
-	if err := c.Flush(); err != nil {
+	c.mu.Lock() // a transient writer of the first record may be calling Flush
+	if c.keys, c.Info, err = h.Finish(hs2); err == nil {
+		c.lastID = 1
+		c.out = protocol.AppendRequest(c.out, protocol.RouteLogin, 1, b)
+		err = c.flush()
+	}
+	c.mu.Unlock()
+	if err != nil {
 		return err
 	}
 	for c.Login == nil {

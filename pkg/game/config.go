@@ -55,6 +55,10 @@ func (c *Config) validate() error {
 		return fmt.Errorf("zone %d: %d × %d quanta, each side must be 1 … %d", c.Zone, c.Width, c.Height, limit)
 	case c.EnterRadius < 1 || c.LeaveRadius < c.EnterRadius || c.LeaveRadius > limit:
 		return fmt.Errorf("zone %d: enter radius %d and leave radius %d: need 1 ≤ enter ≤ leave ≤ %d", c.Zone, c.EnterRadius, c.LeaveRadius, limit)
+	case c.MaxSpectate < 0:
+		return fmt.Errorf("zone %d: MaxSpectate of %d quanta, need 0 or more", c.Zone, c.MaxSpectate)
+	case c.MaxAhead > 1<<20:
+		return fmt.Errorf("zone %d: MaxAhead of %d ticks, need at most %d", c.Zone, c.MaxAhead, 1<<20)
 	case c.Mailbox < 1:
 		return fmt.Errorf("zone %d: mailbox of %d messages, need at least 1", c.Zone, c.Mailbox)
 	}

@@ -104,7 +104,7 @@ func (z *Zone) dropView(p *Player, h, other aoi.Handle, hasOther bool) {
 	}
 }
 
-// Push sends a player a message of a route that the game declared. It fails, and sends nothing, for a route that is not the server's to push, a message above
+// Push sends a player, in the tick that is being stepped, a message of a route that the game declared. It fails, and sends nothing, for a route that is not the server's to push, a message above
 // the route's MaxBytes, and one that holds text which is not UTF-8.
 func (z *Zone) Push(p *Player, route uint16, m proto.Message) error {
 	r, ok := z.routes.Lookup(route)

@@ -162,7 +162,6 @@ func (s *session) drop(code protocol.DisconnectCode, text, outcome string) {
 	if code >= 4000 {
 		s.farewell(code, text)
 	}
-	_ = s.conn.Close(uint16(code), outcome)
 	if s.identity != nil {
 		if g.players[s.identity.Player] == s {
 			delete(g.players, s.identity.Player)
@@ -179,7 +178,10 @@ func (s *session) drop(code protocol.DisconnectCode, text, outcome string) {
 	g.closed.BytesIn += s.conn.BytesIn()
 	g.closed.BytesOut += s.conn.BytesOut()
 	g.mu.Unlock()
-	close(s.done)
+	go func() { // where a socket has no non-blocking write, Close may take a second; the reader waits for it
+		_ = s.conn.Close(uint16(code), outcome)
+		close(s.done)
+	}()
 }
 
 // farewell sends what waits and the reason, if the connection can take it at once.

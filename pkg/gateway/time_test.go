@@ -141,6 +141,7 @@ func TestSlowConsumerIsCutOffAndNobodyElse(t *testing.T) {
 			for range 100 { // one record, of 64 KiB at the most, is on its way and does not wait here
 				s.down(link.Down{Kind: link.ToClient, Session: session, Type: protocol.TypePush, Route: routeGot, Payload: make([]byte, 1000)})
 			}
+			<-time.After(2 * time.Second) // of the bubble: on this socket the close waits a moment for what is on its way
 		}},
 		{"it takes nothing for the write timeout", 0, func(s *stage, session uint64) {
 			s.down(link.Down{Kind: link.ToClient, Session: session, Type: protocol.TypePush, Route: routeGot})

@@ -41,10 +41,11 @@ type Conn struct {
 
 	// mu is the ownership of the write side. It is never held across anything that blocks.
 	mu      sync.Mutex
-	raw     *rawWriter // nil: the socket has no non-blocking write, transient writers do everything
-	cause   error      // why the connection ended, nil while it lives
-	pong    []byte     // frame room and payload of the latest ping
-	pongDue bool       // pong is to be written by whoever owns the write side next
+	raw     *rawWriter    // nil: the socket has no non-blocking write, transient writers do everything
+	cause   error         // why the connection ended, nil while it lives
+	pong    []byte        // frame room and payload of the latest ping
+	pongDue bool          // pong is to be written by whoever owns the write side next
+	writing chan struct{} // closed when the transient writer that busy stands for has ended
 }
 
 // newConn takes over an upgraded socket and the bytes already read from it. cfg is valid.
@@ -190,13 +191,17 @@ func (c *Conn) endLocked(cause error, code uint16, reason string) {
 	c.cause = cause
 	c.ended.Store(true)
 	var frame []byte
-	if code != 0 && !c.busy.Load() {
+	if code != 0 && (c.raw == nil || !c.busy.Load()) {
 		frame = make([]byte, HeaderRoom, HeaderRoom+maxControl)
 		frame = closePayload(frame, code, reason)
 		frame = frame[c.header(frame, ws.OpClose):]
 	}
 	if c.raw == nil {
-		c.writers.Go(func() { c.closeSlowly(frame) })
+		var writing <-chan struct{}
+		if c.busy.Load() {
+			writing = c.writing
+		}
+		c.writers.Go(func() { c.closeSlowly(frame, writing) })
 		return
 	}
 	if frame != nil {
@@ -206,8 +211,18 @@ func (c *Conn) endLocked(cause error, code uint16, reason string) {
 	_ = c.nc.Close() // nothing is left to do about its error
 }
 
-// closeSlowly ends a socket whose every write may block.
-func (c *Conn) closeSlowly(frame []byte) {
+// closeSlowly ends a socket whose every write may block. On such a socket every Send is a transient writer's, so the last message is given a moment to
+// get out; the close frame must not stand in the middle of one.
+func (c *Conn) closeSlowly(frame []byte, writing <-chan struct{}) {
+	if writing != nil {
+		grace := time.NewTimer(closeGrace)
+		defer grace.Stop()
+		select {
+		case <-writing:
+		case <-grace.C:
+			frame = nil
+		}
+	}
 	if frame != nil && c.nc.SetWriteDeadline(time.Now().Add(closeGrace)) == nil {
 		n, _ := c.nc.Write(frame)
 		c.bytesOut.Add(uint64(n))

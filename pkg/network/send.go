@@ -60,8 +60,12 @@ func (c *Conn) writeLocked(frame []byte) error {
 		return nil
 	}
 	c.busy.Store(true)
-	rest := c.pool.copyOf(frame[n:])
-	c.writers.Go(func() { c.drain(rest) })
+	rest, done := c.pool.copyOf(frame[n:]), make(chan struct{})
+	c.writing = done
+	c.writers.Go(func() {
+		defer close(done)
+		c.drain(rest)
+	})
 	return nil
 }
 
