@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -159,9 +160,6 @@ func (g *Gateway) room() int { return int(g.cfg.Security.RecordMax) - security.O
 func (s *session) drop(code protocol.DisconnectCode, text, outcome string) {
 	g := s.g
 	s.dropped = true
-	if code >= 4000 {
-		s.farewell(code, text)
-	}
 	if s.identity != nil {
 		if g.players[s.identity.Player] == s {
 			delete(g.players, s.identity.Player)
@@ -171,28 +169,44 @@ func (s *session) drop(code protocol.DisconnectCode, text, outcome string) {
 	if s.client != nil {
 		s.client.Close()
 	}
-	s.keys.Sealer.Close()
 	g.mu.Lock()
 	delete(g.sessions, s.id)
 	g.stale = true
 	g.closed.BytesIn += s.conn.BytesIn()
 	g.closed.BytesOut += s.conn.BytesOut()
 	g.mu.Unlock()
-	go func() { // where a socket has no non-blocking write, Close may take a second; the reader waits for it
+	go func() { // a connection that is busy gets a moment to hear why it ends; the reader waits for this goroutine
+		if code >= 4000 {
+			s.farewell(code, text)
+		}
+		s.keys.Sealer.Close()
 		_ = s.conn.Close(uint16(code), outcome)
 		close(s.done)
 	}()
 }
 
-// farewell sends what waits and the reason, if the connection can take it at once.
+// farewellGrace bounds how long a busy connection is waited for at its end.
+const farewellGrace = time.Second
+
+// farewell sends what waits and the reason, if the connection can take it soon. The flusher has let go of the session.
 func (s *session) farewell(code protocol.DisconnectCode, text string) {
-	if !s.unstick() {
-		return
+	grace := time.NewTimer(farewellGrace)
+	defer grace.Stop()
+	for !s.unstick() {
+		writing := s.conn.Writing()
+		if writing == nil {
+			continue // it has just ended
+		}
+		select {
+		case <-writing:
+		case <-grace.C:
+			return
+		}
 	}
 	if text == "" {
 		text = code.String()
 	}
-	plain, more := s.take(s.g.plain[:0])
+	plain, more := s.take(nil)
 	if more {
 		plain = plain[:0] // too much to say at the end: then only why
 	}

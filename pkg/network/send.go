@@ -33,6 +33,16 @@ func (c *Conn) Send(buf []byte) error {
 	return nil
 }
 
+// Writing is closed when the transient writer that is at work has ended; nil when none is.
+func (c *Conn) Writing() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.busy.Load() {
+		return nil
+	}
+	return c.writing
+}
+
 // Busy tells whether a transient writer has a message in hand, so that Send would answer ErrBusy.
 func (c *Conn) Busy() bool { return c.busy.Load() }
 
