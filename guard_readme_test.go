@@ -1,0 +1,99 @@
+package tianxia_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// outline is the structure of a README: headings by level, tables, code blocks, pictures, and the targets of its links in order.
+func outline(text string) []string {
+	var list []string
+	link := regexp.MustCompile(`\]\(([^)]+)\)`)
+	code := false
+	for _, line := range strings.Split(text, "\n") {
+		switch {
+		case strings.HasPrefix(line, "```"):
+			code = !code
+			list = append(list, "code")
+		case code:
+			list = append(list, strings.TrimSpace(strings.SplitN(line, "#", 2)[0]))
+		case strings.HasPrefix(line, "#"):
+			list = append(list, line[:strings.Index(line+" ", " ")])
+		case strings.HasPrefix(line, "- "), strings.HasPrefix(line, "|"):
+			list = append(list, line[:1])
+		}
+		if !code {
+			for _, m := range link.FindAllStringSubmatch(line, -1) {
+				list = append(list, m[1])
+			}
+		}
+	}
+	return list
+}
+
+// TestReadmesAgree keeps the two READMEs in step: the same headings, lists, tables, code and links in the same order.
+func TestReadmesAgree(t *testing.T) {
+	read := func(name string) string {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	en, zh := read("README.md"), read("README.zh-CN.md")
+	if l := strings.Split(en, "\n")[2]; l != "English | [简体中文](README.zh-CN.md)" {
+		t.Errorf("README.md:3 is %q, want the language switch", l)
+	}
+	if l := strings.Split(zh, "\n")[2]; l != "[English](README.md) | 简体中文" {
+		t.Errorf("README.zh-CN.md:3 is %q, want the language switch", l)
+	}
+	swap := strings.NewReplacer("README.zh-CN.md", "the other", "README.md", "the other")
+	a, b := outline(swap.Replace(en)), outline(swap.Replace(zh))
+	for i := range max(len(a), len(b)) {
+		x, y := "(nothing)", "(nothing)"
+		if i < len(a) {
+			x = a[i]
+		}
+		if i < len(b) {
+			y = b[i]
+		}
+		if x != y {
+			t.Fatalf("the READMEs part ways at their %dth element: README.md has %q, README.zh-CN.md has %q\n\twhy: readers of either language are promised the same\n\tfix: change both", i+1, x, y)
+		}
+	}
+}
+
+// TestLinksLeadSomewhere checks the relative links of every Markdown file.
+func TestLinksLeadSomewhere(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#\s]+)(#[^)]*)?\)`)
+	err := filepath.WalkDir(".", func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			if d != nil && d.IsDir() && (d.Name() == "node_modules" || d.Name() == ".git" || d.Name() == "bin") {
+				return filepath.SkipDir
+			}
+			return err
+		}
+		if filepath.Ext(path) != ".md" {
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, m := range link.FindAllStringSubmatch(string(b), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(path), filepath.FromSlash(m[1]))); err != nil {
+				t.Errorf("%s: link to %s leads nowhere\n\twhy: a reader clicks it\n\tfix: name a file that exists", path, m[1])
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
