@@ -28,7 +28,7 @@ func TestZoneMakesTwentyTicksPerSecond(t *testing.T) {
 			t.Errorf("tick %d before it serves", st.Tick)
 		}
 		serve(t, s)
-		time.Sleep(time.Minute - time.Millisecond)
+		elapse(time.Minute - time.Millisecond)
 		if st := s.Stats(); st.Tick != 60*game.TickHz || st.Overruns != 0 || st.Skipped != 0 {
 			t.Errorf("within a minute: %+v, want 1,200 ticks, all in time", st)
 		}
@@ -61,7 +61,7 @@ func TestLateZoneCatchesUpWithinItsBound(t *testing.T) {
 				}))
 				serve(t, s)
 				now := c.block.Truncate(period) + 100*period + period/2 // between two ticks: they fall on multiples of the period again
-				time.Sleep(now)
+				elapse(now)
 				if due := uint64(now/period) + 1; uint64(s.Stats().Tick) != due-c.skipped {
 					t.Errorf("%d ticks, want %d that were due less %d", s.Stats().Tick, due, c.skipped)
 				}
@@ -85,7 +85,7 @@ func TestStepsAreMeasured(t *testing.T) {
 		l := attach(t, s)
 		serve(t, s)
 		tell(t, l, open(1, "Ann"), open(2, "Bo"))
-		time.Sleep(2 * time.Minute)
+		elapse(2 * time.Minute)
 		st := s.Stats()
 		if st.StepP50 != 2*time.Millisecond || st.StepP99 != 30*time.Millisecond {
 			t.Errorf("steps take %v and %v, want 2 ms and 30 ms", st.StepP50, st.StepP99)
@@ -109,7 +109,7 @@ func TestGatewaysComeAndGoBeforeAndWhileItServes(t *testing.T) {
 			t.Errorf("hello %+v", h)
 		}
 		tell(t, late, open(2, "Bo"), open(3, "Cy"), link.Up{Kind: 99, Session: 2})
-		time.Sleep(period)
+		elapse(period)
 		synctest.Wait()
 		if n := s.Stats().Players; n != 3 {
 			t.Fatalf("%d players, want 3", n)
@@ -121,13 +121,13 @@ func TestGatewaysComeAndGoBeforeAndWhileItServes(t *testing.T) {
 			}
 		}
 		tell(t, late, link.Up{Kind: link.CloseSession, Session: 3})
-		time.Sleep(period)
+		elapse(period)
 		synctest.Wait()
 		if n := s.Stats().Players; n != 2 {
 			t.Errorf("%d players after one left, want 2", n)
 		}
 		_ = late.Close()
-		time.Sleep(2 * period)
+		elapse(2 * period)
 		synctest.Wait()
 		if st := s.Stats(); st.Players != 1 || st.Entities != 1 || st.LostLinks != 0 {
 			t.Errorf("after a gateway left: %+v, want the other's player alone", st)
@@ -168,7 +168,7 @@ func TestStatusIsToldToEveryGateway(t *testing.T) {
 		a, b := attach(t, s), attach(t, s)
 		tell(t, a, open(1, "Ann"))
 		serve(t, s)
-		time.Sleep(4*period - time.Millisecond)
+		elapse(4*period - time.Millisecond)
 		for _, l := range []link.Link{a, b} {
 			got := heard(t, l, link.Broadcast)
 			var m mmov1.Status
@@ -190,7 +190,7 @@ func TestGatewayThatDoesNotReadLosesBatchesAndRecoversBySnapshot(t *testing.T) {
 			if n := len(heard(t, fast, link.Batch)); n != 1 {
 				t.Errorf("the gateway that reads got %d batches in a tick", n)
 			}
-			time.Sleep(period)
+			elapse(period)
 		}
 		synctest.Wait()
 		if n := s.Stats().LostBatches; n != 8 {
@@ -201,13 +201,13 @@ func TestGatewayThatDoesNotReadLosesBatchesAndRecoversBySnapshot(t *testing.T) {
 				t.Errorf("batch %d: %v", i, err)
 			}
 		}
-		time.Sleep(period)
+		elapse(period)
 		synctest.Wait()
 		if got := heard(t, slow, link.Batch); len(got) != 1 || !errors.Is(rep.Apply(got[0].Payload), replica.ErrGap) {
 			t.Errorf("%d batches, want one that shows the gap", len(got))
 		}
 		tell(t, slow, link.Up{Kind: link.RequestSnapshot, Zone: 1})
-		time.Sleep(period)
+		elapse(period)
 		synctest.Wait()
 		got := heard(t, slow, link.Batch)
 		if len(got) != 1 || rep.Apply(got[0].Payload) != nil || !rep.Ready() || rep.Tick() != s.Stats().Tick {
@@ -223,13 +223,13 @@ func TestLinkWithoutRoomForAReliableMessageIsGivenUp(t *testing.T) {
 		serve(t, s)
 		tell(t, full, open(1, "Ann"), open(2, "Bo"), message(1, routeFlood, 0, 3))
 		tell(t, other, open(3, "Cy"))
-		time.Sleep(period)
+		elapse(period)
 		synctest.Wait()
 		if st := s.Stats(); st.LostLinks != 0 || st.Players != 3 {
 			t.Fatalf("five messages fit, but: %+v", st)
 		}
 		tell(t, full, message(2, routeFlood, 0, 10))
-		time.Sleep(3 * period)
+		elapse(3 * period)
 		synctest.Wait()
 		if st := s.Stats(); st.LostLinks != 1 || st.Players != 1 || st.Entities != 1 {
 			t.Errorf("%d links lost, %d players, %d entities; want 1, 1, 1", st.LostLinks, st.Players, st.Entities)

@@ -136,3 +136,6 @@ func closed(l link.Link) bool {
 	_, err := l.Receive(nil)
 	return errors.Is(err, link.ErrClosed)
 }
+
+// elapse lets virtual time pass, in a synctest bubble.
+func elapse(d time.Duration) { <-time.After(d) }

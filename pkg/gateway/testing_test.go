@@ -217,3 +217,6 @@ func (s *stage) ended(reason string, n uint64) {
 		}
 	}
 }
+
+// elapse lets virtual time pass, in a synctest bubble.
+func elapse(d time.Duration) { <-time.After(d) }

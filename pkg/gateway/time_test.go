@@ -92,15 +92,15 @@ func TestSilentConnectionsEnd(t *testing.T) {
 				go readAll(p)
 				start := time.Now()
 				for c.pings != 0 && time.Since(start)+c.pings < c.alive {
-					time.Sleep(c.pings)
+					elapse(c.pings)
 					p.send(protocol.AppendPing(nil, 1))
 				}
-				time.Sleep(time.Until(start.Add(c.alive)))
+				elapse(time.Until(start.Add(c.alive)))
 				synctest.Wait()
 				if st := s.gw.Stats(); st.Connections != 1 {
 					t.Errorf("gone after %v: %v", c.alive, st.Disconnects)
 				}
-				time.Sleep(time.Until(start.Add(c.gone)))
+				elapse(time.Until(start.Add(c.gone)))
 				synctest.Wait()
 				if st := s.gw.Stats(); st.Connections != 0 || st.Disconnects[c.reason] != 1 {
 					t.Errorf("after %v: %d connections, ended %v; want %s", c.gone, st.Connections, st.Disconnects, c.reason)
@@ -116,14 +116,14 @@ func TestPingsKeepASessionAlive(t *testing.T) {
 		p := s.play(1)
 		go readAll(p)
 		for range 30 {
-			time.Sleep(25 * time.Second)
+			elapse(25 * time.Second)
 			p.send(protocol.AppendPing(nil, 1))
 		}
 		synctest.Wait()
 		if st := s.gw.Stats(); st.Sessions != 1 {
 			t.Fatalf("after 12 minutes: %+v", st)
 		}
-		time.Sleep(32 * time.Second)
+		elapse(32 * time.Second)
 		synctest.Wait()
 		if st := s.gw.Stats(); st.Disconnects["idle_timeout"] != 1 {
 			t.Errorf("after the last ping: %+v", st)
@@ -190,9 +190,9 @@ func TestFloodIsAnsweredOncePerSecond(t *testing.T) {
 		if n := s.asked(link.FromClient); n != 19 {
 			t.Errorf("%d messages of the burst reached the server, want 19", n)
 		}
-		time.Sleep(900 * time.Millisecond)
+		elapse(900 * time.Millisecond)
 		p.send(flood) // 9 tokens are back; the client was told less than a second ago
-		time.Sleep(200 * time.Millisecond)
+		elapse(200 * time.Millisecond)
 		p.send(flood)
 		p.failure()
 		synctest.Wait()
