@@ -29,7 +29,7 @@ type swarm struct {
 	log     *slog.Logger
 
 	playing atomic.Int64
-	lost    atomic.Int64 // connections that ended before ctx did
+	lost    atomic.Int64 // connections that ended, and attempts that failed, before ctx did
 }
 
 // run returns when ctx has ended and every bot has stopped.
@@ -98,6 +98,9 @@ func DevLogin(ctx context.Context, page, name string) (client.Config, error) {
 	fail := func(err error) (client.Config, error) {
 		return client.Config{}, fmt.Errorf("development login at %s: %w", page, err)
 	}
+	if !strings.Contains(page, "://") {
+		page = "http://" + page
+	}
 	base, err := url.Parse(page)
 	if err != nil || base.Host == "" {
 		return fail(errors.New("not a URL like http://127.0.0.1:8080/"))
@@ -117,7 +120,8 @@ func DevLogin(ctx context.Context, page, name string) (client.Config, error) {
 		return fail(err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fail(fmt.Errorf("%s: %s", resp.Status, strings.TrimSpace(string(body))))
+		first, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
+		return fail(fmt.Errorf("%s: %.200s", resp.Status, first))
 	}
 	var d devLogin
 	if err := json.Unmarshal(body, &d); err != nil {
@@ -157,8 +161,8 @@ func (a App) bots(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	if code, done := a.parse(fs, args, stdout, stderr); done {
 		return code
 	}
-	if f.bots < 1 || f.rate < 1 || f.rate > maxBotRate {
-		fmt.Fprintf(stderr, "%s: -n %d and -rate %d: need at least 1, and a rate of at most %d\n", a.name(), f.bots, f.rate, maxBotRate)
+	if err := f.check("-n", 1); err != nil {
+		fmt.Fprintf(stderr, "%s: %v\n", a.name(), err)
 		return exitUsage
 	}
 	first, err := DevLogin(ctx, f.url, "bot") // a wrong URL is better said once than by every bot
@@ -179,13 +183,13 @@ func (a App) bots(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	for {
 		select {
 		case <-done:
-			fmt.Fprintf(stdout, "stopped; %d connections were lost on the way\n", s.lost.Load())
+			fmt.Fprintf(stdout, "stopped; %d connections or attempts failed on the way\n", s.lost.Load())
 			if s.lost.Load() > 0 {
 				return exitFailed
 			}
 			return exitOK
 		case <-t.C:
-			fmt.Fprintf(stdout, "%d of %d play, %d connections lost so far\n", s.playing.Load(), s.n, s.lost.Load())
+			fmt.Fprintf(stdout, "%d of %d play, %d connections or attempts failed so far\n", s.playing.Load(), s.n, s.lost.Load())
 		}
 	}
 }

@@ -36,6 +36,9 @@ func (a App) Main() {
 // Run runs one command of the app until it is done or ctx ends, and returns the exit code: 0 done, 1 failed, 2 the command line is wrong.
 func (a App) Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	command := "dev"
+	if len(args) > 0 && strings.TrimLeft(args[0], "-") == "version" {
+		args[0] = "version"
+	}
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		command, args = args[0], args[1:]
 	}
@@ -70,7 +73,7 @@ func (a App) usage(w io.Writer) {
 		fmt.Fprintf(w, "  %s bots [flags]    let bot clients play in a world that another process runs\n", a.name())
 	}
 	fmt.Fprintf(w, "  %[1]s version         print the version\n  %[1]s help            print this\n", a.name())
-	for _, c := range a.commands()[:len(a.commands())-2] {
+	for _, c := range a.commands()[:len(a.commands())-2] { // version and help have none
 		fmt.Fprintf(w, "\nFlags of %s:\n", c)
 		fs, _ := a.flags(c)
 		fs.SetOutput(w)
@@ -91,6 +94,19 @@ type flags struct {
 	json       bool
 	verbose    bool
 	stop       time.Duration
+}
+
+// check refuses numbers that mean nothing; least is the smallest number of bots.
+func (f *flags) check(bots string, least int) error {
+	switch {
+	case f.bots < least:
+		return fmt.Errorf("%s %d: need %d or more", bots, f.bots, least)
+	case f.rate < 1 || f.rate > maxBotRate:
+		return fmt.Errorf("-rate %d: need 1 to %d", f.rate, maxBotRate)
+	case f.stop < 0:
+		return fmt.Errorf("-for %v: a time must not be negative", f.stop)
+	}
+	return nil
 }
 
 func (f *flags) logger(w io.Writer) *slog.Logger {
@@ -152,13 +168,16 @@ func (a App) dev(ctx context.Context, args []string, stdout, stderr io.Writer) i
 	if code, done := a.parse(fs, args, stdout, stderr); done {
 		return code
 	}
-	if f.bots < 0 || f.stop < 0 || f.rate < 1 || f.rate > maxBotRate {
-		fmt.Fprintf(stderr, "%s: -bots %d, -for %v and -rate %d: must not be negative, and the rate 1 to %d\n", a.name(), f.bots, f.stop, f.rate, maxBotRate)
+	if err := f.check("-bots", 0); err != nil {
+		fmt.Fprintf(stderr, "%s: %v\n", a.name(), err)
 		return exitUsage
 	}
 	n, err := Open(a, NodeConfig{Addr: f.addr, Ports: 20, Bots: f.bots, BotRate: f.rate, Log: f.logger(stderr)})
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: %v\n", a.name(), err)
+		if u := (*UsageError)(nil); errors.As(err, &u) {
+			return exitUsage
+		}
 		return exitFailed
 	}
 	ctx, cancel := f.deadline(ctx)

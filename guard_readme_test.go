@@ -50,6 +50,15 @@ func TestReadmesAgree(t *testing.T) {
 	if l := strings.Split(zh, "\n")[2]; l != "[English](README.md) | 简体中文" {
 		t.Errorf("README.zh-CN.md:3 is %q, want the language switch", l)
 	}
+	example := read("example_test.go")
+	for name, text := range map[string]string{"README.md": en, "README.zh-CN.md": zh} {
+		_, block, _ := strings.Cut(text, "```go\n")
+		block, _, _ = strings.Cut(block, "```")
+		indented := strings.ReplaceAll("\t"+strings.TrimRight(block, "\n"), "\n", "\n\t")
+		if block == "" || !strings.Contains(example, indented) {
+			t.Errorf("%s: its game is not the body of ExampleMain in example_test.go\n\twhy: only what is compiled is known to work\n\tfix: copy the body", name)
+		}
+	}
 	swap := strings.NewReplacer("README.zh-CN.md", "the other", "README.md", "the other")
 	a, b := outline(swap.Replace(en)), outline(swap.Replace(zh))
 	for i := range max(len(a), len(b)) {

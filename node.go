@@ -145,11 +145,11 @@ func (n *Node) secure() error {
 func listen(addr string, ports int) (ln net.Listener, busy string, err error) {
 	host, p, err := net.SplitHostPort(addr)
 	if err != nil {
-		return nil, "", fmt.Errorf("listen on %q: %w (want host:port, as in 127.0.0.1:8080)", addr, err)
+		return nil, "", &UsageError{fmt.Sprintf("listen on %q: %v (want host:port, as in 127.0.0.1:8080)", addr, err)}
 	}
 	port, err := strconv.ParseUint(p, 10, 16)
 	if err != nil {
-		return nil, "", fmt.Errorf("listen on %q: port %q is not a number from 0 to 65535", addr, p)
+		return nil, "", &UsageError{fmt.Sprintf("listen on %q: port %q is not a number from 0 to 65535", addr, p)}
 	}
 	for i := range ports {
 		try := int(port) + i

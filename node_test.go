@@ -283,7 +283,7 @@ func TestFullGatewayAnswers503(t *testing.T) {
 func TestMainRunsAnyGame(t *testing.T) {
 	var out, errs strings.Builder
 	a := app(5)
-	if code := a.Run(context.Background(), []string{"-addr", "127.0.0.1:0", "-for", "10ms"}, &out, &errs); code != 0 || !strings.Contains(out.String(), "game   http://127.0.0.1:") {
+	if code := a.Run(context.Background(), []string{"-addr", "127.0.0.1:0", "-for", "10ms"}, &out, &errs); code != 0 || !strings.Contains(out.String(), "ws://127.0.0.1:") {
 		t.Errorf("exit code %d\n%s%s", code, &out, &errs)
 	}
 	for _, c := range []struct {
@@ -293,12 +293,12 @@ func TestMainRunsAnyGame(t *testing.T) {
 	}{
 		{[]string{"-bot", "3"}, 2, `did you mean "-bots"`},
 		{[]string{"-bots", "x"}, 2, "not a number"},
-		{[]string{"-bots", "-3"}, 2, "negative"},
+		{[]string{"-bots", "-3"}, 2, "need 0 or more"},
 		{[]string{"dve"}, 2, `did you mean "dev"`},
 		{[]string{"dev", "again"}, 2, "not expected here"},
-		{[]string{"-addr", "x"}, 1, "host:port"},
+		{[]string{"-addr", "x"}, 2, "host:port"},
 		{[]string{"bots", "-url", "http://127.0.0.1:1/"}, 1, "Start a world"},
-		{[]string{"bots", "-n", "0"}, 2, "at least 1"},
+		{[]string{"bots", "-n", "0"}, 2, "need 1 or more"},
 	} {
 		out.Reset()
 		errs.Reset()

@@ -21,6 +21,10 @@ func (n *Node) announce(w io.Writer) {
 	if err != nil {
 		return
 	}
+	if n.app.Web == nil {
+		fmt.Fprintf(w, "\n  clients   ws://%s/ws   (this program has no page of its own)\n\n", n.Addr())
+		return
+	}
 	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
 		fmt.Fprintf(w, "\n  game   http://localhost:%s/\n", port)
 		for _, a := range lanAddresses() {
@@ -104,11 +108,13 @@ func (s *status) print(r report) {
 		return
 	}
 	s.lines++
-	line := fmt.Sprintf("%d players · %d entities · tick p50 %.2f p99 %.2f ms, %d late · %.1f kB/s out · %.2f B per visible entity and tick",
-		r.Players, r.Entities, r.TickMsP50, r.TickMsP99, r.TickOverruns, r.BytesOutPerS/1000, r.BytesPerEntityUpdate)
+	line := fmt.Sprintf("%d players · %d entities · tick p99 %.1f ms, %d late · %.1f kB/s", r.Players, r.Entities, r.TickMsP99, r.TickOverruns, r.BytesOutPerS/1000)
+	if r.BytesPerEntityUpdate > 0 {
+		line += fmt.Sprintf(" · %.2f B/entity", r.BytesPerEntityUpdate) // per visible entity and tick
+	}
 	switch {
 	case s.terminal:
-		fmt.Fprintf(s.w, "\r\x1b[K%s", line)
+		fmt.Fprintf(s.w, "\r\x1b[K\x1b[?7l%s\x1b[?7h", line) // cut at the edge of a narrow terminal, never wrapped
 	case s.lines%10 == 1: // a log needs no line a second
 		fmt.Fprintln(s.w, line)
 	}

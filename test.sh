@@ -246,7 +246,9 @@ web_suites() {
 }
 
 web_output() {
-	if [ -f tools/web/go.mod ]; then
+	if [ -f web/package.json ] && [ ! -d web/node_modules ]; then
+		skip "web output is fresh" "web/node_modules is missing: needs npm ci in web/"
+	elif [ -f tools/web/go.mod ]; then
 		check "web output is fresh" go run -C tools/web -buildvcs=false . -check
 	else
 		skip "web output is fresh" "tools/web is not there"

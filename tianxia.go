@@ -19,13 +19,20 @@ type App struct {
 	Name string
 	// Flags, if set, adds the game's own flags to those of the commands.
 	Flags func(fs *flag.FlagSet)
-	// New makes the game and the zone it runs in, after the flags were parsed; bots is the number of bot clients that will join.
+	// New makes the game and the zone it runs in, after the flags were parsed; bots is the number of bot clients that will join. A *UsageError says that
+	// the flags are wrong.
 	New func(bots int) (*game.Game, game.Config, error)
 	// Bot, if set, plays one client until ctx ends or the connection does. It runs in a goroutine of its own, n counts the bots from 0.
 	Bot func(ctx context.Context, n int, c *client.Client) error
 	// Web, if set, is the page at /.
 	Web fs.FS
 }
+
+// UsageError is a mistake on the command line: the program says it and exits with code 2.
+type UsageError struct{ Message string }
+
+// Error implements error.
+func (e *UsageError) Error() string { return e.Message }
 
 // Main runs a game that needs no flags, bots or page of its own as a program.
 func Main(g *game.Game) {

@@ -18,12 +18,12 @@ func main() {
 	tianxia.App{
 		Name: "mmo",
 		Flags: func(fs *flag.FlagSet) {
-			fs.IntVar(&cfg.Walkers, "walkers", cfg.Walkers, "number of server-side `walkers`, 0 to 200,000; the world grows with them")
+			fs.IntVar(&cfg.Walkers, "walkers", cfg.Walkers, "number of server-side `walkers`, 0 to 30,000; the world grows with them")
 			fs.Uint64Var(&seed, "seed", 1, "seed of the world's chance")
 		},
 		New: func(bots int) (*game.Game, game.Config, error) {
-			if cfg.Walkers < 0 || cfg.Walkers > 200_000 {
-				return nil, game.Config{}, fmt.Errorf("-walkers %d: need 0 to 200000", cfg.Walkers)
+			if cfg.Walkers < 0 || cfg.Walkers > 30_000 { // more than a client that looks at the whole world could hold
+				return nil, game.Config{}, &tianxia.UsageError{Message: fmt.Sprintf("-walkers %d: need 0 to 30000", cfg.Walkers)}
 			}
 			return plains.New(cfg), game.Config{Seed: seed, Width: plains.SideFor(cfg.Walkers + bots)}, nil
 		},
