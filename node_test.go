@@ -153,7 +153,9 @@ func TestSpectatorGetsTheWholeWorld(t *testing.T) {
 		defer cancel()
 		answered <- c.Request(ctx, plains.RouteSpectate, &plainsv1.SpectateRequest{Radius: 1 << 20}, &plainsv1.SpectateResponse{})
 	}()
-	until(t, c, "1,000 walkers and itself", func() bool { return c.Mirror.Live == 1001 })
+	until(t, c, "the answer, 1,000 walkers and itself", func() bool { // the state may come first
+		return c.Mirror.Live == 1001 && len(answered) == 1
+	})
 	if err := <-answered; err != nil {
 		t.Error(err)
 	}
