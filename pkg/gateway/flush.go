@@ -50,10 +50,12 @@ func (s *session) open(l *login) {
 	}
 	s.identity = &l.identity
 	g.players[l.identity.Player] = s
-	_ = g.cfg.Link.Send(link.Up{Kind: link.OpenSession, Session: s.id, Player: l.identity.Player, Name: l.identity.Name, Rights: l.identity.Rights}) // a closed link ends everything soon
-	s.playing.Store(true)                                                                                                                            // only now may the client's frames go to the server: behind the opening
+	id := &l.identity
+	_ = g.cfg.Link.Send(link.Up{Kind: link.OpenSession, Session: s.id, Player: id.Player, Name: id.Name, Rights: id.Rights}) // a closed link ends everything soon
+	// Only now may the client's frames go to the server: behind the opening.
+	s.playing.Store(true)
 	s.message(protocol.TypeResponse, protocol.RouteLogin, l.request, &mmov1.LoginResponse{
-		SessionId: s.id, PlayerId: l.identity.Player, Name: l.identity.Name, Rights: l.identity.Rights, Server: g.cfg.Version,
+		SessionId: s.id, PlayerId: id.Player, Name: id.Name, Rights: id.Rights, Server: g.cfg.Version,
 	})
 	s.client = replica.NewClient(g.cfg.Replica)
 	for _, z := range g.order {

@@ -195,7 +195,7 @@ func TestPageShowsALivingWorldOfAThousand(t *testing.T) {
 		t.Errorf("%d entities are drawn, want at least 1,000", drawn)
 	}
 	if *screenshot != "" {
-		until(t, ctx, "graphs with something in them", `window.tianxia.stats().frames > 240`)
+		until(t, ctx, "graphs with something in them, and the hint gone", `window.tianxia.stats().frames > 340`)
 		keep(t, ctx, *screenshot)
 	}
 	c.none(t)

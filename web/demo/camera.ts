@@ -10,6 +10,9 @@ export class Camera {
   width = 1;
   height = 1;
   private wanted = NaN; // scale to ease to
+  /** what the scale holds on to when the window changes; free is whatever the player chose. */
+  private hold: "near" | "whole" | "free" = "near";
+  private fitted = 0; // eases to 1 while the whole world is held
   private near = 8; // scale at which the view radius fills the screen
   private far = 1; // scale at which the world fits
   private worldX = 0;
@@ -17,7 +20,7 @@ export class Camera {
   private settled = false;
   /** left for the panel on the right, CSS pixels: the world is fitted into what remains. */
   inset = 0;
-  /** top and bottom are kept free around the whole world, CSS pixels. */
+  /** top and bottom are taken by the header and the dock, CSS pixels: avatar and world are centred between them. */
   top = 0;
   bottom = 0;
 
@@ -27,30 +30,35 @@ export class Camera {
     this.height = height;
   }
 
-  /** know takes the world's size and the view radius in metres. */
+  /** know takes the world's size and the view radius in metres; call it every frame, it refits what is held. */
   know(worldX: number, worldZ: number, viewRadius: number): void {
     this.worldX = worldX;
     this.worldZ = worldZ;
     const w = Math.max(200, this.width - this.inset);
+    const h = Math.max(80, this.height - this.top - this.bottom);
     this.near = Math.min(w, this.height) / (viewRadius * 2.16);
-    this.far = Math.min((w * 0.94) / worldX, ((this.height - this.top - this.bottom) * 0.97) / worldZ);
-    if (Number.isNaN(this.wanted)) this.wanted = this.scale = this.near;
+    // a world smaller than the own view is never magnified
+    this.far = Math.min(this.near, (w * 0.94) / worldX, (h * 0.97) / worldZ);
+    if (this.hold === "free") this.wanted = Math.min(this.near * 6, Math.max(this.far, this.wanted));
+    else this.wanted = this.hold === "whole" ? this.far : this.near;
+    if (!this.settled) this.scale = this.wanted;
   }
 
-  /** zoom multiplies the scale. */
+  /** zoom multiplies the scale; as far out as it goes is the whole world. */
   zoom(factor: number): void {
     if (Number.isNaN(this.wanted)) return;
     this.wanted = Math.min(this.near * 6, Math.max(this.far, this.wanted * factor));
+    this.hold = factor < 1 && this.wanted === this.far ? "whole" : "free";
   }
 
   /** whole goes to the whole world, or back to the avatar. */
   whole(on: boolean): void {
-    if (!Number.isNaN(this.wanted)) this.wanted = on ? this.far : this.near;
+    this.hold = on ? "whole" : "near";
   }
 
-  /** isWhole says whether the camera is, or is on its way to, nearly the whole world. */
+  /** isWhole says whether the whole world is held in view, whatever becomes of the window. */
   get isWhole(): boolean {
-    return this.wanted < this.far * 1.25 && this.far < this.near;
+    return this.hold === "whole";
   }
 
   /** seesBeyond says whether the wanted view reaches clearly beyond a radius around the avatar. */
@@ -68,9 +76,10 @@ export class Camera {
     // 0 near the avatar, 1 when the world fits
     const span = Math.log(this.near * 0.7) - Math.log(this.far);
     const rise = span <= 0 ? 0 : Math.min(1, Math.max(0, (Math.log(this.near * 0.7) - Math.log(this.scale)) / span));
-    const blend = rise * rise * (3 - 2 * rise);
+    this.fitted += ((this.isWhole ? 1 : 0) - this.fitted) * k;
+    const blend = Math.max(rise * rise * (3 - 2 * rise), this.fitted);
     this.x = x + (this.worldX / 2 - x) * blend + this.inset / 2 / this.scale;
-    this.z = z + (this.worldZ / 2 - z) * blend + (blend * (this.bottom - this.top)) / 2 / this.scale;
+    this.z = z + (this.worldZ / 2 - z) * blend + (this.bottom - this.top) / 2 / this.scale;
   }
 
   /** screenX, screenZ map metres to CSS pixels, worldAt maps back. */

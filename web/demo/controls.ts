@@ -13,6 +13,8 @@ export interface Commands {
   steered(): void;
   zoom(factor: number): void;
   command(name: "whole" | "pilot" | "drop" | "graph"): void;
+  /** used: the player has given a command of any kind. */
+  used(): void;
 }
 
 export class Controls {
@@ -26,8 +28,6 @@ export class Controls {
   world = { width: 0, height: 0 };
   /** quanta per metre. */
   quanta = 320;
-  /** used is true once the player has walked. */
-  used = false;
 
   constructor(private readonly stage: HTMLElement, private readonly camera: Camera, private readonly commands: Commands) {
     addEventListener("keydown", (e) => this.key(e, true));
@@ -55,11 +55,12 @@ export class Controls {
       if (down) this.held.add(e.code);
       else this.held.delete(e.code);
       this.target = undefined;
-      this.used ||= down;
+      if (down) this.commands.used();
       this.commands.steered();
       return;
     }
     if (!down) return;
+    if (/^[-+=_]$/.test(e.key) || /^Key[MBXN]$/.test(e.code)) this.commands.used();
     if (e.key === "+" || e.key === "=") this.commands.zoom(1.25);
     else if (e.key === "-" || e.key === "_") this.commands.zoom(0.8);
     else if (!e.repeat && e.code === "KeyM") this.commands.command("whole");
@@ -71,6 +72,7 @@ export class Controls {
   private down(e: PointerEvent): void {
     this.stage.focus({ preventScroll: true });
     this.stage.setPointerCapture(e.pointerId);
+    this.commands.used();
     this.pointers.set(e.pointerId, { x: e.clientX, y: e.clientY });
     if (this.pointers.size === 1 && e.button === 0) this.walkTo(e.clientX, e.clientY);
     else this.pinch = this.spread();
@@ -104,6 +106,7 @@ export class Controls {
 
   private wheel(e: WheelEvent): void {
     e.preventDefault();
+    this.commands.used();
     const lines = e.deltaMode === 1 ? e.deltaY * 16 : e.deltaY;
     this.commands.zoom(Math.exp(-Math.max(-240, Math.min(240, lines)) * 0.0016));
   }
@@ -115,7 +118,6 @@ export class Controls {
       x: Math.round(Math.min(this.world.width - 1, Math.max(0, at.x * this.quanta))),
       z: Math.round(Math.min(this.world.height - 1, Math.max(0, at.z * this.quanta))),
     };
-    this.used = true;
     this.commands.steered();
   }
 

@@ -20,6 +20,8 @@ export interface Scene {
 
 const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
 const LABEL_FROM_PX = 130; // a smaller circle needs no figures
+const MARGIN_PX = 8;
+const HALF_LINE_PX = 9;
 
 /** drawGround puts the frame's lines. */
 export function drawGround(to: Lines, cam: Camera, s: Scene, theme: Theme): void {
@@ -86,43 +88,76 @@ function border(to: Lines, cam: Camera, s: Scene, theme: Theme): void {
   }
 }
 
-/** Labels are the few words on the map: DOM nodes moved by transforms. */
+/** Labels are the few words on the map: DOM nodes moved by transforms, kept inside the part of the window that nothing covers. */
 export class Labels {
-  private readonly name: HTMLElement;
-  private readonly enter: HTMLElement;
-  private readonly leave: HTMLElement;
+  private readonly name: Label;
+  private readonly enter: Label;
+  private readonly leave: Label;
 
   constructor(parent: HTMLElement) {
-    const node = (kind: string): HTMLElement => {
-      const n = parent.appendChild(document.createElement("span"));
-      n.className = `mark ${kind}`;
-      n.setAttribute("aria-hidden", "true");
-      return n;
-    };
-    this.name = node("who");
-    this.enter = node("radius");
-    this.leave = node("radius");
+    this.name = new Label(parent, "who");
+    this.enter = new Label(parent, "radius");
+    this.leave = new Label(parent, "radius");
   }
 
   place(cam: Camera, s: Scene): void {
     const own = s.own;
     const near = s.enterRadius * cam.scale > LABEL_FROM_PX;
-    this.name.hidden = own === undefined;
-    this.enter.hidden = this.leave.hidden = own === undefined || !near;
+    this.name.show(own !== undefined);
+    this.enter.show(own !== undefined && near);
+    this.leave.show(own !== undefined && near);
     if (own === undefined) return;
     const x = cam.screenX(own.x);
     const z = cam.screenZ(own.z);
-    set(this.name, s.name, x, z - Math.max(26, 2.9 * cam.scale), "-50%");
+    const lift = Math.max(26, 2.9 * cam.scale);
+    this.name.put(cam, s.name, x, z - lift < cam.top + HALF_LINE_PX ? z + lift : z - lift, 0.5);
     if (!near) return;
     const k = Math.SQRT1_2;
     const enter = s.enterRadius * cam.scale;
     const leave = s.leaveRadius * cam.scale;
-    set(this.enter, `enter ${s.enterRadius.toFixed(0)} m`, x - (enter - 12) * k, z - (enter - 12) * k, "0%");
-    set(this.leave, `leave ${s.leaveRadius.toFixed(0)} m`, x - (leave + 8) * k, z - (leave + 12) * k, "-100%");
+    const at = this.leave.put(cam, `leave ${s.leaveRadius.toFixed(0)} m`, x - (leave + 8) * k, z - (leave + 12) * k, 1);
+    this.enter.put(cam, `enter ${s.enterRadius.toFixed(0)} m`, x - (enter - 12) * k, z - (enter - 12) * k, 0, at);
   }
 }
 
-function set(node: HTMLElement, text: string, x: number, y: number, shift: string): void {
-  if (node.textContent !== text) node.textContent = text;
-  node.style.transform = `translate(${x.toFixed(1)}px, ${y.toFixed(1)}px) translate(${shift}, -50%)`;
+/** Box is where a label lies, CSS pixels: its left edge, its middle line, its width. */
+interface Box {
+  left: number;
+  y: number;
+  width: number;
+}
+
+class Label {
+  private readonly node: HTMLElement;
+  private width = 0;
+
+  constructor(parent: HTMLElement, kind: string) {
+    this.node = parent.appendChild(document.createElement("span"));
+    this.node.className = `mark ${kind}`;
+    this.node.setAttribute("aria-hidden", "true");
+  }
+
+  show(on: boolean): void {
+    this.node.hidden = !on;
+  }
+
+  /** put writes the text with `anchor` of its width left of x; clamped onto another label it goes below that. */
+  put(cam: Camera, text: string, x: number, y: number, anchor: number, other?: Box): Box {
+    if (this.node.textContent !== text || this.width === 0) {
+      this.node.textContent = text;
+      this.width = this.node.offsetWidth;
+    }
+    const width = this.width;
+    const left = clamp(x - anchor * width, MARGIN_PX, cam.width - cam.inset - MARGIN_PX - width);
+    y = clamp(y, cam.top + HALF_LINE_PX, cam.height - cam.bottom - HALF_LINE_PX);
+    if (other !== undefined && Math.abs(other.y - y) < 2 * HALF_LINE_PX && left < other.left + other.width && other.left < left + width) {
+      y = other.y + 2 * HALF_LINE_PX;
+    }
+    this.node.style.transform = `translate(${left.toFixed(1)}px, ${y.toFixed(1)}px) translate(0, -50%)`;
+    return { left, y, width };
+  }
+}
+
+function clamp(v: number, least: number, most: number): number {
+  return Math.max(least, Math.min(most, v));
 }

@@ -1,10 +1,12 @@
 /** The demo page: wires the sample game's client to canvas, keys and panel. Parameters: ?zoom=world, ?bot=1, ?name=…. */
-import { parseBootstrap, Plains, type Driver, RequestError } from "../sdk/index.ts";
+import { parseBootstrap, Plains, type Driver, RefusedError, RequestError } from "../sdk/index.ts";
 import { Camera } from "./camera.ts";
 import { Controls } from "./controls.ts";
 import { Crowd } from "./crowd.ts";
+import { testDoor } from "./door.ts";
 import { drawGround, Labels, type Scene } from "./ground.ts";
-import { Meter } from "./meter.ts";
+import { Meter, type Rates } from "./meter.ts";
+import { arrange, curtain, element, Hint, narrow, Note, press, storedName } from "./page.ts";
 import { bytes, type Kind, Panel } from "./panel.ts";
 import { readTheme } from "./palette.ts";
 import { Renderer, Shape } from "./renderer.ts";
@@ -12,11 +14,10 @@ import { Renderer, Shape } from "./renderer.ts";
 const PROGRAM = "web/0.1";
 const PANEL_MS = 250;
 const SPECTATE_SETTLE_MS = 200;
+const FILLED_MS = 2000; // a spectator's replica that has not grown for so long is as full as it gets
 
-const element = <T extends HTMLElement>(id: string): T => document.getElementById(id) as T;
 const parameters = new URLSearchParams(location.search);
 const motion = matchMedia("(prefers-reduced-motion: reduce)");
-const narrow = matchMedia("(max-width: 720px)");
 
 const stage = element("stage");
 const crowdCanvas = element<HTMLCanvasElement>("crowd");
@@ -24,9 +25,11 @@ const renderer = Renderer.create(crowdCanvas);
 const labels = new Labels(stage);
 const camera = new Camera();
 const meter = new Meter();
-const panel = new Panel(element("panel"));
+const panel = new Panel(element("rows"));
 let theme = readTheme();
 const crowd = new Crowd(theme.entities.length, () => performance.now());
+const note = new Note();
+const hint = new Hint();
 const name = parameters.get("name") ?? storedName();
 
 const plains = new Plains({
@@ -35,12 +38,15 @@ const plains = new Plains({
     const answer = await fetch(`/dev/session?name=${encodeURIComponent(name)}`, { cache: "no-store", signal: AbortSignal.timeout(5000) }).catch(() => {
       throw new Error("the server does not answer");
     });
-    if (!answer.ok) throw new Error(`/dev/session answered ${answer.status}: ${(await answer.text()).slice(0, 200).trim()}`);
+    if (!answer.ok) {
+      const words = (await answer.text()).slice(0, 200).trim() || `/dev/session answered ${answer.status}`;
+      throw answer.status >= 400 && answer.status < 500 ? new RefusedError(words) : new Error(words);
+    }
     return parseBootstrap(await answer.json());
   },
   entities: { enter: (index) => crowd.entered(plains.replica, index), leave: (index) => entityLeft(index) },
   changed: () => stateChanged(),
-  refused: (r) => note(`The server refused a move: speed ${(r.speed / 16).toFixed(1)} m/s, allowed ${(r.limit / 16).toFixed(1)} m/s.`),
+  refused: (r) => note.show(`The server refused a move: speed ${(r.speed / 16).toFixed(1)} m/s, allowed ${(r.limit / 16).toFixed(1)} m/s.`),
 });
 
 /** entityLeft: those who leave in play fade out; when a new connection forgets the old world, nobody does. */
@@ -53,18 +59,18 @@ const controls = new Controls(stage, camera, {
     const state = plains.predictor?.state;
     const want = state === undefined ? undefined : controls.want(state);
     if (want !== undefined) plains.steer(want, performance.now());
-    if (controls.used) element("hint").classList.add("gone");
   },
   zoom: (factor) => {
     camera.zoom(factor);
     zoomChanged();
   },
   command: (command) => commands[command](),
+  used: () => hint.dismiss(),
 });
 
 const commands = {
   whole: (): void => {
-    camera.whole(!camera.isWhole);
+    camera.whole(!seesWhole());
     zoomChanged();
   },
   pilot: (): void => {
@@ -83,27 +89,6 @@ const commands = {
 
 // ---- what the page says ---------------------------------------------------------------------------------------------------------
 
-function press(id: string, on: boolean): void {
-  element(id).setAttribute("aria-pressed", String(on));
-}
-
-let noteTimer: ReturnType<typeof setTimeout> | undefined;
-
-function note(text: string, ms = 6000): void {
-  const node = element("note");
-  node.textContent = text;
-  node.hidden = false;
-  clearTimeout(noteTimer);
-  noteTimer = setTimeout(() => (node.hidden = true), ms);
-}
-
-function curtain(title: string, text: string, again: boolean): void {
-  element("curtain-title").textContent = title;
-  element("curtain-text").textContent = text;
-  element("again").hidden = !again;
-  element("curtain").hidden = false;
-}
-
 const glyphs: Record<string, string> = { playing: "●", reconnecting: "↻", ended: "✕" };
 
 function showState(): void {
@@ -112,7 +97,10 @@ function showState(): void {
   let words = client.describe(performance.now());
   if (client.state === "playing" && plains.login !== undefined) words = `playing as ${plains.login.name || name}`;
   const [glyph, text] = [node.children[0]!, node.children[1]!];
-  if (text.textContent !== words) text.textContent = words;
+  if (text.textContent !== words) {
+    text.textContent = words;
+    arrange(camera);
+  }
   glyph.textContent = glyphs[client.state] ?? "◌";
   node.dataset["kind"] = client.state === "playing" ? "good" : client.state === "ended" ? "bad" : "warn";
   document.body.dataset["live"] = client.state === "playing" ? "yes" : "no";
@@ -128,7 +116,8 @@ function stateChanged(): void {
     crowd.quiet(1500);
     spectateRefused = false;
   }
-  if (client.state === "ended") curtain("Disconnected", client.describe().replace(/^disconnected: /, ""), true);
+  if (client.state !== "playing") note.hide("spectate");
+  if (client.state === "ended") curtain(plains.login === undefined ? "Not connected" : "Disconnected", client.describe().replace(/^disconnected: /, ""), true);
 }
 
 // ---- the spectator's view -------------------------------------------------------------------------------------------------------
@@ -137,8 +126,13 @@ let spectateTimer: ReturnType<typeof setTimeout> | undefined;
 let spectateRefused = false;
 let spectateBusy = false;
 
+/** seesWhole says whether the view is the whole world, by the button, by the wheel, or because it is that small. */
+function seesWhole(): boolean {
+  return camera.isWhole || plains.spectating > 0;
+}
+
 function zoomChanged(): void {
-  press("whole", camera.isWhole);
+  press("whole", seesWhole());
   clearTimeout(spectateTimer);
   spectateTimer = setTimeout(() => void matchSpectating(), SPECTATE_SETTLE_MS);
 }
@@ -147,19 +141,35 @@ function zoomChanged(): void {
 async function matchSpectating(): Promise<void> {
   const zone = plains.zone;
   if (zone === undefined || plains.client.state !== "playing" || spectateBusy) return;
-  const wanted = camera.seesBeyond(zone.leaveRadius / zone.quantaPerMetre);
+  const wholeRadius = Math.ceil(Math.hypot(zone.width, zone.height));
+  const wanted = camera.seesBeyond(zone.leaveRadius / zone.quantaPerMetre) || (camera.isWhole && wholeRadius > zone.leaveRadius);
   if (wanted === plains.spectating > 0 || (wanted && spectateRefused)) return;
   spectateBusy = true;
   crowd.quiet(1500);
   try {
-    await plains.spectate(wanted ? Math.ceil(Math.hypot(zone.width, zone.height)) : 0);
-    if (wanted) note("Spectating the whole world: a development right. Your own view is the circle.", 4500);
+    await plains.spectate(wanted ? wholeRadius : 0);
+    filled = { most: 0, at: performance.now(), said: false };
+    if (plains.spectating > 0) note.show("Spectating the whole world · the circle is your own view", "spectate");
+    else note.hide("spectate");
   } catch (error) {
     spectateRefused = wanted;
-    if (error instanceof RequestError) note(`The server does not let you spectate (${error.message}); only your own view is shown.`);
+    if (error instanceof RequestError) note.show(`The server does not let you spectate (${error.message}); only your own view is shown.`);
   } finally {
     spectateBusy = false;
   }
+}
+
+let filled = { most: 0, at: 0, said: false };
+
+/** fullNote says so when a spectator's replica has stopped growing short of the world; undefined while it grows or holds all. */
+function fullNote(now: number): string | undefined {
+  const { replica, status } = plains;
+  if (plains.spectating === 0 || status === undefined) return undefined;
+  const n = replica.count;
+  if (n > filled.most * 1.002) filled = { ...filled, most: n, at: now };
+  // some come and go between two messages of the server's status
+  if (now - filled.at < FILLED_MS || n >= status.entities * 0.98 - 8) return undefined;
+  return `${n.toLocaleString("en")} of ${status.entities.toLocaleString("en")}: a client holds no more`;
 }
 
 // ---- drawing --------------------------------------------------------------------------------------------------------------------
@@ -179,9 +189,7 @@ function resize(): void {
   crowdCanvas.width = Math.round(w * dpr);
   crowdCanvas.height = Math.round(h * dpr);
   camera.resize(w, h);
-  camera.inset = narrow.matches || element("panel").hidden ? 0 : 316;
-  camera.top = 60;
-  camera.bottom = 78;
+  arrange(camera);
 }
 
 const drive: Driver = (state) => controls.want(state);
@@ -256,7 +264,8 @@ function fillPanel(now: number): void {
   const seconds = (now - lastPanel) / 1000;
   lastPanel = now;
   showState();
-  const { client, predictor, status, replica } = plains;
+  press("whole", seesWhole());
+  const { client, replica } = plains;
   const rates = meter.take(plains, now);
   moving = 0;
   for (let i = 0; i < replica.count; i++) {
@@ -266,24 +275,37 @@ function fillPanel(now: number): void {
   const fps = drawn / seconds;
   const ms = scriptMs / Math.max(1, drawn);
   drawn = scriptMs = 0;
-  if (element("panel").hidden) return;
   const playing = client.state === "playing";
-  const rtt = client.connection?.roundTrip.ms ?? 0;
-  if (playing) {
-    panel.rtt.set(rtt.toFixed(rtt < 10 ? 1 : 0), "ms", rtt);
-    panel.jitter.set(plains.clock.jitterMs.toFixed(0), "ms", plains.clock.jitterMs);
-    panel.frames.set(rates.frames.toFixed(0), "/s", rates.frames);
-    panel.bytesIn.set(...bytes(rates.bytesIn), rates.bytesIn);
-    panel.bytesOut.set(...bytes(rates.bytesOut), rates.bytesOut);
+  const full = playing ? fullNote(now) : undefined;
+  if (full !== undefined && !filled.said) {
+    filled.said = true;
+    note.show(full, "spectate");
   }
-  panel.visible.set(replica.count.toLocaleString("en"), "", replica.count);
+  if (element("panel").hidden) return;
+  if (playing) fillConnection(now, rates, full);
+  else panel.disconnected();
+  panel.draw.set(ms.toFixed(1), `ms · ${fps.toFixed(0)} fps`, ms);
+  panel.redraw(theme, dpr);
+}
+
+/** fillConnection writes what is known only while playing. */
+function fillConnection(now: number, rates: Rates, full: string | undefined): void {
+  const { client, predictor, status, replica } = plains;
+  const rtt = client.connection?.roundTrip.ms ?? 0;
+  panel.rtt.set(rtt.toFixed(rtt < 10 ? 1 : 0), "ms", rtt);
+  panel.jitter.set(plains.clock.jitterMs.toFixed(0), "ms", plains.clock.jitterMs);
+  panel.frames.set(rates.frames.toFixed(0), "/s", rates.frames);
+  panel.bytesIn.set(...bytes(rates.bytesIn), rates.bytesIn);
+  panel.bytesOut.set(...bytes(rates.bytesOut), rates.bytesOut);
+  panel.visible.set(replica.count.toLocaleString("en"), full === undefined ? "" : "at most", replica.count, full === undefined ? "plain" : "warn");
   if (status !== undefined) {
     panel.total.set(status.entities.toLocaleString("en"), `${status.players} player${status.players === 1 ? "" : "s"}`);
     panel.p50.set((status.tickUsP50 / 1000).toFixed(2), "ms", status.tickUsP50);
     panel.p99.set((status.tickUsP99 / 1000).toFixed(2), "ms", status.tickUsP99);
     panel.overruns.set(status.tickOverruns.toLocaleString("en"), "", undefined, status.tickOverruns > 0n ? "warn" : "plain");
   }
-  if (!Number.isNaN(rates.perUpdate)) panel.perUpdate.set(rates.perUpdate.toFixed(1), "B", rates.perUpdate);
+  if (Number.isNaN(rates.perPair)) panel.perPair.clear();
+  else panel.perPair.set(rates.perPair.toFixed(2), "B", rates.perPair);
   const stale = plains.staleMs(now);
   panel.stale.set(stale.toFixed(0), "ms", stale, stale > 500 ? "bad" : stale > 100 ? "warn" : "plain");
   const q = plains.zone?.quantaPerMetre ?? 320;
@@ -295,78 +317,13 @@ function fillPanel(now: number): void {
     const [word, kind] = kinds[predictor.verdict]!;
     panel.verdict.set(word, predictor.lateInputs > 0 ? `${predictor.lateInputs} late` : "", undefined, kind);
   }
-  panel.draw.set(ms.toFixed(1), `ms · ${fps.toFixed(0)} fps`, ms);
   panel.channel(client.suite?.label, plains.login?.server ?? "");
-  panel.redraw(theme, dpr);
 }
 
 // ---- start ----------------------------------------------------------------------------------------------------------------------
 
-function storedName(): string {
-  const key = "tianxia.name";
-  const pick = (list: string[]): string => list[Math.floor(Math.random() * list.length)]!;
-  const made = `${pick(["brave", "quiet", "swift", "merry", "bold", "sunny"])}-${pick(["otter", "crane", "panda", "lynx", "finch", "carp"])}`;
-  try {
-    const kept = sessionStorage.getItem(key);
-    if (kept !== null) return kept;
-    sessionStorage.setItem(key, made);
-  } catch {
-    // storage may be forbidden; a new name per visit is fine
-  }
-  return made;
-}
-
-/**
- * window.tianxia is for tests and for the curious at the console; nothing on the page reads it.
- *   stats()     state in words and numbers, positions in metres; own is the server's word, predicted is what is drawn
- *   entities()  the client's replica: decimal ids, metres, at the last section's tick
- *   reconnects  sessions after the first      errors  what went wrong, newest last
- */
-export interface TestDoor {
-  stats(): Record<string, unknown>;
-  entities(): { id: string; x: number; z: number }[];
-  readonly reconnects: number;
-  readonly errors: readonly string[];
-}
-
-const door: TestDoor = {
-  stats() {
-    const q = plains.zone?.quantaPerMetre ?? 320;
-    const metres = (p: { x: number; z: number } | undefined): { x: number; z: number } | null => (p === undefined ? null : { x: p.x / q, z: p.z / q });
-    const { client, replica, predictor, status } = plains;
-    return {
-      state: client.state, words: client.describe(), visible: replica.count, total: status?.entities ?? 0, players: status?.players ?? 0,
-      own: metres(plains.serverPosition()), predicted: metres(predictor?.ready ? predictor.position(performance.now()) : undefined),
-      frames: client.connection?.traffic.stateFrames ?? 0, moving, spectating: plains.spectating / q, drawn: renderer?.count ?? 0,
-      rttMs: client.connection?.roundTrip.ms ?? 0, jitterMs: plains.clock.jitterMs, staleMs: plains.staleMs(performance.now()),
-      errorMetres: (predictor?.meanError ?? 0) / q, verdict: predictor?.verdict ?? "waiting", lateInputs: predictor?.lateInputs ?? 0,
-      refusals: plains.refusals, suite: client.suite?.label ?? "", tick: replica.lastTick(plains.zone?.index ?? 0) >>> 0,
-      traffic: { ...client.connection?.traffic }, enters: replica.enters, updates: replica.updates, build: client.build,
-    };
-  },
-  entities() {
-    const { replica } = plains;
-    const m = { x: 0, z: 0, vx: 0, vz: 0, yaw: 0 };
-    const out: { id: string; x: number; z: number }[] = [];
-    for (let i = 0; i < replica.count; i++) {
-      const index = replica.live[i]!;
-      const row = replica.row[index]!;
-      const q = replica.zone(row)?.quantaPerMetre ?? 320;
-      replica.stateAt(index, replica.lastTick(row), m);
-      out.push({ id: replica.id[index]!.toString(), x: m.x / q, z: m.z / q });
-    }
-    return out;
-  },
-  get reconnects() {
-    return plains.client.reconnects;
-  },
-  get errors() {
-    return plains.client.errors;
-  },
-};
-
 function start(): void {
-  Object.assign(window, { tianxia: door });
+  Object.assign(window, { tianxia: testDoor(plains, () => ({ drawn: renderer?.count ?? 0, moving })) });
   addEventListener("error", (e) => plains.client.note(`script error: ${e.message}`));
   addEventListener("unhandledrejection", (e) => plains.client.note(`script error: ${String(e.reason)}`));
   addEventListener("pagehide", () => plains.client.stop());
@@ -379,6 +336,9 @@ function start(): void {
   element("zoom-out").onclick = () => (camera.zoom(1 / 1.4), zoomChanged());
   element("again").onclick = () => plains.client.start();
   for (const id of ["whole", "pilot", "drop", "graph"] as const) element(id).onclick = () => commands[id]();
+  element("dock").addEventListener("click", () => hint.dismiss());
+  new ResizeObserver(() => arrange(camera)).observe(element("dock")); // a pressed button is wider
+  element<HTMLDetailsElement>("legend").open = !narrow.matches && innerHeight >= 740;
   if (parameters.get("bot") === "1") commands.pilot();
   if (narrow.matches) commands.graph();
   resize();

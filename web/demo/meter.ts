@@ -9,20 +9,21 @@ interface Sampled {
   bytesOut: number;
   frames: number;
   stateBytes: number;
-  changes: number;
+  pairTicks: number;
 }
 
-/** Rates per second, and bytes of state per entity update (NaN when there was none). */
+/** Rates per second, and bytes of state frames per visible entity and tick (NaN while nobody is visible): the server's bytes_per_entity_update. */
 export interface Rates {
   bytesIn: number;
   bytesOut: number;
   frames: number;
-  perUpdate: number;
+  perPair: number;
 }
 
 export class Meter {
   private samples: Sampled[] = [];
   private connection: unknown;
+  private pairTicks = 0; // visible entities summed over ticks
 
   /** take samples the counters and returns the rates over the window. */
   take(plains: Plains, now: number): Rates {
@@ -32,20 +33,22 @@ export class Meter {
       this.samples = []; // counters begin anew with a connection
     }
     const t = c?.traffic;
-    const changes = plains.replica.enters + plains.replica.updates;
+    const before = this.samples.at(-1);
+    if (before !== undefined) this.pairTicks += (plains.replica.count * (plains.zone?.tickHz ?? 0) * (now - before.at)) / 1000;
     this.samples.push({
-      at: now, bytesIn: t?.bytesIn ?? 0, bytesOut: t?.bytesOut ?? 0, frames: t?.stateFrames ?? 0, stateBytes: t?.stateBytes ?? 0, changes,
+      at: now, bytesIn: t?.bytesIn ?? 0, bytesOut: t?.bytesOut ?? 0, frames: t?.stateFrames ?? 0, stateBytes: t?.stateBytes ?? 0,
+      pairTicks: this.pairTicks,
     });
     while (this.samples.length > 2 && now - this.samples[0]!.at > WINDOW_MS) this.samples.shift();
     const a = this.samples[0]!;
     const b = this.samples.at(-1)!;
     const seconds = (b.at - a.at) / 1000;
-    if (seconds <= 0) return { bytesIn: 0, bytesOut: 0, frames: 0, perUpdate: NaN };
+    if (seconds <= 0) return { bytesIn: 0, bytesOut: 0, frames: 0, perPair: NaN };
     return {
       bytesIn: (b.bytesIn - a.bytesIn) / seconds,
       bytesOut: (b.bytesOut - a.bytesOut) / seconds,
       frames: (b.frames - a.frames) / seconds,
-      perUpdate: b.changes === a.changes ? NaN : (b.stateBytes - a.stateBytes) / (b.changes - a.changes),
+      perPair: b.pairTicks === a.pairTicks ? NaN : (b.stateBytes - a.stateBytes) / (b.pairTicks - a.pairTicks),
     };
   }
 }

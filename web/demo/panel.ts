@@ -47,10 +47,15 @@ class Row {
     }
   }
 
+  /** clear says that the value is not known now; the curve keeps what was. */
+  clear(): void {
+    this.set("–");
+  }
+
   draw(theme: Theme, dpr: number): void {
     const canvas = this.canvas;
     if (canvas === undefined || this.points.length < 2) return;
-    const w = 76 * dpr;
+    const w = 68 * dpr;
     const h = 18 * dpr;
     if (canvas.width !== w) canvas.width = w;
     if (canvas.height !== h) canvas.height = h;
@@ -83,7 +88,7 @@ export class Panel {
   readonly bytesOut: Row;
   readonly visible: Row;
   readonly total: Row;
-  readonly perUpdate: Row;
+  readonly perPair: Row;
   readonly stale: Row;
   readonly error: Row;
   readonly verdict: Row;
@@ -107,9 +112,9 @@ export class Panel {
     this.bytesIn = add("Bytes in", "Sealed records received, per second");
     this.bytesOut = add("Bytes out", "Sealed records sent, per second");
     this.heading("World");
-    this.visible = add("Visible", "Entities in this client's replica");
+    this.visible = add("Visible", "Entities in this client's replica; \"at most\": the server gives one client no more");
     this.total = add("In the world", "All entities of the server, and how many are players", false);
-    this.perUpdate = add("Per update", "Bytes of state frames per entity update or enter, over the last two seconds");
+    this.perPair = add("Per entity·tick", "Bytes of state frames per visible entity and server tick, over the last two seconds: what the server's status line calls B/entity");
     this.stale = add("Staleness", "How much longer than promised nothing was heard");
     this.heading("Prediction");
     this.error = add("Error", "Distance between the predicted and the true position of your avatar at the same tick");
@@ -130,9 +135,15 @@ export class Panel {
 
   /** channel names the cipher suite and who runs it. */
   channel(label: string | undefined, server: string): void {
-    const html = label === undefined ? "–" : `Noise NK · X25519 · AES-256-GCM · SHA-256 (${label})`;
-    const text = server === "" ? html : `${html} · gateway ${server}`;
+    const suite = label === undefined ? "–" : `Noise NK · X25519 · AES-256-GCM · SHA-256 (${label})`;
+    const text = server === "" ? suite : `${suite} · gateway ${server}`;
     if (this.suite.textContent !== text) this.suite.textContent = text;
+  }
+
+  /** disconnected clears what was true of a connection; drawing goes on without one. */
+  disconnected(): void {
+    for (const row of this.rows) if (row !== this.draw) row.clear();
+    this.channel(undefined, "");
   }
 
   redraw(theme: Theme, dpr: number): void {

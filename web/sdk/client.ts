@@ -14,6 +14,9 @@ const BACKOFF_MS = 500;
 const BACKOFF_MAX_MS = 10_000;
 const UNAUTHORIZED = 6;
 
+/** RefusedError: thrown by a bootstrap when asking again will not help; its message is for the player. */
+export class RefusedError extends Error {}
+
 /** Bootstrap is what a client needs before it can connect; a development server gives it at /dev/session. */
 export interface Bootstrap {
   realm: string;
@@ -51,7 +54,7 @@ export type State = "idle" | "connecting" | "securing" | "logging in" | "playing
 
 /** ClientConfig: what a client is given. Everything but the first three has a default for browsers. */
 export interface ClientConfig {
-  /** bootstrap is asked before every connection: keys and tokens may have changed. */
+  /** bootstrap is asked before every connection: keys and tokens may have changed. A {@link RefusedError} ends the client, others are tried again. */
   bootstrap(): Promise<Bootstrap>;
   /** program names the client for the operator, "web/0.1". */
   program: string;
@@ -172,16 +175,16 @@ export class Client {
     } catch (error) {
       if (stale()) return connection?.end(1000, "no longer wanted");
       connection?.end(1000, "login failed");
-      if (!stale()) this.lost(endOf(error));
+      if (!stale()) this.lost(endOf(error), error instanceof RefusedError);
     }
   }
 
-  private lost(end: Ended): void {
+  private lost(end: Ended, refused = false): void {
     this.attempt++; // whatever still runs of this connection is void
     this.connection = undefined;
     this.reason = describeDisconnect(end.code, end.reason);
-    this.note(`${this.reason} (code ${end.code}${end.reason === "" ? "" : `: ${end.reason}`})`);
-    if (policyOf(end.code) === "terminal") return this.enter("ended");
+    this.note(`${this.reason} (code ${end.code}${end.reason === "" || end.reason === this.reason ? "" : `: ${end.reason}`})`);
+    if (refused || policyOf(end.code) === "terminal") return this.enter("ended");
     // full jitter: a crowd that lost its server at one moment must not come back at one moment
     const delay = end.retryAfterMs ?? (this.config.random ?? Math.random)() * Math.min(BACKOFF_MAX_MS, BACKOFF_MS * 2 ** this.failures);
     this.failures++;

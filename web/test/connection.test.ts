@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Bytes, ByteWriter, concat, hex, unhex } from "../sdk/bytes.ts";
-import { type Bootstrap, Client, type ClientConfig, parseBootstrap } from "../sdk/client.ts";
+import { type Bootstrap, Client, type ClientConfig, parseBootstrap, RefusedError } from "../sdk/client.ts";
 import type { Socket } from "../sdk/connection.ts";
 import { Control, decodeFrames, type Frame, FrameType } from "../sdk/frames.ts";
 import { Plains } from "../sdk/plains.ts";
@@ -205,6 +205,27 @@ test("a lost connection comes back with full jitter, doubling; a terminal code d
   await b.when(() => client.state === "ended");
   assert.equal(client.describe(), "disconnected: the same player signed in elsewhere");
   assert.equal(b.timers.length, 3);
+});
+
+test("a bootstrap that is refused ends the client with the server's words; one that fails is tried again", async () => {
+  const b = bench();
+  let answer: Error = new Error("the server does not answer");
+  const client = new Client({
+    ...b.config, bootstrap: () => Promise.reject(answer),
+    events: { playing: () => undefined, push: () => undefined, state: () => undefined, changed: () => b.poke() },
+  });
+  client.start();
+  await b.when(() => client.state === "reconnecting");
+  assert.equal(b.timers.length, 1);
+  answer = new RefusedError("name of 70 bytes, at most 64 fit");
+  b.timers[0]!.job();
+  await b.when(() => client.state === "ended");
+  assert.equal(client.describe(), "disconnected: name of 70 bytes, at most 64 fit");
+  assert.equal(client.errors.at(-1), "name of 70 bytes, at most 64 fit (code 0)");
+  assert.equal(b.timers.length, 1);
+  client.start(); // "Try again" does
+  await b.when(() => client.state === "connecting");
+  await b.when(() => client.state === "ended");
 });
 
 test("another schema ends the client with a sentence that helps", async () => {
