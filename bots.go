@@ -123,16 +123,21 @@ func DevLogin(ctx context.Context, page, name string) (client.Config, error) {
 		first, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
 		return fail(fmt.Errorf("%s: %.200s", resp.Status, first))
 	}
-	var d devLogin
-	if err := json.Unmarshal(body, &d); err != nil {
+	d, keys, err := parseDevLogin(body)
+	if err != nil {
 		return fail(err)
 	}
 	base.Scheme = map[string]string{"http": "ws", "https": "wss"}[base.Scheme]
-	cfg := client.Config{URL: base.ResolveReference(&url.URL{Path: d.WS}).String(), Token: d.Token}
-	if cfg.Security, err = d.security(); err != nil {
-		return fail(err)
+	return client.Config{URL: base.ResolveReference(&url.URL{Path: d.WS}).String(), Token: d.Token, Security: keys}, nil
+}
+
+// parseDevLogin reads the answer to a development login.
+func parseDevLogin(body []byte) (d devLogin, c security.ClientConfig, err error) {
+	if err := json.Unmarshal(body, &d); err != nil {
+		return d, c, fmt.Errorf("the answer is not the JSON of a development login: %w", err)
 	}
-	return cfg, nil
+	c, err = d.security()
+	return d, c, err
 }
 
 func (d *devLogin) security() (c security.ClientConfig, err error) {

@@ -236,6 +236,15 @@ func TestKeyPressMovesTheAvatarAsPredicted(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, ctx, "prediction and server agree at rest", `(s => Math.hypot(s.own.x - s.predicted.x, s.own.z - s.predicted.z) < 0.02)(window.tianxia.stats())`)
+	rest := evaluate[point](t, ctx, `window.tianxia.stats().own`)
+	x := 620.0 // of the page: the avatar stands near its middle; a click beside it, away from the near wall
+	if start.X > 200 {
+		x = 320
+	}
+	if err := chromedp.Run(ctx, chromedp.MouseClickXY(x, 350)); err != nil {
+		t.Fatal(err)
+	}
+	until(t, ctx, "a click makes the avatar walk", `Math.hypot(window.tianxia.stats().own.x - `+ftoa(rest.X)+`, window.tianxia.stats().own.z - `+ftoa(rest.Z)+`) > 2`)
 	if refused := evaluate[int](t, ctx, `window.tianxia.stats().refusals`); refused != 0 {
 		t.Errorf("%d inputs of the page were refused", refused)
 	}
