@@ -144,7 +144,9 @@ func (c *Client) begin(cfg Config) error {
 	c.mu.Lock() // a transient writer of the first record may be calling Flush
 	if c.keys, c.Info, err = h.Finish(hs2); err == nil {
 		c.lastID = 1
-		c.out = protocol.AppendRequest(c.out, protocol.RouteLogin, 1, b)
+		err = c.queue(func(out []byte) []byte { return protocol.AppendRequest(out, protocol.RouteLogin, 1, b) })
+	}
+	if err == nil {
 		err = c.flush()
 	}
 	c.mu.Unlock()
@@ -434,6 +436,9 @@ func (c *Client) flush() error {
 	}
 	for len(c.out) > 0 {
 		n := c.fit()
+		if n == 0 { // the server allows records that hold nothing
+			return ErrFull
+		}
 		c.sealed = append(c.sealed[:0], make([]byte, network.HeaderRoom)...)
 		c.sealed = c.keys.Sealer.Seal(c.sealed, c.out[:n])
 		c.out = append(c.out[:0], c.out[n:]...)

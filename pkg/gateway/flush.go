@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -171,20 +172,26 @@ func (s *session) drop(code protocol.DisconnectCode, text, outcome string) {
 	if s.client != nil {
 		s.client.Close()
 	}
-	g.mu.Lock()
-	delete(g.sessions, s.id)
-	g.stale = true
-	g.closed.BytesIn += s.conn.BytesIn()
-	g.closed.BytesOut += s.conn.BytesOut()
-	g.mu.Unlock()
+	s.playing.Store(false)
 	go func() { // a connection that is busy gets a moment to hear why it ends; the reader waits for this goroutine
 		if code >= 4000 {
 			s.farewell(code, text)
 		}
 		s.keys.Sealer.Close()
 		_ = s.conn.Close(uint16(code), outcome)
+		g.forget(s)
 		close(s.done)
 	}()
+}
+
+// forget takes a session that has ended out of the table and keeps what it counted.
+func (g *Gateway) forget(s *session) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.sessions, s.id)
+	g.stale = true
+	g.closed.BytesIn += s.conn.BytesIn()
+	g.closed.BytesOut += s.conn.BytesOut()
 }
 
 // farewellGrace bounds how long a busy connection is waited for at its end.
@@ -194,7 +201,7 @@ const farewellGrace = time.Second
 func (s *session) farewell(code protocol.DisconnectCode, text string) {
 	grace := time.NewTimer(farewellGrace)
 	defer grace.Stop()
-	for !s.unstick() {
+	for !s.unstick() || s.conn.Busy() {
 		writing := s.conn.Writing()
 		if writing == nil {
 			continue // it has just ended
@@ -208,18 +215,27 @@ func (s *session) farewell(code protocol.DisconnectCode, text string) {
 	if text == "" {
 		text = code.String()
 	}
-	plain, more := s.take(nil)
-	if more {
-		plain = plain[:0] // too much to say at the end: then only why
-	}
+	text = strings.ToValidUTF8(text[:min(len(text), 256)], "") // a reason is a line, whoever wrote it
+	var last []byte
 	if code == protocol.DisconnectServerShutdown { // spread over two seconds, so that not everybody comes back at once
 		if b, err := proto.Marshal(&mmov1.Goaway{Reason: code.String(), ReconnectAfterMs: uint32(500 + s.id*7919%2000)}); err == nil {
-			plain = protocol.AppendControl(plain, protocol.RouteGoaway, b)
+			last = protocol.AppendControl(last, protocol.RouteGoaway, b)
 		}
 	}
 	if b, err := proto.Marshal(&mmov1.Kick{Code: uint32(code), Reason: text}); err == nil {
-		plain = protocol.AppendControl(plain, protocol.RouteKick, b)
+		last = protocol.AppendControl(last, protocol.RouteKick, b)
 	}
+	plain, more := s.take(nil)
+	if more || len(plain)+len(last) > s.g.room() {
+		plain = plain[:0] // too much to say at the end: then only why
+	}
+	plain = append(plain, last...)
 	record := s.keys.Sealer.Seal(make([]byte, network.HeaderRoom), plain)
 	_ = s.conn.Send(record) // it is closed next, come what may
+	if writing := s.conn.Writing(); writing != nil {
+		select {
+		case <-writing:
+		case <-grace.C:
+		}
+	}
 }

@@ -196,8 +196,7 @@ func (s *session) loop() {
 
 // handle takes one frame of the client; false ends the loop.
 func (s *session) handle(f protocol.Frame, now time.Time) bool {
-	echo := f.Type == protocol.TypeControl && f.Route == protocol.RouteEcho // a lost one would pause the client for good
-	if ok, first := s.limit.take(now); !ok && !echo {
+	if ok, first := s.limit.take(now); !ok && !isEcho(f) {
 		if first {
 			s.fail(f, protocol.ErrorRateLimited, "", s.limit.wait())
 		}
@@ -223,6 +222,11 @@ func (s *session) handle(f protocol.Frame, now time.Time) bool {
 		s.forward(f)
 	}
 	return true
+}
+
+// isEcho tells the frames that pass the rate limit: a lost echo would pause its client for good, and it costs and answers nothing.
+func isEcho(f protocol.Frame) bool {
+	return f.Type == protocol.TypeControl && f.Route == protocol.RouteEcho && len(f.Payload) == protocol.EchoSize
 }
 
 func (s *session) control(f protocol.Frame, now time.Time) {
