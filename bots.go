@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,7 +17,10 @@ import (
 	"time"
 
 	"github.com/tianxia-mmo/tianxia/pkg/client"
+	"github.com/tianxia-mmo/tianxia/pkg/game"
+	"github.com/tianxia-mmo/tianxia/pkg/protocol"
 	"github.com/tianxia-mmo/tianxia/pkg/security"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
 )
 
 // swarm keeps a number of bots playing: each connects, plays, and comes back a second after its connection ended.
@@ -89,7 +91,7 @@ type devLogin struct {
 	Cert       string `json:"cert"`        // base64: certificate of the current server key
 	Token      string `json:"token"`       // of a new player
 	WS         string `json:"ws"`          // path of the WebSocket
-	SchemaHash string `json:"schema_hash"` // hex
+	SchemaHash string `json:"schema_hash"` // fingerprint of the server's schema: hex
 	Build      string `json:"build"`
 }
 
@@ -149,15 +151,19 @@ func (d *devLogin) security() (c security.ClientConfig, err error) {
 	if err != nil {
 		return c, errors.New("the answer's certificate is damaged")
 	}
-	schema, err := hex.DecodeString(d.SchemaHash)
-	if err != nil || len(schema) != len(c.SchemaHash) {
-		return c, errors.New("the answer's schema hash is damaged")
-	}
 	if c.Cert, err = security.ParseKeyCert(cert); err != nil {
 		return c, err
 	}
-	c.Root, c.Realm, c.SchemaHash = root, d.Realm, [8]byte(schema)
+	c.Root, c.Realm = root, d.Realm
 	return c, nil
+}
+
+// clientCodec is what clients of a game know of its schema; nil, so that servers tell, if the game has none of its own.
+func clientCodec(g *game.Game) *delta.Codec {
+	if g.Schema.Fingerprint == (protocol.Fingerprint{}) {
+		return nil
+	}
+	return g.Schema.Codec
 }
 
 // bots runs bot clients against a node of another process.
@@ -175,8 +181,15 @@ func (a App) bots(ctx context.Context, args []string, stdout, stderr io.Writer) 
 		fmt.Fprintf(stderr, "%s: %v\nStart a world with \"%s\" and give its URL with -url.\n", a.name(), err, a.name())
 		return exitFailed
 	}
+	g, _, err := a.New(f.bots)
+	if err != nil {
+		fmt.Fprintf(stderr, "%s: %v\n", a.name(), err)
+		return exitUsage
+	}
 	s := &swarm{n: f.bots, rate: f.rate, play: a.Bot, log: f.logger(stderr), config: func(ctx context.Context, n int) (client.Config, error) {
-		return DevLogin(ctx, f.url, fmt.Sprintf("bot-%d", n))
+		cfg, err := DevLogin(ctx, f.url, fmt.Sprintf("bot-%d", n))
+		cfg.Codec = clientCodec(g)
+		return cfg, err
 	}}
 	ctx, cancel := f.deadline(ctx)
 	defer cancel()

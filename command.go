@@ -56,6 +56,9 @@ func (a App) Run(ctx context.Context, args []string, stdout, stderr io.Writer) i
 		a.usage(stdout)
 		return exitOK
 	}
+	if i := slices.IndexFunc(a.Commands, func(c Command) bool { return c.Name == command }); i >= 0 {
+		return a.Commands[i].Run(ctx, args, stdout, stderr)
+	}
 	fmt.Fprintf(stderr, "%s: unknown command %q%s\nRun \"%s help\" for the list.\n", a.name(), command, suggestion(command, a.commands()), a.name())
 	return exitUsage
 }
@@ -73,7 +76,10 @@ func (a App) usage(w io.Writer) {
 		fmt.Fprintf(w, "  %s bots [flags]    let bot clients play in a world that another process runs\n", a.name())
 	}
 	fmt.Fprintf(w, "  %[1]s version         print the version\n  %[1]s help            print this\n", a.name())
-	for _, c := range a.commands()[:len(a.commands())-2] { // version and help have none
+	for _, c := range a.Commands {
+		fmt.Fprintf(w, "  %s %-15s %s\n", a.name(), c.Name, c.Help)
+	}
+	for _, c := range a.played() {
 		fmt.Fprintf(w, "\nFlags of %s:\n", c)
 		fs, _ := a.flags(c)
 		fs.SetOutput(w)
@@ -81,11 +87,20 @@ func (a App) usage(w io.Writer) {
 	}
 }
 
-func (a App) commands() []string {
+// played are the commands that run something of the world, which have flags.
+func (a App) played() []string {
 	if a.Bot == nil {
-		return []string{"dev", "version", "help"}
+		return []string{"dev"}
 	}
-	return []string{"dev", "bots", "version", "help"}
+	return []string{"dev", "bots"}
+}
+
+func (a App) commands() []string {
+	names := append(a.played(), "version", "help")
+	for _, c := range a.Commands {
+		names = append(names, c.Name)
+	}
+	return names
 }
 
 type flags struct {

@@ -1,28 +1,34 @@
 package tianxia_test
 
 import (
+	hellov1 "github.com/tianxia-mmo/tianxia/proto_define/hello/v1"
+
 	"github.com/tianxia-mmo/tianxia"
+	"github.com/tianxia-mmo/tianxia/examples/hello/bind"
 	"github.com/tianxia-mmo/tianxia/pkg/game"
 )
 
-// The smallest game: everyone who joins gets an entity, and everything drifts east. Its body stands in the READMEs; a test keeps them equal.
+// The smallest game, examples/hello. Its body stands in the READMEs; a test keeps them equal.
 func ExampleMain() {
-	g := &game.Game{Name: "drift"}
-	g.Setup = func(z *game.Zone) error {
-		z.OnJoin = func(p *game.Player) error {
-			hero, err := z.Spawn(1, 10*game.QuantaPerMetre, 10*game.QuantaPerMetre)
-			if err != nil {
-				return err
-			}
-			return z.Control(p, hero) // its view is the player's view
+	g := bind.NewGame() // generated from hello.proto: entities, messages, routes
+	g.OnJoin(func(_ *game.Zone, _ *game.Player, h bind.Hero) error {
+		h.Vitals().SetHp(100)
+		return nil
+	})
+	g.OnMove(func(_ *game.Zone, _ *game.Player, h bind.Hero, m *hellov1.Move) error {
+		h.Transform().SetVel(min(max(m.Vx, -5), 5), min(max(m.Vz, -5), 5))
+		return nil
+	})
+	g.OnAttack(func(z *game.Zone, p *game.Player, h bind.Hero, m *hellov1.Attack) error {
+		t, ok := z.Visible(p, game.EntityID(m.Target)) // seen, and alive
+		if !ok || z.Distance(h, t) > 3 {
+			return &game.Error{Code: 1000, Message: "out of reach"}
 		}
-		z.System(func() { // 20 times a second; whoever sees an entity is told only when it leaves this course
-			for e := range z.Entities {
-				s := e.State()
-				e.SetPosition((s.X+16)%z.Config().Width, s.Z)
-				e.SetVelocity(16, 0)
-			}
-		})
+		bind.Vitals(t).AddHp(-10) // never below the range that the schema states
+		return bind.EmitHit(z, t, &hellov1.Hit{Target: m.Target, Damage: 10})
+	})
+	g.Setup = func(z *game.Zone) error {
+		z.System(z.Drift) // everything moves along its velocity, and stops at the walls
 		return nil
 	}
 	tianxia.Main(g)

@@ -14,7 +14,7 @@ import (
 	plainsv1 "github.com/tianxia-mmo/tianxia/proto_define/plains/v1"
 
 	"github.com/tianxia-mmo/tianxia"
-	"github.com/tianxia-mmo/tianxia/examples/plains"
+	"github.com/tianxia-mmo/tianxia/examples/plains/bind"
 	"github.com/tianxia-mmo/tianxia/pkg/client"
 	"github.com/tianxia-mmo/tianxia/pkg/gateway"
 	"github.com/tianxia-mmo/tianxia/pkg/network"
@@ -212,14 +212,14 @@ func TestWrongFramesAreAnsweredAndTheConnectionLives(t *testing.T) {
 		}
 	}
 	move, _ := proto.Marshal(&plainsv1.Move{Seq: 1, Vx: 5})
-	expect("a game's route before the login", protocol.AppendPush(nil, plains.RouteMove, move), protocol.ErrorWrongState)
+	expect("a game's route before the login", protocol.AppendPush(nil, bind.RouteMove, move), protocol.ErrorWrongState)
 	p.logIn(n)
 	expect("an unknown route", protocol.AppendPush(nil, 999, nil), protocol.ErrorUnknownRoute)
-	expect("a route of the server", protocol.AppendPush(nil, plains.RouteMoveRefused, nil), protocol.ErrorUnknownRoute)
-	expect("a push route as a request", protocol.AppendRequest(nil, plains.RouteMove, 3, move), protocol.ErrorUnknownRoute)
-	expect("a payload above the route's limit", protocol.AppendPush(nil, plains.RouteMove, make([]byte, 65)), protocol.ErrorTooLarge)
-	expect("a payload that does not parse", protocol.AppendRequest(nil, plains.RouteSpectate, 4, []byte{0xFF}), protocol.ErrorMalformed)
-	expect("an input that is not new", protocol.AppendPush(nil, plains.RouteMove, nil), protocol.ErrorMalformed)
+	expect("a route of the server", protocol.AppendPush(nil, bind.RouteMoveRefused, nil), protocol.ErrorUnknownRoute)
+	expect("a push route as a request", protocol.AppendRequest(nil, bind.RouteMove, 3, move), protocol.ErrorUnknownRoute)
+	expect("a payload above the route's limit", protocol.AppendPush(nil, bind.RouteMove, make([]byte, 65)), protocol.ErrorTooLarge)
+	expect("a payload that does not parse", protocol.AppendRequest(nil, bind.RouteSpectate, 4, []byte{0xFF}), protocol.ErrorMalformed)
+	expect("an input that is not new", protocol.AppendPush(nil, bind.RouteMove, nil), protocol.ErrorMalformed)
 	p.raw(p.seal(protocol.AppendPing(nil, 12345)))
 	f := p.frame(func(f protocol.Frame) bool { return f.Type == protocol.TypeControl && f.Route == protocol.RoutePong })
 	if at, _, err := protocol.ParsePong(f.Payload); err != nil || at != 12345 {
@@ -271,7 +271,7 @@ func TestClientThatStopsReadingIsBoundedAndConvergesWhenItReadsAgain(t *testing.
 	defer cancel()
 	answered := make(chan error, 1)
 	go func() { // the answer stands behind the state frame at which the client stalls
-		answered <- c.Request(ctx, plains.RouteSpectate, &plainsv1.SpectateRequest{Radius: 1 << 20}, &plainsv1.SpectateResponse{})
+		answered <- c.Request(ctx, bind.RouteSpectate, &plainsv1.SpectateRequest{Radius: 1 << 20}, &plainsv1.SpectateResponse{})
 	}()
 	wait(t, "the client stalls", stalled)
 	quiet := func() bool { // not one state frame within 40 ticks

@@ -106,3 +106,54 @@ func TestLinksLeadSomewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestStatusNamesTestsThatExist: a row of the status page is worth what its test is worth.
+func TestStatusNamesTestsThatExist(t *testing.T) {
+	b, err := os.ReadFile("docs/IMPLEMENTATION_STATUS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`(?:([a-z_/]+): )?((?:Test|Fuzz|Benchmark)[A-Za-z0-9_]+)`")
+	found := map[string]bool{} // "folder Name"
+	anywhere := map[string]bool{}
+	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)[A-Za-z0-9_]+)\(`)
+	err = filepath.WalkDir(".", func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			if d != nil && d.IsDir() && (d.Name() == "node_modules" || d.Name() == ".git") {
+				return filepath.SkipDir
+			}
+			return err
+		}
+		if !strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		src, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, m := range declared.FindAllStringSubmatch(string(src), -1) {
+			found[filepath.ToSlash(filepath.Dir(path))+" "+m[1]], anywhere[m[1]] = true, true
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, m := range named.FindAllStringSubmatch(string(b), -1) {
+		if m[1] == "package" {
+			continue // the page explains its form
+		}
+		n++
+		folder := m[1]
+		if folder == "" {
+			folder = "."
+		}
+		if !found[folder+" "+m[2]] && !(strings.HasPrefix(m[2], "Fuzz") && anywhere[m[2]]) {
+			t.Errorf("docs/IMPLEMENTATION_STATUS.md names %s in %s, which is not there\n\twhy: the row's promise hangs on it\n\tfix: name the test that shows it", m[2], folder)
+		}
+	}
+	if n < 100 {
+		t.Errorf("only %d tests are named: has the page's form changed?", n)
+	}
+}

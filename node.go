@@ -67,7 +67,7 @@ type Node struct {
 	cfg     NodeConfig
 	app     App
 	ln      net.Listener
-	game    string
+	game    *game.Game
 	zone    game.Config
 	server  *server.Server
 	gateway *gateway.Gateway
@@ -93,7 +93,7 @@ func Open(app App, cfg NodeConfig) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, app: app, game: g.Name, zone: zone, start: time.Now()}
+	n := &Node{cfg: cfg, app: app, game: g, zone: zone, start: time.Now()}
 	cfg.Server.Zone = zone
 	if cfg.Server.Log == nil {
 		cfg.Server.Log = cfg.Log
@@ -193,8 +193,9 @@ func (n *Node) ClientConfig(name string) (client.Config, error) {
 	}
 	return client.Config{
 		URL:      "ws://" + n.Addr() + "/ws",
-		Security: security.ClientConfig{Root: n.root, Cert: n.cert, Realm: devRealm, SchemaHash: n.server.Schema()},
+		Security: security.ClientConfig{Root: n.root, Cert: n.cert, Realm: devRealm},
 		Token:    token,
+		Codec:    clientCodec(n.game),
 	}, nil
 }
 

@@ -15,12 +15,14 @@ import (
 
 	"github.com/tianxia-mmo/tianxia"
 	"github.com/tianxia-mmo/tianxia/examples/plains"
+	"github.com/tianxia-mmo/tianxia/examples/plains/bind"
 	"github.com/tianxia-mmo/tianxia/examples/plains/bot"
 	"github.com/tianxia-mmo/tianxia/pkg/client"
 	"github.com/tianxia-mmo/tianxia/pkg/game"
 	"github.com/tianxia-mmo/tianxia/pkg/gateway"
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
 	"github.com/tianxia-mmo/tianxia/pkg/security"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
 )
 
 // patience bounds every wait for something that should happen at once; it is reached only when something is broken.
@@ -133,14 +135,15 @@ func TestClientSeesALivingWorldAndWalksInIt(t *testing.T) {
 			return false
 		}
 		if !asked {
-			asked, x0 = true, own.Base.X
-			_ = c.Push(plains.RouteMove, &plainsv1.Move{Seq: 1, Tick: c.Mirror.Rows[0].Tick + 3, Vx: -80})
+			asked = true
+			x0, _, _ = own.Position(own.Base.Tick)
+			_ = c.Push(bind.RouteMove, &plainsv1.Move{Seq: 1, Tick: c.Mirror.Rows[0].Tick + 3, Vx: -80})
 			if x0 < 4000 {
-				_ = c.Push(plains.RouteMove, &plainsv1.Move{Seq: 2, Tick: c.Mirror.Rows[0].Tick + 3, Vx: 80})
+				_ = c.Push(bind.RouteMove, &plainsv1.Move{Seq: 2, Tick: c.Mirror.Rows[0].Tick + 3, Vx: 80})
 			}
 		}
-		at := own.Base.At(c.Mirror.Rows[0].Tick)
-		return c.Mirror.Rows[0].Input > 0 && (at.X-x0 > 400 || x0-at.X > 400)
+		x, _, _ := own.Position(c.Mirror.Rows[0].Tick)
+		return c.Mirror.Rows[0].Input > 0 && (x-x0 > 400 || x0-x > 400)
 	})
 }
 
@@ -151,7 +154,7 @@ func TestSpectatorGetsTheWholeWorld(t *testing.T) {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		answered <- c.Request(ctx, plains.RouteSpectate, &plainsv1.SpectateRequest{Radius: 1 << 20}, &plainsv1.SpectateResponse{})
+		answered <- c.Request(ctx, bind.RouteSpectate, &plainsv1.SpectateRequest{Radius: 1 << 20}, &plainsv1.SpectateResponse{})
 	}()
 	until(t, c, "the answer, 1,000 walkers and itself", func() bool { // the state may come first
 		return c.Mirror.Live == 1001 && len(answered) == 1
@@ -192,8 +195,12 @@ func TestRefusedLoginSaysWhy(t *testing.T) {
 	if _, err := client.Dial(context.Background(), cfg); !errors.As(err, &e) || e.Code != protocol.ErrorUnauthorized {
 		t.Errorf("forged token: %v", err)
 	}
-	cfg.Security.SchemaHash[0]++
-	if _, err := client.Dial(context.Background(), cfg); err == nil || !strings.Contains(err.Error(), "schema_mismatch") {
+	strange := *cfg.Codec.Layout
+	strange.Fingerprint++ // an older or newer generation
+	if cfg.Codec, err = delta.NewCodec(&strange, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Dial(context.Background(), cfg); err == nil || !strings.Contains(err.Error(), "the server is older: its schema is") {
 		t.Errorf("another schema: %v", err)
 	}
 	eventually(t, "reasons counted", func() bool {

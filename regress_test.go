@@ -11,7 +11,7 @@ import (
 	plainsv1 "github.com/tianxia-mmo/tianxia/proto_define/plains/v1"
 
 	"github.com/tianxia-mmo/tianxia"
-	"github.com/tianxia-mmo/tianxia/examples/plains"
+	"github.com/tianxia-mmo/tianxia/examples/plains/bind"
 	"github.com/tianxia-mmo/tianxia/pkg/client"
 	"github.com/tianxia-mmo/tianxia/pkg/game"
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
@@ -36,7 +36,7 @@ func TestHugeViewsSwitchedOnAndOffHurtNobody(t *testing.T) {
 	defer cancel()
 	spectate := func(radius uint32) {
 		t.Helper()
-		if err := c.Request(ctx, plains.RouteSpectate, &plainsv1.SpectateRequest{Radius: radius}, &plainsv1.SpectateResponse{}); err != nil {
+		if err := c.Request(ctx, bind.RouteSpectate, &plainsv1.SpectateRequest{Radius: radius}, &plainsv1.SpectateResponse{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -57,11 +57,8 @@ func bigGame(size int) tianxia.App {
 	return tianxia.App{New: func(int) (*game.Game, game.Config, error) {
 		g := &game.Game{Name: "big"}
 		g.Declare(protocol.Route{ID: 70, Name: "big.letter", MaxBytes: 60 << 10})
-		g.Setup = func(z *game.Zone) error {
-			z.OnJoin = func(p *game.Player) error {
-				return z.Push(p, 70, &mmov1.Goaway{Reason: strings.Repeat("x", size)}) // any message with a text in it
-			}
-			return nil
+		g.OnJoin = func(z *game.Zone, p *game.Player) error {
+			return z.Push(p, 70, &mmov1.Goaway{Reason: strings.Repeat("x", size)}) // any message with a text in it
 		}
 		return g, game.Config{}, nil
 	}}
@@ -96,7 +93,7 @@ func TestClientSplitsWhatFitsNoRecord(t *testing.T) {
 	c := dial(t, n, nil)
 	queued := 0
 	for i := range uint32(100_000) {
-		if err := c.Push(plains.RouteMove, &plainsv1.Move{Seq: i + 1, Vx: int32(i % 40), Tick: 1 << 30}); err != nil {
+		if err := c.Push(bind.RouteMove, &plainsv1.Move{Seq: i + 1, Vx: int32(i % 40), Tick: 1 << 30}); err != nil {
 			if !errors.Is(err, client.ErrFull) {
 				t.Fatal(err)
 			}

@@ -12,7 +12,7 @@ import (
 
 // announce prints what a newcomer needs: what runs, and where to look.
 func (n *Node) announce(w io.Writer) {
-	fmt.Fprintf(w, "Tianxia %s · %s\n", Version(), n.game)
+	fmt.Fprintf(w, "Tianxia %s · %s\n", Version(), n.game.Name)
 	fmt.Fprintln(w, "development mode: keys and tokens made for this run, nothing is stored")
 	if n.moved != "" {
 		fmt.Fprintf(w, "%s is busy, so this is another port\n", n.moved)

@@ -154,7 +154,7 @@ lint() {
 # covered draws coverage.html and prints the total. Generated messages say
 # nothing about our tests.
 covered() {
-	grep -v '\.pb\.go:' coverage.out >"$work/coverage" && mv "$work/coverage" coverage.out &&
+	grep -vE '(\.pb|_gen)\.go:' coverage.out >"$work/coverage" && mv "$work/coverage" coverage.out &&
 		go tool cover -html=coverage.out -o coverage.html &&
 		go tool cover -func=coverage.out | awk 'END { print "note  coverage.html shows all packages; statements covered: " $NF }'
 }

@@ -7,6 +7,7 @@ package tianxia
 import (
 	"context"
 	"flag"
+	"io"
 	"io/fs"
 
 	"github.com/tianxia-mmo/tianxia/pkg/client"
@@ -26,7 +27,20 @@ type App struct {
 	Bot func(ctx context.Context, n int, c *client.Client) error
 	// Web, if set, is the page at /.
 	Web fs.FS
+	// Commands of the program besides those that every game has.
+	Commands []Command
 }
+
+// Command is something that a program can be told to do on its command line.
+type Command struct {
+	Name string
+	Help string // one line: what for
+	// Run does it and returns the exit code: 0 done, 1 failed, 2 the command line is wrong. args are those behind the name.
+	Run func(ctx context.Context, args []string, stdout, stderr io.Writer) int
+}
+
+// Game is a game to run: a *game.Game, or the generated bindings that embed one.
+type Game interface{ Define() *game.Game }
 
 // UsageError is a mistake on the command line: the program says it and exits with code 2.
 type UsageError struct{ Message string }
@@ -35,6 +49,6 @@ type UsageError struct{ Message string }
 func (e *UsageError) Error() string { return e.Message }
 
 // Main runs a game that needs no flags, bots or page of its own as a program.
-func Main(g *game.Game) {
-	App{Name: g.Name, New: func(int) (*game.Game, game.Config, error) { return g, game.Config{}, nil }}.Main()
+func Main(g Game) {
+	App{Name: g.Define().Name, New: func(int) (*game.Game, game.Config, error) { return g.Define(), game.Config{}, nil }}.Main()
 }

@@ -14,8 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	mmov1 "github.com/tianxia-mmo/tianxia/proto_define/mmo/v1"
 
 	"github.com/tianxia-mmo/tianxia/pkg/game"
@@ -23,24 +21,18 @@ import (
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
 )
 
-// LayoutName names the component layout that all zones use in this version; it is part of the schema hash.
-const LayoutName = "motion+health/1"
-
 // Config describes a server. Zero fields take their default.
 type Config struct {
 	Zone       game.Config     // of the one zone
 	Pipe       link.PipeConfig // bounds of the links to gateways of this process
 	CatchUp    int             // ticks that a late zone makes in a row before it gives up the lost time; default 5
-	StatusTick uint32          // ticks between two status messages to the players; default 20
+	StatusTick uint32          // ticks between two status messages to the players; default: a second
 	Log        *slog.Logger    // default: none
 }
 
 func (c *Config) validate() error {
 	if c.CatchUp == 0 {
 		c.CatchUp = 5
-	}
-	if c.StatusTick == 0 {
-		c.StatusTick = game.TickHz
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -56,7 +48,7 @@ type Server struct {
 	cfg    Config
 	zone   *game.Zone
 	routes *protocol.Routes
-	schema [8]byte
+	table  []byte // of the layout
 	name   string
 
 	mu      sync.Mutex
@@ -102,13 +94,17 @@ func New(cfg Config, g *game.Game) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, name: g.Name, zone: z, routes: routes, schema: protocol.SchemaHash(routes, LayoutName)}
+	s := &Server{cfg: cfg, name: g.Name, zone: z, routes: routes, table: z.Layout().Table()}
+	if s.cfg.StatusTick == 0 {
+		s.cfg.StatusTick = z.TickHz()
+	}
+	s.times.d = make([]time.Duration, 60*z.TickHz())
 	s.stats.Entities = z.Len()
 	return s, nil
 }
 
-// Schema is the hash that both ends of a handshake compare.
-func (s *Server) Schema() [8]byte { return s.schema }
+// Schema identifies the schema of the server's game: what both ends of a handshake compare.
+func (s *Server) Schema() protocol.Fingerprint { return s.zone.Fingerprint() }
 
 // Attach joins a gateway of this process to the zone. Closing the link detaches it.
 func (s *Server) Attach() (link.Link, error) {
@@ -120,8 +116,8 @@ func (s *Server) Attach() (link.Link, error) {
 	s.next++
 	c := s.zone.Config()
 	l, p := link.Pipe(link.Hello{
-		Gateway: s.next, Game: s.name, Routes: s.routes.All(), Schema: s.schema,
-		Zones: []link.Zone{{ID: c.Zone, Epoch: c.Epoch, Layout: s.zone.Layout(), TickHz: game.TickHz, QuantaPerMetre: game.QuantaPerMetre,
+		Gateway: s.next, Game: s.name, Routes: s.routes.All(), Schema: s.zone.Fingerprint(), Layout: s.table,
+		Zones: []link.Zone{{ID: c.Zone, Epoch: c.Epoch, Params: s.zone.Params(), TickHz: s.zone.TickHz(), QuantaPerMetre: 1 / s.zone.Quantum(),
 			Width: c.Width, Height: c.Height, EnterRadius: c.EnterRadius, LeaveRadius: c.LeaveRadius}},
 	}, s.cfg.Pipe)
 	s.joining = append(s.joining, &gateway{s.next, p})
@@ -137,7 +133,7 @@ func (s *Server) Stats() Stats {
 
 // Serve runs the zone until ctx ends, then closes all links. It may be called once.
 func (s *Server) Serve(ctx context.Context) error {
-	const period = time.Second / game.TickHz
+	period := time.Second / time.Duration(s.zone.TickHz())
 	defer s.close()
 	next := time.Now()
 	timer := time.NewTimer(0)
@@ -264,7 +260,7 @@ func (s *Server) measure(step time.Duration, late bool, lost uint64) {
 			st.Overruns++
 		}
 		if st.ticks++; st.ticks >= st.refreshTicks { // sorting a minute's steps is worth doing twice a second, not twenty times
-			st.refreshTicks = st.ticks + game.TickHz/2
+			st.refreshTicks = st.ticks + uint64(s.zone.TickHz()+1)/2
 			st.StepP50, st.StepP99 = s.times.percentiles()
 			st.ZoneStats = s.zone.Stats()
 		}
@@ -274,7 +270,7 @@ func (s *Server) measure(step time.Duration, late bool, lost uint64) {
 // status tells every player how the server is.
 func (s *Server) status() {
 	st := s.Stats()
-	b, err := proto.Marshal(&mmov1.Status{
+	b, err := protocol.Marshal(&mmov1.Status{
 		Players: uint32(st.Players), Entities: uint32(st.Entities), TickOverruns: st.Overruns,
 		TickUsP50: uint32(st.StepP50.Microseconds()), TickUsP99: uint32(st.StepP99.Microseconds()),
 	})
@@ -298,7 +294,7 @@ func (s *Server) close() {
 
 // ring keeps the durations of the last minute's steps.
 type ring struct {
-	d [60 * game.TickHz]time.Duration
+	d []time.Duration
 	n int
 }
 

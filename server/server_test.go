@@ -17,6 +17,7 @@ import (
 	"github.com/tianxia-mmo/tianxia/pkg/link"
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
 	"github.com/tianxia-mmo/tianxia/pkg/sync/batch"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta/deltatest"
 	"github.com/tianxia-mmo/tianxia/pkg/sync/replica"
 	"github.com/tianxia-mmo/tianxia/server"
 )
@@ -29,7 +30,7 @@ func TestZoneMakesTwentyTicksPerSecond(t *testing.T) {
 		}
 		serve(t, s)
 		elapse(time.Minute - time.Millisecond)
-		if st := s.Stats(); st.Tick != 60*game.TickHz || st.Overruns != 0 || st.Skipped != 0 {
+		if st := s.Stats(); st.Tick != 60*20 || st.Overruns != 0 || st.Skipped != 0 {
 			t.Errorf("within a minute: %+v, want 1,200 ticks, all in time", st)
 		}
 	})
@@ -105,7 +106,7 @@ func TestGatewaysComeAndGoBeforeAndWhileItServes(t *testing.T) {
 		synctest.Wait()
 		late := attach(t, s)
 		h := late.Hello()
-		if h.Game != "pond" || h.Gateway != early.Hello().Gateway+1 || h.Schema != s.Schema() || len(h.Zones) != 1 || h.Zones[0].TickHz != game.TickHz || h.Zones[0].Layout.PositionBits != 17 {
+		if h.Game != "pond" || h.Gateway != early.Hello().Gateway+1 || h.Schema != s.Schema() || len(h.Zones) != 1 || h.Zones[0].TickHz != 20 || h.Zones[0].Params.PositionBits != 17 {
 			t.Errorf("hello %+v", h)
 		}
 		tell(t, late, open(2, "Bo"), open(3, "Cy"), link.Up{Kind: 99, Session: 2})
@@ -183,7 +184,7 @@ func TestGatewayThatDoesNotReadLosesBatchesAndRecoversBySnapshot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, server.Config{Pipe: link.PipeConfig{Batches: 3}, StatusTick: 1 << 30}, pond(nil))
 		slow, fast := attach(t, s), attach(t, s)
-		rep := replica.NewZone(1, 1, slow.Hello().Zones[0].Layout)
+		rep := replica.NewZone(1, 1, deltatest.Codec(), slow.Hello().Zones[0].Params)
 		serve(t, s)
 		for range 10 {
 			synctest.Wait()

@@ -12,6 +12,7 @@ import (
 	"github.com/tianxia-mmo/tianxia/pkg/game"
 	"github.com/tianxia-mmo/tianxia/pkg/link"
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta/deltatest"
 	"github.com/tianxia-mmo/tianxia/server"
 )
 
@@ -19,13 +20,18 @@ const (
 	routeEcho  uint16 = 64 // request: the number comes back
 	routeFlood uint16 = 65 // push: as many messages come back, on routeDrop, as asked for
 	routeDrop  uint16 = 66
-	period            = time.Second / game.TickHz
+	period            = time.Second / 20
 )
 
 // pond is a game in which everybody who joins floats in the middle.
 func pond(system func(z *game.Zone)) *game.Game {
-	g := &game.Game{Name: "pond", Setup: func(z *game.Zone) error {
-		z.OnJoin = func(p *game.Player) error {
+	g := &game.Game{Name: "pond", Schema: game.Schema{Codec: deltatest.Codec()}, Setup: func(z *game.Zone) error {
+		if system != nil {
+			z.System(func() { system(z) })
+		}
+		return nil
+	},
+		OnJoin: func(z *game.Zone, p *game.Player) error {
 			if p.Name == "nobody" {
 				return errors.New("go away")
 			}
@@ -35,12 +41,7 @@ func pond(system func(z *game.Zone)) *game.Game {
 				return err
 			}
 			return z.Control(p, e)
-		}
-		if system != nil {
-			z.System(func() { system(z) })
-		}
-		return nil
-	}}
+		}}
 	game.OnRequest(g, protocol.Route{ID: routeEcho, Name: "pond.echo"}, func(_ *game.Zone, _ *game.Player, m *wrapperspb.UInt32Value) (*wrapperspb.UInt32Value, error) {
 		return m, nil
 	})

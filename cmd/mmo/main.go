@@ -1,4 +1,4 @@
-// Command mmo runs the sample game plains: gateway, server, page and walkers in one process.
+// Command mmo runs the sample game plains, gateway, server, page and walkers in one process, and has the tools of those who make their own.
 package main
 
 import (
@@ -8,6 +8,7 @@ import (
 	"github.com/tianxia-mmo/tianxia"
 	"github.com/tianxia-mmo/tianxia/examples/plains"
 	"github.com/tianxia-mmo/tianxia/examples/plains/bot"
+	"github.com/tianxia-mmo/tianxia/internal/schema"
 	"github.com/tianxia-mmo/tianxia/pkg/game"
 	"github.com/tianxia-mmo/tianxia/web"
 )
@@ -29,5 +30,8 @@ func main() {
 		},
 		Bot: bot.Play,
 		Web: web.Assets(),
+		Commands: []tianxia.Command{
+			{Name: "gen", Help: "write what a schema's .proto files say; mmo gen -h tells more", Run: schema.Command},
+		},
 	}.Main()
 }

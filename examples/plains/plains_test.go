@@ -9,6 +9,7 @@ import (
 	mmov1 "github.com/tianxia-mmo/tianxia/proto_define/mmo/v1"
 	plainsv1 "github.com/tianxia-mmo/tianxia/proto_define/plains/v1"
 
+	"github.com/tianxia-mmo/tianxia/examples/plains/bind"
 	"github.com/tianxia-mmo/tianxia/examples/plains/rules"
 	"github.com/tianxia-mmo/tianxia/pkg/game"
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
@@ -24,7 +25,7 @@ func zone(t *testing.T, walkers int) *game.Zone {
 	return z
 }
 
-func join(z *game.Zone, s game.SessionID, rights ...string) *game.Player {
+func enter(z *game.Zone, s game.SessionID, rights ...string) *game.Player {
 	z.Step([]game.Input{{Kind: game.Join, Gateway: 1, Session: s, Player: uint64(s), Name: "someone", Rights: rights}})
 	for p := range z.Players {
 		if p.Session == s {
@@ -42,33 +43,40 @@ func input(s game.SessionID, route uint16, id uint32, m proto.Message) game.Inpu
 	return game.Input{Kind: game.Receive, Session: s, Route: route, ID: id, Payload: b}
 }
 
+// look is where a player's avatar is and how it moves, in quanta: x, z, vx, vz.
+func look(p *game.Player) [4]int32 {
+	x, z := p.Avatar().Position()
+	vx, vz := p.Avatar().Velocity()
+	return [4]int32{x, z, vx, vz}
+}
+
 func TestAvatarWalksAsAskedFromTheTickThatWasNamed(t *testing.T) {
 	z := zone(t, 0)
-	p := join(z, 7)
+	p := enter(z, 7)
 	p.Avatar().SetPosition(1000, 1000)
 	at := z.Tick() + 4
-	in := []game.Input{input(7, RouteMove, 0, &plainsv1.Move{Seq: 1, Tick: at, Vx: 80}), input(7, RouteMove, 0, &plainsv1.Move{Seq: 2, Tick: at + 2, Vz: -50})}
+	in := []game.Input{input(7, bind.RouteMove, 0, &plainsv1.Move{Seq: 1, Tick: at, Vx: 80}), input(7, bind.RouteMove, 0, &plainsv1.Move{Seq: 2, Tick: at + 2, Vz: -50})}
 	for z.Tick() < at+3 {
 		z.Step(in)
 		in = nil
 	}
-	if s := p.Avatar().State(); s.X != 1000+2*80 || s.Z != 1000-2*50 || s.VX != 0 || s.VZ != -50 {
-		t.Errorf("after two ticks east and two north: %+v", s)
+	if s := look(p); s != [4]int32{1000 + 2*80, 1000 - 2*50, 0, -50} {
+		t.Errorf("after two ticks east and two north: %v", s)
 	}
 }
 
 func TestTooFastIsRefusedAndSaid(t *testing.T) {
 	z := zone(t, 0)
-	p := join(z, 7)
-	before := p.Avatar().State()
-	out := z.Step([]game.Input{input(7, RouteMove, 0, &plainsv1.Move{Seq: 1, Vx: 80, Vz: 80})})
-	if len(out.Messages) != 1 || out.Messages[0].Route != RouteMoveRefused {
+	p := enter(z, 7)
+	before := look(p)
+	out := z.Step([]game.Input{input(7, bind.RouteMove, 0, &plainsv1.Move{Seq: 1, Vx: 80, Vz: 80})})
+	if len(out.Messages) != 1 || out.Messages[0].Route != bind.RouteMoveRefused {
 		t.Fatalf("messages %+v, want one refusal", out.Messages)
 	}
-	if s := p.Avatar().State(); s != before {
+	if s := look(p); s != before {
 		t.Errorf("moved from %+v to %+v", before, s)
 	}
-	out = z.Step([]game.Input{input(7, RouteMove, 0, &plainsv1.Move{Seq: 1, Vx: 8})})
+	out = z.Step([]game.Input{input(7, bind.RouteMove, 0, &plainsv1.Move{Seq: 1, Vx: 8})})
 	if len(out.Messages) != 1 || out.Messages[0].Type != protocol.TypeError {
 		t.Errorf("an old input was answered by %+v", out.Messages)
 	}
@@ -76,23 +84,23 @@ func TestTooFastIsRefusedAndSaid(t *testing.T) {
 
 func TestNobodyLeavesTheField(t *testing.T) {
 	z := zone(t, 300)
-	p := join(z, 7)
-	z.Step([]game.Input{input(7, RouteMove, 0, &plainsv1.Move{Seq: 1, Vx: -80})})
+	p := enter(z, 7)
+	z.Step([]game.Input{input(7, bind.RouteMove, 0, &plainsv1.Move{Seq: 1, Vx: -80})})
 	for range 3000 {
 		z.Step(nil)
 	}
-	if s := p.Avatar().State(); s.X != 0 || s.VX != 0 {
+	if s := look(p); s[0] != 0 || s[2] != 0 {
 		t.Errorf("at the west wall: %+v", s)
 	}
 }
 
 func TestSpectatingNeedsTheRightAndShowsEverything(t *testing.T) {
 	z := zone(t, 500)
-	join(z, 7)
-	join(z, 8, RightSpectate)
+	enter(z, 7)
+	enter(z, 8, RightSpectate)
 	out := z.Step([]game.Input{
-		input(7, RouteSpectate, 1, &plainsv1.SpectateRequest{Radius: 1 << 20}),
-		input(8, RouteSpectate, 2, &plainsv1.SpectateRequest{Radius: 1 << 30}),
+		input(7, bind.RouteSpectate, 1, &plainsv1.SpectateRequest{Radius: 1 << 20}),
+		input(8, bind.RouteSpectate, 2, &plainsv1.SpectateRequest{Radius: 1 << 30}),
 	})
 	if len(out.Messages) != 2 || out.Messages[0].Type != protocol.TypeError || out.Messages[1].Type != protocol.TypeResponse {
 		t.Fatalf("answers %+v", out.Messages)
@@ -104,7 +112,7 @@ func TestSpectatingNeedsTheRightAndShowsEverything(t *testing.T) {
 	if n := z.Seen(8); n != 502 {
 		t.Errorf("the spectator sees %d of 502", n)
 	}
-	z.Step([]game.Input{input(8, RouteSpectate, 3, &plainsv1.SpectateRequest{})})
+	z.Step([]game.Input{input(8, bind.RouteSpectate, 3, &plainsv1.SpectateRequest{})})
 	if n := z.Seen(8); n > 100 || n < 1 {
 		t.Errorf("after spectating it sees %d", n)
 	}
@@ -113,12 +121,12 @@ func TestSpectatingNeedsTheRightAndShowsEverything(t *testing.T) {
 func TestSameInputsSameWorld(t *testing.T) {
 	run := func() []uint64 {
 		z := zone(t, 200)
-		join(z, 7)
+		enter(z, 7)
 		var h []uint64
 		for i := range uint32(200) {
 			var in []game.Input
 			if i%7 == 0 {
-				in = append(in, input(7, RouteMove, 0, &plainsv1.Move{Seq: i + 1, Tick: z.Tick() + i%5, Vx: int32(i%80) - 40}))
+				in = append(in, input(7, bind.RouteMove, 0, &plainsv1.Move{Seq: i + 1, Tick: z.Tick() + i%5, Vx: int32(i%80) - 40}))
 			}
 			z.Step(in)
 			h = append(h, z.Hash())
@@ -150,7 +158,7 @@ func TestSideForKeepsAboutFiftyInView(t *testing.T) {
 	z := zone(t, 1000)
 	sum := 0
 	for s := range game.SessionID(40) {
-		join(z, s+1)
+		enter(z, s+1)
 	}
 	z.Step(nil)
 	for s := range game.SessionID(40) {
@@ -170,7 +178,7 @@ func BenchmarkTick(b *testing.B) {
 			}
 			z.Step([]game.Input{{Kind: game.AttachGateway, Gateway: 1}})
 			for s := range players {
-				join(z, game.SessionID(s+1))
+				enter(z, game.SessionID(s+1))
 			}
 			b.ReportAllocs()
 			for b.Loop() {

@@ -23,12 +23,13 @@ import (
 	"github.com/tianxia-mmo/tianxia/pkg/sync/replica"
 )
 
-// Config says whom to connect to, and as whom. URL, Security.Root, Security.Cert and Token are needed.
+// Config says whom to connect to, and as whom. URL, Security.Root, Security.Cert and Token are needed; Security.SchemaHash is set by Codec.
 type Config struct {
 	URL      string                // ws:// or wss://
 	Security security.ClientConfig // keys and schema of the server; Now defaults to the present
 	Network  network.DialConfig    // Subprotocol and OnDrain are set by the client
 	Token    string                // of a login
+	Codec    *delta.Codec          // of the game's entities, as its bindings make it; nil: the server tells
 	Name     string                // of the program; default "go"
 }
 
@@ -75,6 +76,7 @@ type Client struct {
 	Info   security.ServerInfo
 	RTT    time.Duration // of the last ping
 
+	own     *delta.Codec
 	conn    *network.Conn
 	keys    *security.Session
 	handler Handler
@@ -105,7 +107,11 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 	if cfg.Security.Now.IsZero() {
 		cfg.Security.Now = time.Now()
 	}
-	c := &Client{waiting: map[uint32]chan reply{}, epoch: time.Now()}
+	cfg.Security.SchemaHash = protocol.Fingerprint{}
+	if cfg.Codec != nil {
+		cfg.Security.SchemaHash = protocol.FingerprintOf(cfg.Codec.Layout.Fingerprint)
+	}
+	c := &Client{waiting: map[uint32]chan reply{}, epoch: time.Now(), own: cfg.Codec}
 	cfg.Network.Subprotocol = protocol.Subprotocol
 	cfg.Network.OnDrain = func(*network.Conn) { _ = c.Flush() }
 	conn, err := network.Dial(ctx, cfg.URL, cfg.Network)
@@ -137,7 +143,7 @@ func (c *Client) begin(cfg Config) error {
 	if err != nil {
 		return err
 	}
-	b, err := proto.Marshal(&mmov1.LoginRequest{Token: cfg.Token, Client: cfg.Name})
+	b, err := protocol.Marshal(&mmov1.LoginRequest{Token: cfg.Token, Client: cfg.Name})
 	if err != nil {
 		return err
 	}
@@ -145,6 +151,9 @@ func (c *Client) begin(cfg Config) error {
 	if c.keys, c.Info, err = h.Finish(hs2); err == nil {
 		c.lastID = 1
 		err = c.queue(func(out []byte) []byte { return protocol.AppendRequest(out, protocol.RouteLogin, 1, b) })
+	}
+	if err == nil && c.own != nil && c.Info.SchemaMatches {
+		err = c.Mirror.Use(c.own, nil)
 	}
 	if err == nil {
 		err = c.flush()
@@ -247,7 +256,7 @@ func (c *Client) frame(f protocol.Frame) error {
 	case protocol.TypeResponse:
 		if c.Login == nil && f.Route == protocol.RouteLogin {
 			c.Login = &mmov1.LoginResponse{}
-			return proto.Unmarshal(f.Payload, c.Login)
+			return protocol.Unmarshal(f.Payload, c.Login)
 		}
 		c.answer(f.ID, reply{payload: append([]byte(nil), f.Payload...)})
 	case protocol.TypeError:
@@ -266,7 +275,7 @@ func (c *Client) control(f protocol.Frame) error {
 		return err
 	case protocol.RouteKick:
 		var k mmov1.Kick
-		if err := proto.Unmarshal(f.Payload, &k); err != nil {
+		if err := protocol.Unmarshal(f.Payload, &k); err != nil {
 			return err
 		}
 		c.kicked = &KickError{protocol.DisconnectCode(k.Code), k.Reason}
@@ -278,17 +287,19 @@ func (c *Client) push(f protocol.Frame) error {
 	switch f.Route {
 	case protocol.RouteZone:
 		z := &mmov1.Zone{}
-		if err := proto.Unmarshal(f.Payload, z); err != nil {
+		if err := protocol.Unmarshal(f.Payload, z); err != nil {
 			return err
 		}
 		c.Zones = append(c.Zones, z)
-		return c.Mirror.OpenZone(uint8(min(z.Index, 255)), delta.Layout{PositionBits: uint8(min(z.PositionBits, 255))}, z.Tick)
+		return c.Mirror.OpenZone(uint8(min(z.Index, 255)), delta.Params{PositionBits: uint8(min(z.PositionBits, 255))}, z.Tick)
+	case protocol.RouteLayout:
+		return c.learn(f.Payload)
 	case protocol.RouteAvatar:
 		c.Avatar = &mmov1.Avatar{}
-		return proto.Unmarshal(f.Payload, c.Avatar)
+		return protocol.Unmarshal(f.Payload, c.Avatar)
 	case protocol.RouteStatus:
 		c.Status = &mmov1.Status{}
-		return proto.Unmarshal(f.Payload, c.Status)
+		return protocol.Unmarshal(f.Payload, c.Status)
 	}
 	if c.handler.Push != nil {
 		c.handler.Push(f.Route, f.Payload)
@@ -296,9 +307,29 @@ func (c *Client) push(f protocol.Frame) error {
 	return nil
 }
 
+// learn takes the layout of a server whose schema is not the client's own.
+func (c *Client) learn(table []byte) error {
+	l, err := delta.ParseTable(table)
+	if err != nil {
+		return err
+	}
+	codec, err := delta.NewCodec(l, nil)
+	if err != nil {
+		return err
+	}
+	if c.own == nil {
+		return c.Mirror.Use(codec, nil)
+	}
+	if err := c.Mirror.Use(codec, c.own.Layout); err != nil {
+		mine, theirs := protocol.FingerprintOf(c.own.Layout.Fingerprint), protocol.FingerprintOf(l.Fingerprint)
+		return fmt.Errorf("%w (%s)", err, protocol.SchemaMismatch(mine, theirs))
+	}
+	return nil
+}
+
 func (c *Client) failed(f protocol.Frame) error {
 	var m mmov1.Error
-	if err := proto.Unmarshal(f.Payload, &m); err != nil {
+	if err := protocol.Unmarshal(f.Payload, &m); err != nil {
 		return err
 	}
 	e := &Error{protocol.ErrorCode(m.Code), m.Message, time.Duration(m.RetryAfterMs) * time.Millisecond}
@@ -340,7 +371,7 @@ func (c *Client) Own() (*replica.Entity, bool) {
 
 // Push queues a message that is not answered; the next Flush sends it. It returns ErrFull when it cannot be queued.
 func (c *Client) Push(route uint16, m proto.Message) error {
-	b, err := proto.Marshal(m)
+	b, err := protocol.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("push on route %d: %w", route, err)
 	}
@@ -378,7 +409,7 @@ func (c *Client) Ping() {
 
 // Request sends a message and waits for its answer. Serve must be running in another goroutine.
 func (c *Client) Request(ctx context.Context, route uint16, req, resp proto.Message) error {
-	b, err := proto.Marshal(req)
+	b, err := protocol.Marshal(req)
 	if err != nil {
 		return fmt.Errorf("request on route %d: %w", route, err)
 	}
@@ -406,7 +437,7 @@ func (c *Client) Request(ctx context.Context, route uint16, req, resp proto.Mess
 		if r.err != nil {
 			return fmt.Errorf("request on route %d: %w", route, r.err)
 		}
-		return proto.Unmarshal(r.payload, resp)
+		return protocol.Unmarshal(r.payload, resp)
 	}
 }
 

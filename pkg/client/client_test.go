@@ -20,6 +20,7 @@ import (
 	"github.com/tianxia-mmo/tianxia/pkg/security"
 	"github.com/tianxia-mmo/tianxia/pkg/sync/batch"
 	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta/deltatest"
 	"github.com/tianxia-mmo/tianxia/pkg/sync/replica"
 )
 
@@ -35,7 +36,7 @@ func TestDialLogsInAndCloseSaysGoodbyeOnce(t *testing.T) {
 		return 0
 	})
 	c := h.dial()
-	if c.Login.SessionId != 9 || c.Login.Name != "Ann" || c.Info.Version != 1 {
+	if c.Login.SessionId != 9 || c.Login.Name != "Ann" || c.Info.Version != protocol.Version {
 		t.Errorf("logged in as %v at %+v", c.Login, c.Info)
 	}
 	ended := serve(c, client.Handler{})
@@ -271,21 +272,23 @@ func TestConnectionThatBreaksEndsServe(t *testing.T) {
 
 // TestStateIsMirroredAndEchoed has the host replicate one entity, the client's own.
 func TestStateIsMirroredAndEchoed(t *testing.T) {
-	layout := delta.Layout{PositionBits: 10}
+	params, codec := delta.Params{PositionBits: 10}, deltatest.Codec()
+	kind := codec.Kind(2)
 	h := newHost(t, func(g *gate) protocol.DisconnectCode {
 		g.logIn()
-		src, rep := batch.NewSource(1, 1, layout), replica.NewZone(1, 1, layout)
+		src, rep := batch.NewSource(1, 1, codec, params), replica.NewZone(1, 1, codec, params)
 		view := replica.NewClient(replica.Config{})
 		index, tick, _ := view.Open(rep, 9)
+		g.send(protocol.AppendFrame(nil, protocol.Frame{Type: protocol.TypePush, Route: protocol.RouteLayout, Payload: codec.Layout.Table()}))
 		g.message(protocol.TypePush, protocol.RouteZone, 0, &mmov1.Zone{Index: uint32(index), Zone: 1, Epoch: 1, Tick: tick, TickHz: 20, PositionBits: 10})
 		g.message(protocol.TypePush, protocol.RouteAvatar, 0, &mmov1.Avatar{Entity: 501, Zone: 1})
 		src.AttachGateway(1)
 		src.AddObserver(9, 1)
-		src.Spawn(0, 501, 2, delta.State{X: 100}, 1)
+		src.Spawn(0, 501, 2, deltatest.State{X: 100}.Record(kind), 1)
 		src.Enter(9, 0)
 		var w delta.Writer
 		for now := uint32(1); now <= 6; now++ {
-			src.Publish(0, delta.State{X: 100 + int32(now*now)}, now)
+			src.Publish(0, deltatest.State{X: 100 + int32(now*now)}.Record(kind), deltatest.All, now)
 			if err := rep.Apply(src.Finish(now, nil)[0].Bytes); err != nil {
 				t.Error(err)
 			}
@@ -310,7 +313,7 @@ func TestStateIsMirroredAndEchoed(t *testing.T) {
 	err := c.Serve(client.Handler{State: func() {
 		frames++
 		own, ok := c.Own()
-		if tick := c.Mirror.Rows[0].Tick; !ok || tick != uint32(frames) || own.Base.At(tick).X != 100+int32(tick*tick) {
+		if tick := c.Mirror.Rows[0].Tick; !ok || tick != uint32(frames) || deltatest.StateOf(own.Codec, &own.Base, tick).X != 100+int32(tick*tick) {
 			t.Errorf("frame %d at tick %d: own entity %+v, %v", frames, tick, own, ok)
 		}
 		if frames == 6 {

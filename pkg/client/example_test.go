@@ -28,7 +28,8 @@ func Example() {
 	}
 	err = c.Serve(client.Handler{State: func() {
 		if own, ok := c.Own(); ok {
-			fmt.Println("I stand at", own.Base.At(c.Mirror.Rows[0].Tick), "and see", c.Mirror.Live)
+			x, z, _ := own.Position(c.Mirror.Rows[0].Tick)
+			fmt.Println("I stand at", x, z, "and see", c.Mirror.Live)
 		}
 		if c.Mirror.Frames%20 == 0 {
 			_ = c.Push(64, &emptypb.Empty{}) // Serve flushes, and reports the end if this was it

@@ -23,7 +23,7 @@ func pacing(n int) *game.Game {
 		}
 		z.System(func() {
 			for e := range z.Entities {
-				s := e.State()
+				s := stateOf(e)
 				if s.VX == 0 {
 					continue // an avatar
 				}

@@ -1,14 +1,12 @@
 package game
 
-import "fmt"
-
-// Quanta of the state's layout: positions in 1/320 m, velocities in 1/16 m/s, which at 20 ticks per second is one position quantum per tick.
-const (
-	QuantaPerMetre   = 320
-	VelocityPerMetre = 16 // velocity quanta per m/s
-	TickHz           = 20
-	FullTurn         = 1024 // yaw units
+import (
+	"fmt"
+	"math"
 )
+
+// defaultTickHz is the tick rate of a game without a layout.
+const defaultTickHz = 20
 
 // Config describes a zone. Zero fields take their default.
 type Config struct {
@@ -20,31 +18,33 @@ type Config struct {
 	LeaveRadius   int32  // ≥ EnterRadius; default 1.1 × EnterRadius
 	MaxSpectate   int32  // largest radius of a spectator's view, quanta; default: the whole zone
 	Mailbox       int    // messages waiting per player before more are refused; default 256
-	MaxAhead      uint32 // ticks that a message may wait for its tick; default 20
+	MaxAhead      uint32 // ticks that a message may wait for its tick; default: a second
 	FirstTick     uint32 // default 1
 }
 
-func (c *Config) validate() error {
+// validate fills in defaults, given the position quantum in metres and the tick rate.
+func (c *Config) validate(quantum float64, hz uint32) error {
 	def := func(v *int32, d int32) {
 		if *v == 0 {
 			*v = d
 		}
 	}
+	metres := func(n float64) int32 { return int32(min(math.Round(n/quantum), 1<<24)) }
 	if c.Zone == 0 {
 		c.Zone = 1
 	}
 	if c.Epoch == 0 {
 		c.Epoch = 1
 	}
-	def(&c.Width, 400*QuantaPerMetre)
+	def(&c.Width, metres(400))
 	def(&c.Height, c.Width)
-	def(&c.EnterRadius, 50*QuantaPerMetre)
+	def(&c.EnterRadius, metres(50))
 	def(&c.LeaveRadius, c.EnterRadius+c.EnterRadius/10)
 	if c.Mailbox == 0 {
 		c.Mailbox = 256
 	}
 	if c.MaxAhead == 0 {
-		c.MaxAhead = 20
+		c.MaxAhead = hz
 	}
 	if c.FirstTick == 0 {
 		c.FirstTick = 1

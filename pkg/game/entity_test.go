@@ -11,6 +11,7 @@ import (
 	"github.com/tianxia-mmo/tianxia/pkg/game"
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
 	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta/deltatest"
 )
 
 func spawn(t testing.TB, z *game.Zone, x, y int32) game.Entity {
@@ -23,7 +24,7 @@ func spawn(t testing.TB, z *game.Zone, x, y int32) game.Entity {
 }
 
 func TestSlotsAreUsedAgainButIdsNever(t *testing.T) {
-	z := newZone(t, &game.Game{Name: "x"}, game.Config{})
+	z := newZone(t, &game.Game{Name: "x", Schema: schema()}, game.Config{})
 	a, b := spawn(t, z, 1, 1), spawn(t, z, 2, 2)
 	z.Step(nil)
 	z.Despawn(a)
@@ -74,17 +75,17 @@ func TestEntityThatComesAndGoesWithinATickWasNeverThere(t *testing.T) {
 }
 
 func TestStateIsWhatWasSet(t *testing.T) {
-	z := newZone(t, &game.Game{Name: "x"}, game.Config{Width: 1000, Height: 500})
+	z := newZone(t, &game.Game{Name: "x", Schema: schema()}, game.Config{Width: 1000, Height: 500})
 	e, err := z.Spawn(3, 999, 499)
 	if err != nil {
 		t.Fatal(err)
 	}
 	e.SetPosition(0, 7)
 	e.SetVelocity(-5, 6)
-	e.SetYaw(game.FullTurn + 3)
-	e.SetHealth(65535)
-	if want := (delta.State{X: 0, Z: 7, VX: -5, VZ: 6, Yaw: 3, Health: 65535}); e.State() != want || e.Kind() != 3 {
-		t.Errorf("state %+v of kind %d, want %+v of kind 3", e.State(), e.Kind(), want)
+	setYaw(e, fullTurn+3)
+	setHP(e, 65535)
+	if want := (deltatest.State{X: 0, Z: 7, VX: -5, VZ: 6, Yaw: 3, HP: 65535}); !stateOf(e).Equal(want) || e.Kind() != 3 {
+		t.Errorf("state %+v of kind %d, want %+v of kind 3", stateOf(e), e.Kind(), want)
 	}
 	for _, at := range [][2]int32{{-1, 0}, {0, -1}, {1000, 0}, {0, 500}} {
 		if _, err := z.Spawn(1, at[0], at[1]); err == nil || !strings.Contains(err.Error(), "outside the zone of 1000 × 500 quanta") {
@@ -97,32 +98,80 @@ func TestStateIsWhatWasSet(t *testing.T) {
 }
 
 func TestMisusePanicsWithAdvice(t *testing.T) {
-	z := newZone(t, &game.Game{Name: "x"}, game.Config{Width: 1000})
+	z := newZone(t, &game.Game{Name: "x", Schema: schema()}, game.Config{Width: 1000})
 	dead, alive := spawn(t, z, 1, 1), spawn(t, z, 1, 1)
 	z.Despawn(dead)
 	for name, do := range map[string]func(){
-		"State": func() { dead.State() }, "Kind": func() { dead.Kind() }, "SetPosition": func() { dead.SetPosition(1, 1) },
-		"SetVelocity": func() { dead.SetVelocity(1, 1) }, "SetYaw": func() { dead.SetYaw(1) }, "SetHealth": func() { dead.SetHealth(1) },
+		"State": func() { stateOf(dead) }, "Kind": func() { dead.Kind() }, "SetPosition": func() { dead.SetPosition(1, 1) },
+		"SetVelocity": func() { dead.SetVelocity(1, 1) }, "Cell": func() { setYaw(dead, 1) }, "Position": func() { dead.Position() },
 		"Despawn": func() { z.Despawn(dead) }, "Control": func() { _ = z.Control(&game.Player{}, dead) },
 		"after its slot has a new owner": func() {
 			z.Step(nil)
 			spawn(t, z, 5, 5)
-			dead.SetHealth(1)
+			setHP(dead, 1)
 		},
 	} {
 		t.Run(name, func(t *testing.T) { panics(t, "entity 1 does not live (any more): keep its id", do) })
 	}
-	panics(t, "entity 0 does not live", func() { game.Entity{}.State() })
+	panics(t, "entity 0 does not live", func() { game.Entity{}.Kind() })
 	for _, at := range [][2]int32{{-1, 0}, {0, -1}, {1000, 0}, {0, 1000}} {
 		panics(t, "is outside the zone of 1000 × 1000 quanta: clamp it", func() { alive.SetPosition(at[0], at[1]) })
 	}
-	if s := alive.State(); s.X != 1 || s.Z != 1 {
+	if s := stateOf(alive); s.X != 1 || s.Z != 1 {
 		t.Errorf("a refused position moved the entity to %d, %d", s.X, s.Z)
 	}
 }
 
+// TestARangeOfThePositionHoldsForEveryWayToMove: a value outside of it would damage the bits behind it.
+func TestARangeOfThePositionHoldsForEveryWayToMove(t *testing.T) {
+	l := deltatest.Layout()
+	x := &l.Components[0].Fields[0]
+	x.Bits, x.Min, x.Limit = 7, 100, 200
+	if err := l.Finish(); err != nil {
+		t.Fatal(err)
+	}
+	c, err := delta.NewCodec(l, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	z := newZone(t, &game.Game{Name: "x", Schema: game.Schema{Codec: c}}, game.Config{Width: 1000})
+	if _, err := z.Spawn(1, 99, 5); err == nil || !strings.Contains(err.Error(), `for kind "Plain1", 100 to 200 and`) {
+		t.Errorf("spawn outside the range: %v", err)
+	}
+	e := spawn(t, z, 195, 5)
+	panics(t, "outside the range that the schema states", func() { e.SetPosition(201, 5) })
+	e.SetVelocity(9, 0)
+	z.Drift()
+	if x, _ := e.Position(); x != 200 {
+		t.Errorf("drifted to %d, want the end of the range", x)
+	}
+	if vx, _ := e.Velocity(); vx != 0 {
+		t.Errorf("at the end of the range it still moves with %d", vx)
+	}
+}
+
+func TestDriftMovesInWholeQuantaAndStopsAtTheWalls(t *testing.T) {
+	z := newZone(t, &game.Game{Name: "x", Schema: schema()}, game.Config{Width: 1000, Height: 500})
+	a, b, c := spawn(t, z, 10, 10), spawn(t, z, 995, 498), spawn(t, z, 7, 7)
+	a.SetVelocity(5, -3)
+	b.SetVelocity(4, 4)
+	for range 3 {
+		z.Drift()
+	}
+	for _, w := range []struct {
+		e            game.Entity
+		x, y, vx, vy int32
+	}{{a, 25, 1, 5, -3}, {b, 999, 499, 0, 0}, {c, 7, 7, 0, 0}} {
+		x, y := w.e.Position()
+		vx, vy := w.e.Velocity()
+		if x != w.x || y != w.y || vx != w.vx || vy != w.vy {
+			t.Errorf("entity %d is at %d, %d with %d, %d, want %+v", w.e.ID(), x, y, vx, vy, w)
+		}
+	}
+}
+
 func TestWithinFindsWhatStandsThereNow(t *testing.T) {
-	z := newZone(t, &game.Game{Name: "x"}, game.Config{Width: 1000})
+	z := newZone(t, &game.Game{Name: "x", Schema: schema()}, game.Config{Width: 1000})
 	near, edge, far, gone := spawn(t, z, 500, 500), spawn(t, z, 503, 504), spawn(t, z, 503, 505), spawn(t, z, 500, 501)
 	z.Step(nil)
 	z.Despawn(gone)
@@ -157,11 +206,11 @@ func TestConfigRefusesContradictions(t *testing.T) {
 		{game.Config{Mailbox: -1}, "mailbox of -1 messages"},
 	} {
 		c.cfg.Zone = 5
-		if _, err := game.NewZone(&game.Game{Name: "x"}, c.cfg); err == nil || !strings.Contains(err.Error(), c.say) || !strings.HasPrefix(err.Error(), "zone 5: ") {
+		if _, err := game.NewZone(&game.Game{Name: "x", Schema: schema()}, c.cfg); err == nil || !strings.Contains(err.Error(), c.say) || !strings.HasPrefix(err.Error(), "zone 5: ") {
 			t.Errorf("%+v: %v, want %q of zone 5", c.cfg, err, c.say)
 		}
 	}
-	c := newZone(t, &game.Game{Name: "x"}, game.Config{}).Config()
+	c := newZone(t, &game.Game{Name: "x", Schema: schema()}, game.Config{}).Config()
 	want := game.Config{Zone: 1, Epoch: 1, Width: 128_000, Height: 128_000, EnterRadius: 16_000, LeaveRadius: 17_600, MaxSpectate: 256_000, Mailbox: 256, MaxAhead: 20, FirstTick: 1}
 	if c != want {
 		t.Errorf("defaults %+v, want %+v", c, want)
@@ -171,7 +220,7 @@ func TestConfigRefusesContradictions(t *testing.T) {
 func TestGameThatCannotRunSaysWhy(t *testing.T) {
 	twice, _ := tiny()
 	game.OnPush(twice, protocol.Route{ID: routePoke, Name: "tiny.again"}, func(*game.Zone, *game.Player, *emptypb.Empty) error { return nil })
-	reserved := &game.Game{Name: "low"}
+	reserved := &game.Game{Name: "low", Schema: schema()}
 	game.OnPush(reserved, protocol.Route{ID: 33, Name: "low.thing"}, func(*game.Zone, *game.Player, *emptypb.Empty) error { return nil })
 	broken := errors.New("no map for this zone")
 	for _, c := range []struct {
@@ -180,7 +229,7 @@ func TestGameThatCannotRunSaysWhy(t *testing.T) {
 	}{
 		{twice, `game "tiny": route 66 "tiny.again" has two handlers`},
 		{reserved, `game "low": route 33`},
-		{&game.Game{Name: "unset", Setup: func(*game.Zone) error { return broken }}, `zone 1: set up game "unset": no map for this zone`},
+		{&game.Game{Name: "unset", Schema: schema(), Setup: func(*game.Zone) error { return broken }}, `zone 1: set up game "unset": no map for this zone`},
 	} {
 		if _, err := game.NewZone(c.g, game.Config{}); err == nil || !strings.Contains(err.Error(), c.say) {
 			t.Errorf("%v, want %q", err, c.say)
@@ -193,7 +242,7 @@ func TestGameThatCannotRunSaysWhy(t *testing.T) {
 
 func TestSystemsRunInTheOrderOfAdding(t *testing.T) {
 	var ran []int
-	z := newZone(t, &game.Game{Name: "x", Setup: func(z *game.Zone) error {
+	z := newZone(t, &game.Game{Name: "x", Schema: schema(), Setup: func(z *game.Zone) error {
 		for i := range 3 {
 			z.System(func() { ran = append(ran, i) })
 		}

@@ -8,30 +8,30 @@ import (
 
 	"github.com/tianxia-mmo/tianxia/pkg/game"
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta/deltatest"
 )
 
 // Example is a whole game: everyone who joins stands in the middle and may ask to be healed. Two ticks of it are stepped by hand, as a test would.
 func Example() {
-	g := &game.Game{Name: "infirmary"}
-	g.Setup = func(z *game.Zone) error {
-		z.OnJoin = func(p *game.Player) error {
-			c := z.Config()
-			hero, err := z.Spawn(1, c.Width/2, c.Height/2)
-			if err != nil {
-				return err
-			}
-			hero.SetHealth(40)
-			return z.Control(p, hero)
+	g := &game.Game{Name: "infirmary", Schema: game.Schema{Codec: deltatest.Codec()}}
+	g.OnJoin = func(z *game.Zone, p *game.Player) error {
+		c := z.Config()
+		hero, err := z.Spawn(1, c.Width/2, c.Height/2)
+		if err != nil {
+			return err
 		}
-		return nil
+		setHP(hero, 40)
+		return z.Control(p, hero)
 	}
 	game.OnRequest(g, protocol.Route{ID: 64, Name: "infirmary.heal"},
 		func(_ *game.Zone, p *game.Player, m *wrapperspb.UInt32Value) (*wrapperspb.UInt32Value, error) {
 			if m.Value > 100 {
 				return nil, &game.Error{Code: 1000, Message: "that is not medicine any more"}
 			}
-			p.Avatar().SetHealth(p.Avatar().State().Health + uint16(m.Value))
-			return wrapperspb.UInt32(uint32(p.Avatar().State().Health)), nil
+			hp := p.Avatar().Cell(deltatest.Vitals) // generated bindings say bind.Vitals(p.Avatar()).AddHp(25)
+			hp.Set(0, delta.AOI, hp.W(0)+m.Value)
+			return wrapperspb.UInt32(hp.W(0)), nil
 		})
 
 	z, err := game.NewZone(g, game.Config{Seed: 1})

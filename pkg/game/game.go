@@ -3,24 +3,40 @@ package game
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
 )
+
+// Schema is what a game's schema says, in the form in which generated bindings hand it over.
+type Schema struct {
+	Codec       *delta.Codec         // of the game's entities; nil: there are none
+	Fingerprint protocol.Fingerprint // zero: made of routes and layout, understood only by its equal
+	Routes      []protocol.Route     // all that the schema declares, handled or not
+}
 
 // Game is a studio's game. It is made once, before any zone, and not changed afterwards: several zones may run it at the same time,
 // so it must hold no state of a world; that belongs into what Setup captures.
 type Game struct {
-	Name string
+	Name   string
+	Schema Schema
 
-	// Setup fills a new zone: entities, systems, and the hooks and handlers that share the zone's own state.
+	// Setup fills a new zone: entities, systems, and the zone's own state.
 	Setup func(z *Zone) error
+	// OnJoin is called for a new player, who has no avatar yet; an error refuses it. OnLeave is called while everything of the player still exists.
+	OnJoin  func(z *Zone, p *Player) error
+	OnLeave func(z *Zone, p *Player)
 
 	handlers map[uint16]handler
 	routes   []protocol.Route
 	err      error
 }
+
+// Define returns g: whatever embeds a *Game, as generated bindings do, can be handed over in its place.
+func (g *Game) Define() *Game { return g }
 
 // Error is a refusal that reaches the client as an error reply with this code. Games number theirs from 1000.
 type Error struct {
@@ -84,15 +100,24 @@ func (g *Game) Declare(r protocol.Route) {
 func parser[M any, P message[M]]() func([]byte) (proto.Message, error) {
 	return func(b []byte) (proto.Message, error) {
 		m := P(new(M))
-		if err := proto.Unmarshal(b, m); err != nil {
+		if err := protocol.Unmarshal(b, m); err != nil {
 			return nil, err
 		}
 		return m, nil
 	}
 }
 
+// add registers a handler. Its route is that of the schema, if the schema has it, and else declared by it.
 func (g *Game) add(h handler) {
-	h.route.Direction, h.route.States, h.route.Affinity = protocol.ClientToServer, protocol.Playing, protocol.Zone
+	if i := slices.IndexFunc(g.Schema.Routes, func(r protocol.Route) bool { return r.ID == h.route.ID }); i >= 0 {
+		if r := g.Schema.Routes[i]; r.Kind != h.route.Kind || r.Direction&protocol.ClientToServer == 0 {
+			g.err = errors.Join(g.err, fmt.Errorf("route %d %q: the schema says %v %v, a handler takes a %v of the client", r.ID, r.Name, r.Kind, r.Direction, h.route.Kind))
+		}
+		h.route = g.Schema.Routes[i]
+	} else {
+		h.route.Direction, h.route.States, h.route.Affinity = protocol.ClientToServer, protocol.Playing, protocol.Zone
+		g.routes = append(g.routes, h.route)
+	}
 	if g.handlers == nil {
 		g.handlers = map[uint16]handler{}
 	}
@@ -100,7 +125,6 @@ func (g *Game) add(h handler) {
 		g.err = errors.Join(g.err, fmt.Errorf("route %d %q has two handlers", h.route.ID, h.route.Name))
 	}
 	g.handlers[h.route.ID] = h
-	g.routes = append(g.routes, h.route)
 }
 
 // Routes is the game's route table with the framework's routes in it, or what is wrong with it.
@@ -108,9 +132,21 @@ func (g *Game) Routes() (*protocol.Routes, error) {
 	if g.err != nil {
 		return nil, fmt.Errorf("game %q: %w", g.Name, g.err)
 	}
-	r, err := protocol.NewRoutes(append(protocol.FrameworkRoutes(), g.routes...)...)
+	r, err := protocol.NewRoutes(slices.Concat(protocol.FrameworkRoutes(), g.Schema.Routes, g.routes)...)
 	if err != nil {
 		return nil, fmt.Errorf("game %q: %w", g.Name, err)
 	}
 	return r, nil
+}
+
+// codec is the schema's, or one without any kinds.
+func (g *Game) codec() (*delta.Codec, error) {
+	if g.Schema.Codec != nil {
+		return g.Schema.Codec, nil
+	}
+	l := &delta.Layout{Name: g.Name, TickHz: defaultTickHz}
+	if err := l.Finish(); err != nil {
+		return nil, err
+	}
+	return delta.NewCodec(l, nil)
 }

@@ -1,21 +1,22 @@
 package game
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta/deltatest"
+)
 
 // TestWhoLeavesLeavesNoObserverBehind looks inside: an observer that nobody owns costs time in every tick and shows nowhere.
 func TestWhoLeavesLeavesNoObserverBehind(t *testing.T) {
-	z, err := NewZone(&Game{Name: "x", Setup: func(z *Zone) error {
-		z.OnJoin = func(p *Player) error {
-			e, err := z.Spawn(1, 5, 5)
-			if err != nil {
-				return err
-			}
-			if _, err := z.Spectate(p, 1000); err != nil {
-				return err
-			}
-			return z.Control(p, e)
+	z, err := NewZone(&Game{Name: "x", Schema: Schema{Codec: deltatest.Codec()}, OnJoin: func(z *Zone, p *Player) error {
+		e, err := z.Spawn(1, 5, 5)
+		if err != nil {
+			return err
 		}
-		return nil
+		if _, err := z.Spectate(p, 1000); err != nil {
+			return err
+		}
+		return z.Control(p, e)
 	}}, Config{})
 	if err != nil {
 		t.Fatal(err)

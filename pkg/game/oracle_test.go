@@ -12,26 +12,26 @@ import (
 
 	"github.com/tianxia-mmo/tianxia/pkg/game"
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
-	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta/deltatest"
 	"github.com/tianxia-mmo/tianxia/pkg/sync/replica"
 )
 
 // chaos is a game in which everything that a game may do happens at random, all of it from the zone's own chance.
 func chaos() *game.Game {
-	g := &game.Game{Name: "chaos"}
+	g := &game.Game{Name: "chaos", Schema: schema()}
+	g.OnJoin = func(z *game.Zone, p *game.Player) error {
+		if z.Rand.IntN(8) == 0 {
+			return errors.New("not today")
+		}
+		p.Data = &looker{}
+		if z.Rand.IntN(8) == 0 {
+			return nil // a player without an avatar
+		}
+		return z.Data.(*wild).control(p)
+	}
 	g.Setup = func(z *game.Zone) error {
 		w := &wild{Zone: z}
 		z.Data = w
-		z.OnJoin = func(p *game.Player) error {
-			if z.Rand.IntN(8) == 0 {
-				return errors.New("not today")
-			}
-			p.Data = &looker{}
-			if z.Rand.IntN(8) == 0 {
-				return nil // a player without an avatar
-			}
-			return w.control(p)
-		}
 		for range 40 {
 			w.spawn()
 		}
@@ -62,17 +62,17 @@ type looker struct {
 
 func (w *wild) spawn() game.Entity {
 	c := w.Config()
-	e, err := w.Spawn(game.Kind(w.Rand.IntN(20)), w.Rand.Int32N(c.Width), w.Rand.Int32N(c.Height))
+	e, err := w.Spawn(1+game.Kind(w.Rand.IntN(20)), w.Rand.Int32N(c.Width), w.Rand.Int32N(c.Height))
 	if err != nil {
 		panic(err)
 	}
-	e.SetVelocity(int16(w.Rand.IntN(61)-30), int16(w.Rand.IntN(61)-30))
+	e.SetVelocity(w.Rand.Int32N(61)-30, w.Rand.Int32N(61)-30)
 	return e
 }
 
 func (w *wild) control(p *game.Player) error {
 	e, l := w.spawn(), p.Data.(*looker)
-	l.controls, l.x, l.z = l.controls+1, e.State().X, e.State().Z
+	l.controls, l.x, l.z = l.controls+1, stateOf(e).X, stateOf(e).Z
 	return w.Control(p, e)
 }
 
@@ -104,7 +104,7 @@ func (w *wild) teleport(e game.Entity) {
 func (w *wild) run() {
 	c := w.Config()
 	for e := range w.Entities {
-		s := e.State()
+		s := stateOf(e)
 		x, z := s.X+int32(s.VX), s.Z+int32(s.VZ)
 		if x < 0 || x >= c.Width {
 			x, s.VX = s.X, -s.VX
@@ -116,10 +116,10 @@ func (w *wild) run() {
 		e.SetVelocity(s.VX, s.VZ)
 		switch w.Rand.IntN(60) {
 		case 0:
-			e.SetVelocity(int16(w.Rand.IntN(61)-30), 0)
-			e.SetYaw(uint16(w.Rand.IntN(game.FullTurn)))
+			e.SetVelocity(w.Rand.Int32N(61)-30, 0)
+			setYaw(e, w.Rand.IntN(fullTurn))
 		case 1:
-			e.SetHealth(uint16(w.Rand.IntN(1 << 16)))
+			setHP(e, w.Rand.IntN(1<<16))
 		case 2:
 			w.teleport(e)
 		case 3, 4:
@@ -197,18 +197,18 @@ type belief struct {
 }
 
 // expect says what a player must see after a tick.
-func (b *belief) expect(z *game.Zone, p *game.Player) map[game.EntityID]delta.State {
+func (b *belief) expect(z *game.Zone, p *game.Player) map[game.EntityID]deltatest.State {
 	l, c := p.Data.(*looker), z.Config()
 	if b.controls != l.controls {
 		b.controls, b.inView, b.x, b.z = l.controls, map[game.EntityID]bool{}, l.x, l.z
 	}
 	if p.Avatar().Alive() {
-		s := p.Avatar().State()
+		s := stateOf(p.Avatar())
 		b.x, b.z = s.X, s.Z
 	}
-	want, now := map[game.EntityID]delta.State{}, map[game.EntityID]bool{}
+	want, now := map[game.EntityID]deltatest.State{}, map[game.EntityID]bool{}
 	for e := range z.Entities {
-		s := e.State()
+		s := stateOf(e)
 		d := square(s.X-b.x) + square(s.Z-b.z)
 		r := c.EnterRadius
 		if b.inView[e.ID()] {

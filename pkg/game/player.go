@@ -3,6 +3,7 @@ package game
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -24,6 +25,9 @@ type Player struct {
 	Name    string
 	Rights  []string
 	Data    any // the game's own
+
+	// InputSeq is the number of the last input that was handled: generated bindings refuse what is not newer.
+	InputSeq uint32
 
 	gateway   uint32
 	avatar    Entity
@@ -50,8 +54,9 @@ func (p *Player) Avatar() Entity { return p.avatar }
 
 // Control makes an entity the player's avatar: its view moves with it. It is despawned when the player leaves.
 func (z *Zone) Control(p *Player, e Entity) error {
-	s := e.get().state
-	h, err := z.space.Add(float32(s.X), float32(s.Z), aoi.Opts{Hidden: true, Radius: float32(z.cfg.EnterRadius), LeaveRadius: float32(z.cfg.LeaveRadius)})
+	x, y := e.Position()
+	enter, leave := z.radii(e)
+	h, err := z.space.Add(float32(x), float32(y), aoi.Opts{Hidden: true, Radius: float32(enter), LeaveRadius: float32(leave)})
 	if err != nil {
 		return fmt.Errorf("control entity %d: %w", e.id, err)
 	}
@@ -61,6 +66,15 @@ func (z *Zone) Control(p *Player, e Entity) error {
 	p.avatar, p.view, p.looks = e, h, true
 	z.bindObserver(h, p)
 	return z.Push(p, protocol.RouteAvatar, &mmov1.Avatar{Entity: uint64(e.id), Zone: z.cfg.Zone})
+}
+
+// radii are those of an avatar's view, in quanta: its kind's, or the zone's.
+func (z *Zone) radii(e Entity) (enter, leave int32) {
+	if sees := e.get().kind.codec.Kind.Sees; sees > 0 {
+		enter = int32(min(math.Round(sees/z.quantum), 1<<23))
+		return enter, enter + enter/10
+	}
+	return z.cfg.EnterRadius, z.cfg.LeaveRadius
 }
 
 // Applied records the number of the last input of the player that took effect: its client reconciles with it.
@@ -119,8 +133,22 @@ func (z *Zone) Push(p *Player, route uint16, m proto.Message) error {
 	return nil
 }
 
+// Emit sends a message of a route that the game declared to every player in whose view an entity is as of the last tick. It fails as Push does.
+func (z *Zone) Emit(about Being, route uint16, m proto.Message) error {
+	e := about.entity()
+	e.get()
+	for _, p := range z.players {
+		if z.src.Sees(uint64(p.Session), e.slot) {
+			if err := z.Push(p, route, m); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func encode(m proto.Message, most int) ([]byte, error) {
-	b, err := proto.Marshal(m)
+	b, err := protocol.Marshal(m)
 	if err == nil && len(b) > most {
 		err = fmt.Errorf("%d bytes, the route's MaxBytes is %d", len(b), most)
 	}
@@ -152,8 +180,8 @@ func (z *Zone) join(in *Input) {
 	z.src.AddObserver(uint64(p.Session), p.gateway)
 	z.players = append(z.players, p)
 	z.sessions[p.Session] = p
-	if z.OnJoin != nil {
-		if err := z.OnJoin(p); err != nil {
+	if z.game.OnJoin != nil {
+		if err := z.game.OnJoin(z, p); err != nil {
 			z.remove(p)
 			z.out.Kicks = append(z.out.Kicks, Kick{in.Gateway, in.Session, protocol.DisconnectKicked, err.Error()})
 		}
@@ -165,8 +193,8 @@ func (z *Zone) leave(s SessionID) {
 	if p == nil {
 		return // refused at the door, or gone with its gateway
 	}
-	if z.OnLeave != nil {
-		z.OnLeave(p)
+	if z.game.OnLeave != nil {
+		z.game.OnLeave(z, p)
 	}
 	z.remove(p)
 }
@@ -190,8 +218,12 @@ func (z *Zone) remove(p *Player) {
 func (z *Zone) receive(in *Input) {
 	p := z.player(in.Session)
 	h, ok := z.game.handlers[in.Route]
-	if p == nil || !ok {
+	if p == nil {
 		z.stats.Refused++
+		return
+	}
+	if !ok {
+		z.refuse(p, in.Route, in.ID, &Error{protocol.ErrorUnknownRoute, fmt.Sprintf("the game does not handle route %d", in.Route)})
 		return
 	}
 	m, err := h.parse(in.Payload)
@@ -225,7 +257,7 @@ func (z *Zone) refuse(p *Player, route uint16, id uint32, err error) {
 		}
 		e = &Error{protocol.ErrorInternal, "the request failed"}
 	}
-	b, err := proto.Marshal(&mmov1.Error{Code: uint32(e.Code), Message: strings.ToValidUTF8(e.Message, "?")})
+	b, err := protocol.Marshal(&mmov1.Error{Code: uint32(e.Code), Message: strings.ToValidUTF8(e.Message, "?")})
 	if err != nil {
 		return // cannot happen: a number and valid text
 	}

@@ -34,11 +34,8 @@ type story struct {
 func tiny() (*game.Game, *story) {
 	s := &story{}
 	say := func(format string, args ...any) { s.told = append(s.told, fmt.Sprintf(format, args...)) }
-	g := &game.Game{Name: "tiny", Setup: func(z *game.Zone) error {
-		z.OnJoin = func(p *game.Player) error { say("join %d", p.Session); return nil }
-		z.OnLeave = func(p *game.Player) { say("leave %d", p.Session) }
-		return nil
-	}}
+	g := &game.Game{Name: "tiny", Schema: schema(), OnJoin: func(z *game.Zone, p *game.Player) error { say("join %d", p.Session); return nil },
+		OnLeave: func(_ *game.Zone, p *game.Player) { say("leave %d", p.Session) }}
 	game.OnPushAt(g, protocol.Route{ID: routeMove, Name: "tiny.move"}, func(m *plainsv1.Move) uint32 { return m.Tick },
 		func(z *game.Zone, p *game.Player, m *plainsv1.Move) error {
 			say("%d: move %d at %d", p.Session, m.Seq, z.Tick())
@@ -93,23 +90,20 @@ func TestJoinThatCannotBeIsRefused(t *testing.T) {
 
 func TestJoinThatTheGameRefusesLeavesNothing(t *testing.T) {
 	left := 0
-	z := newZone(t, &game.Game{Name: "closed", Setup: func(z *game.Zone) error {
-		z.OnJoin = func(p *game.Player) error {
-			e, err := z.Spawn(1, 10, 10)
-			if err != nil {
-				return err
-			}
-			if err := z.Control(p, e); err != nil {
-				return err
-			}
-			if _, err := z.Spectate(p, 1000); err != nil {
-				return err
-			}
-			return errors.New("the house is closed")
+	z := newZone(t, &game.Game{Name: "closed", Schema: schema(), OnJoin: func(z *game.Zone, p *game.Player) error {
+		e, err := z.Spawn(1, 10, 10)
+		if err != nil {
+			return err
 		}
-		z.OnLeave = func(*game.Player) { left++ }
-		return nil
-	}}, game.Config{})
+		if err := z.Control(p, e); err != nil {
+			return err
+		}
+		if _, err := z.Spectate(p, 1000); err != nil {
+			return err
+		}
+		return errors.New("the house is closed")
+	},
+		OnLeave: func(*game.Zone, *game.Player) { left++ }}, game.Config{})
 	out := z.Step([]game.Input{attach(1), join(1, 7)})
 	want := []game.Kick{{Gateway: 1, Session: 7, Code: protocol.DisconnectKicked, Reason: "the house is closed"}}
 	if !slices.Equal(out.Kicks, want) {
@@ -125,17 +119,14 @@ func TestJoinThatTheGameRefusesLeavesNothing(t *testing.T) {
 
 func TestAvatarGoesWithItsPlayerAfterOnLeave(t *testing.T) {
 	var atLeave bool
-	z := newZone(t, &game.Game{Name: "x", Setup: func(z *game.Zone) error {
-		z.OnJoin = func(p *game.Player) error {
-			e, err := z.Spawn(1, 10, 10)
-			if err != nil {
-				return err
-			}
-			return z.Control(p, e)
+	z := newZone(t, &game.Game{Name: "x", Schema: schema(), OnJoin: func(z *game.Zone, p *game.Player) error {
+		e, err := z.Spawn(1, 10, 10)
+		if err != nil {
+			return err
 		}
-		z.OnLeave = func(p *game.Player) { atLeave = p.Avatar().Alive() }
-		return nil
-	}}, game.Config{})
+		return z.Control(p, e)
+	},
+		OnLeave: func(_ *game.Zone, p *game.Player) { atLeave = p.Avatar().Alive() }}, game.Config{})
 	out := z.Step([]game.Input{attach(1), join(1, 7)})
 	if len(out.Messages) != 1 || out.Messages[0].Route != protocol.RouteAvatar || out.Messages[0].Type != protocol.TypePush {
 		t.Fatalf("messages %+v, want the avatar", out.Messages)
@@ -281,7 +272,7 @@ func TestWhatHandlersReturnReachesTheClientInItsType(t *testing.T) {
 }
 
 func TestReplyAboveItsRoutesBoundIsNotSent(t *testing.T) {
-	g := &game.Game{Name: "talkative"}
+	g := &game.Game{Name: "talkative", Schema: schema()}
 	game.OnRequest(g, protocol.Route{ID: 70, Name: "talkative.ask", MaxBytes: 10}, func(_ *game.Zone, _ *game.Player, m *wrapperspb.UInt32Value) (*wrapperspb.StringValue, error) {
 		return wrapperspb.String(strings.Repeat("x", int(m.Value))), nil
 	})

@@ -13,8 +13,28 @@ import (
 	"github.com/tianxia-mmo/tianxia/pkg/game"
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
 	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta/deltatest"
 	"github.com/tianxia-mmo/tianxia/pkg/sync/replica"
 )
+
+const fullTurn = 1024
+
+// schema is that of tests: kinds 1 to deltatest.Plain have a place, a heading and health.
+func schema() game.Schema { return game.Schema{Codec: deltatest.Codec()} }
+
+func setHP(e game.Entity, hp int) { e.Cell(deltatest.Vitals).Set(0, delta.AOI, uint32(hp)) }
+
+func setYaw(e game.Entity, yaw int) {
+	e.Cell(deltatest.Transform).Set(4, delta.AOI, uint32(yaw&(fullTurn-1)))
+}
+
+// stateOf is the entity's state as the zone has it.
+func stateOf(e game.Entity) (s deltatest.State) {
+	s.X, s.Z = e.Position()
+	s.VX, s.VZ = e.Velocity()
+	s.Yaw, s.HP = e.Cell(deltatest.Transform).W(4), int32(e.Cell(deltatest.Vitals).W(0))
+	return s
+}
 
 // newZone makes a zone of a game that is nothing but its setup.
 func newZone(t testing.TB, g *game.Game, cfg game.Config) *game.Zone {
@@ -96,14 +116,17 @@ type eye struct {
 
 func newEdge(t testing.TB, z *game.Zone, id uint32) *edge {
 	c := z.Config()
-	return &edge{t: t, id: id, rep: replica.NewZone(c.Zone, c.Epoch, z.Layout()), eyes: map[game.SessionID]*eye{}}
+	return &edge{t: t, id: id, rep: replica.NewZone(c.Zone, c.Epoch, deltatest.Codec(), z.Params()), eyes: map[game.SessionID]*eye{}}
 }
 
 // open makes the client of a session that is about to join.
 func (e *edge) open(s game.SessionID) {
 	y := &eye{client: replica.NewClient(replica.Config{})}
 	index, tick, _ := y.client.Open(e.rep, uint64(s))
-	if err := y.mirror.OpenZone(index, e.rep.Layout, tick); err != nil {
+	if err := y.mirror.Use(deltatest.Codec(), nil); err != nil {
+		e.t.Fatal(err)
+	}
+	if err := y.mirror.OpenZone(index, e.rep.Params, tick); err != nil {
 		e.t.Fatal(err)
 	}
 	e.eyes[s] = y
@@ -145,11 +168,11 @@ func (e *edge) take(out *game.Outputs) error {
 }
 
 // sees lists the entities in a client's mirror with their states at a tick.
-func (y *eye) sees(tick uint32) map[game.EntityID]delta.State {
-	seen := map[game.EntityID]delta.State{}
+func (y *eye) sees(tick uint32) map[game.EntityID]deltatest.State {
+	seen := map[game.EntityID]deltatest.State{}
 	for i := range y.mirror.Entities {
 		if e := &y.mirror.Entities[i]; e.Live {
-			seen[game.EntityID(e.ID)] = e.Base.At(tick)
+			seen[game.EntityID(e.ID)] = deltatest.StateOf(e.Codec, &e.Base, tick)
 		}
 	}
 	return seen

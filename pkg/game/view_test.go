@@ -13,14 +13,7 @@ import (
 
 // withAvatars is a game whose players stand at 100, 100 and may have anything done within the handlers' phase of a tick.
 func withAvatars() *game.Game {
-	return &game.Game{Name: "avatars", Setup: func(z *game.Zone) error {
-		z.OnJoin = func(p *game.Player) error {
-			e, err := z.Spawn(1, 100, 100)
-			if err != nil {
-				return err
-			}
-			return z.Control(p, e)
-		}
+	return &game.Game{Name: "avatars", Schema: schema(), Setup: func(z *game.Zone) error {
 		z.System(func() {
 			if do, ok := z.Data.(func()); ok {
 				z.Data = nil
@@ -28,7 +21,14 @@ func withAvatars() *game.Game {
 			}
 		})
 		return nil
-	}}
+	},
+		OnJoin: func(z *game.Zone, p *game.Player) error {
+			e, err := z.Spawn(1, 100, 100)
+			if err != nil {
+				return err
+			}
+			return z.Control(p, e)
+		}}
 }
 
 // during makes a tick in which something happens: messages to players are a part of the tick that sends them.

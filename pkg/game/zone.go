@@ -15,11 +15,6 @@ import (
 
 // Zone is a rectangle of the world.
 type Zone struct {
-	// OnJoin is called for a new player, who has no avatar yet; an error refuses it. OnLeave is called while everything of the player still exists.
-	// Setup sets both.
-	OnJoin  func(p *Player) error
-	OnLeave func(p *Player)
-
 	// Data is the game's own state of this zone; Setup sets it, and handlers find it here.
 	Data any
 
@@ -29,10 +24,13 @@ type Zone struct {
 	game    *Game
 	cfg     Config
 	tick    uint32
+	codec   *delta.Codec
+	kinds   map[Kind]*kind
+	quantum float64 // of positions, in the schema's units
 	ents    []entity
+	slots   map[EntityID]uint32
 	free    []uint32
 	lastID  EntityID
-	count   int
 	systems []func()
 
 	spawned, despawned []uint32
@@ -110,7 +108,15 @@ type Kick struct {
 
 // NewZone makes a zone and lets the game fill it.
 func NewZone(g *Game, cfg Config) (*Zone, error) {
-	if err := cfg.validate(); err != nil {
+	codec, err := g.codec()
+	if err != nil {
+		return nil, fmt.Errorf("game %q: %w", g.Name, err)
+	}
+	quantum, ok := codec.Layout.Quantum()
+	if !ok {
+		quantum = 1
+	}
+	if err := cfg.validate(quantum, codec.Layout.TickHz); err != nil {
 		return nil, err
 	}
 	routes, err := g.Routes()
@@ -123,9 +129,19 @@ func NewZone(g *Game, cfg Config) (*Zone, error) {
 	}
 	z := &Zone{
 		Rand: rand.New(rand.NewPCG(cfg.Seed, uint64(cfg.Zone))), game: g, cfg: cfg, tick: cfg.FirstTick - 1, space: space,
-		routes: routes, sessions: map[SessionID]*Player{},
+		routes: routes, sessions: map[SessionID]*Player{}, codec: codec, quantum: quantum, kinds: map[Kind]*kind{}, slots: map[EntityID]uint32{},
 	}
-	z.src = batch.NewSource(cfg.Zone, cfg.Epoch, z.Layout())
+	for i := range codec.Layout.Kinds {
+		k := &kind{codec: codec.Kind(codec.Layout.Kinds[i].ID)}
+		k.place, k.places = k.codec.Place()
+		k.moved = k.codec.PlaceBit()
+		for j, id := range k.codec.Kind.Components {
+			w, _ := k.codec.At(j)
+			k.cells = append(k.cells, cellAt{id, int32(w)})
+		}
+		z.kinds[Kind(k.codec.Kind.ID)] = k
+	}
+	z.src = batch.NewSource(cfg.Zone, cfg.Epoch, codec, z.Params())
 	if g.Setup != nil {
 		if err := g.Setup(z); err != nil {
 			return nil, fmt.Errorf("zone %d: set up game %q: %w", cfg.Zone, g.Name, err)
@@ -137,10 +153,27 @@ func NewZone(g *Game, cfg Config) (*Zone, error) {
 // Config is the zone's configuration with its defaults filled in.
 func (z *Zone) Config() Config { return z.cfg }
 
-// Layout is what a codec must know of the zone.
-func (z *Zone) Layout() delta.Layout {
-	return delta.Layout{PositionBits: delta.BitsFor(max(z.cfg.Width, z.cfg.Height))}
+// Layout describes the zone's entities.
+func (z *Zone) Layout() *delta.Layout { return z.codec.Layout }
+
+// Fingerprint identifies the schema of the zone's game.
+func (z *Zone) Fingerprint() protocol.Fingerprint {
+	if z.game.Schema.Fingerprint != (protocol.Fingerprint{}) {
+		return z.game.Schema.Fingerprint
+	}
+	return protocol.UnlockedFingerprint(z.routes, z.codec.Layout.Table())
 }
+
+// Params is what a codec must know of the zone.
+func (z *Zone) Params() delta.Params {
+	return delta.Params{PositionBits: delta.BitsFor(max(z.cfg.Width, z.cfg.Height))}
+}
+
+// TickHz is the number of ticks per second.
+func (z *Zone) TickHz() uint32 { return z.codec.Layout.TickHz }
+
+// Quantum is the position quantum in the schema's units (metres); positions of the zone are whole numbers of it.
+func (z *Zone) Quantum() float64 { return z.quantum }
 
 // Tick is the tick that is being stepped, or was stepped last. Ticks wrap.
 func (z *Zone) Tick() uint32 { return z.tick }
@@ -181,8 +214,9 @@ func (z *Zone) Step(inputs []Input) *Outputs {
 	}
 	z.interest()
 	for slot := range z.ents {
-		if z.ents[slot].id != 0 {
-			z.src.Publish(uint32(slot), z.ents[slot].state, z.tick)
+		if e := &z.ents[slot]; e.id != 0 {
+			z.src.Publish(uint32(slot), &e.state, e.dirty, z.tick)
+			e.dirty = 0
 		}
 	}
 	z.out.Batches = z.src.Finish(z.tick, z.out.Batches)
@@ -224,15 +258,15 @@ func (z *Zone) interest() {
 	}
 	for _, slot := range z.spawned {
 		if e := &z.ents[slot]; e.id != 0 {
-			z.src.Spawn(slot, uint64(e.id), uint16(e.kind), e.state, z.tick)
+			z.src.Spawn(slot, uint64(e.id), e.kind.codec.Kind.ID, &e.state, z.tick)
 		}
 	}
 	for _, p := range z.players {
 		if !p.looks || !p.avatar.Alive() {
 			continue // who lost its avatar goes on seeing the place where it was
 		}
-		s := &z.ents[p.avatar.slot].state
-		if err := z.space.Move(p.view, float32(s.X), float32(s.Z)); err != nil {
+		x, y := p.avatar.Position()
+		if err := z.space.Move(p.view, float32(x), float32(y)); err != nil {
 			panic(fmt.Sprintf("game: view of session %d: %v", p.Session, err))
 		}
 	}
@@ -292,13 +326,8 @@ func (z *Zone) Hash() uint64 {
 		}
 		b = binary.LittleEndian.AppendUint32(b, uint32(slot))
 		b = binary.LittleEndian.AppendUint64(b, uint64(e.id))
-		b = binary.LittleEndian.AppendUint16(b, uint16(e.kind))
-		b = binary.LittleEndian.AppendUint32(b, uint32(e.state.X))
-		b = binary.LittleEndian.AppendUint32(b, uint32(e.state.Z))
-		b = binary.LittleEndian.AppendUint16(b, uint16(e.state.VX))
-		b = binary.LittleEndian.AppendUint16(b, uint16(e.state.VZ))
-		b = binary.LittleEndian.AppendUint16(b, e.state.Yaw)
-		b = binary.LittleEndian.AppendUint16(b, e.state.Health)
+		b = binary.LittleEndian.AppendUint16(b, e.kind.codec.Kind.ID)
+		b = appendRecord(b, &e.state)
 		h.Write(b)
 		b = b[:0]
 	}
@@ -308,4 +337,19 @@ func (z *Zone) Hash() uint64 {
 	}
 	h.Write(b)
 	return h.Sum64()
+}
+
+func appendRecord(b []byte, r *delta.Record) []byte {
+	for _, w := range r.W {
+		b = binary.LittleEndian.AppendUint32(b, w)
+	}
+	for i := range r.V {
+		b = binary.AppendUvarint(b, uint64(len(r.V[i].B)))
+		b = append(b, r.V[i].B...)
+		b = binary.AppendUvarint(b, uint64(len(r.V[i].E)))
+		for j := range r.V[i].E {
+			b = appendRecord(b, &r.V[i].E[j])
+		}
+	}
+	return b
 }

@@ -69,7 +69,7 @@ func (c *Config) validate() error {
 	case c.Replica.MaxFrame+frameSlack > int(c.Security.RecordMax):
 		return fmt.Errorf("gateway: state frames of %d bytes do not fit records of %d: need %d more", c.Replica.MaxFrame, c.Security.RecordMax, frameSlack)
 	}
-	c.Security.SchemaHash = c.Link.Hello().Schema
+	c.Security.SchemaHash = c.Link.Hello().Schema // a Fingerprint
 	c.Network.Subprotocol = protocol.Subprotocol
 	c.Network.CloseCode = func(v network.Violation) (uint16, string) {
 		code := codeOf(v)

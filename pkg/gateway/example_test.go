@@ -11,6 +11,7 @@ import (
 	"github.com/tianxia-mmo/tianxia/pkg/link"
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
 	"github.com/tianxia-mmo/tianxia/pkg/security"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
 )
 
 // Example joins a gateway to a server that speaks for itself, puts it behind an HTTP path, and stops it. A request that is no upgrade is told so.
@@ -25,7 +26,8 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	toServer, server := link.Pipe(link.Hello{Gateway: 1, Game: "plains", Routes: protocol.FrameworkRoutes()}, link.PipeConfig{})
+	layout := delta.Layout{Name: "plains", TickHz: 20} // a game without entities
+	toServer, server := link.Pipe(link.Hello{Gateway: 1, Game: "plains", Routes: protocol.FrameworkRoutes(), Layout: layout.Table()}, link.PipeConfig{})
 	g, err := gateway.New(gateway.Config{
 		Link:     toServer,
 		Security: security.ServerConfig{Current: key, Realm: "dev"},

@@ -59,6 +59,9 @@ func (s *session) open(l *login) {
 		SessionId: s.id, PlayerId: id.Player, Name: id.Name, Rights: id.Rights, Server: g.cfg.Version,
 	})
 	s.client = replica.NewClient(g.cfg.Replica)
+	if s.foreign { // before the zones, whose states it explains
+		s.push(protocol.Frame{Type: protocol.TypePush, Route: protocol.RouteLayout, Payload: g.layout})
+	}
 	for _, z := range g.order {
 		index, tick, ok := s.client.Open(z.rep, s.id)
 		if !ok {
@@ -66,7 +69,7 @@ func (s *session) open(l *login) {
 		}
 		i := &z.info
 		s.message(protocol.TypePush, protocol.RouteZone, 0, &mmov1.Zone{
-			Index: uint32(index), Zone: i.ID, Epoch: i.Epoch, Tick: tick, TickHz: i.TickHz, PositionBits: uint32(i.Layout.PositionBits),
+			Index: uint32(index), Zone: i.ID, Epoch: i.Epoch, Tick: tick, TickHz: i.TickHz, PositionBits: uint32(i.Params.PositionBits),
 			QuantaPerMetre: i.QuantaPerMetre, Width: uint32(i.Width), Height: uint32(i.Height),
 			EnterRadius: uint32(i.EnterRadius), LeaveRadius: uint32(i.LeaveRadius),
 		})
@@ -74,7 +77,7 @@ func (s *session) open(l *login) {
 }
 
 func (s *session) message(t protocol.FrameType, route uint16, id uint32, m proto.Message) {
-	b, err := proto.Marshal(m)
+	b, err := protocol.Marshal(m)
 	if err != nil { // a name that is not UTF-8 got past the verifier
 		s.kick(protocol.DisconnectBadToken, "")
 		return
@@ -218,11 +221,11 @@ func (s *session) farewell(code protocol.DisconnectCode, text string) {
 	text = strings.ToValidUTF8(text[:min(len(text), 256)], "") // a reason is a line, whoever wrote it
 	var last []byte
 	if code == protocol.DisconnectServerShutdown { // spread over two seconds, so that not everybody comes back at once
-		if b, err := proto.Marshal(&mmov1.Goaway{Reason: code.String(), ReconnectAfterMs: uint32(500 + s.id*7919%2000)}); err == nil {
+		if b, err := protocol.Marshal(&mmov1.Goaway{Reason: code.String(), ReconnectAfterMs: uint32(500 + s.id*7919%2000)}); err == nil {
 			last = protocol.AppendControl(last, protocol.RouteGoaway, b)
 		}
 	}
-	if b, err := proto.Marshal(&mmov1.Kick{Code: uint32(code), Reason: text}); err == nil {
+	if b, err := protocol.Marshal(&mmov1.Kick{Code: uint32(code), Reason: text}); err == nil {
 		last = protocol.AppendControl(last, protocol.RouteKick, b)
 	}
 	plain, more := s.take(nil)

@@ -32,6 +32,7 @@ const frameSlack = 1 << 10
 type Gateway struct {
 	cfg    Config
 	routes *protocol.Routes
+	layout []byte // table of the game's states, for clients that do not know it
 	wake   chan struct{}
 	wg     sync.WaitGroup // readers
 
@@ -94,8 +95,20 @@ func New(cfg Config) (*Gateway, error) {
 		cfg: cfg, routes: routes, wake: make(chan struct{}, 1), opening: map[*session]bool{}, sessions: map[uint64]*session{}, byReason: map[string]uint64{},
 		zones: map[uint32]*zone{}, players: map[uint64]*session{},
 	}
+	layout, err := delta.ParseTable(hello.Layout)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: layout of server's game %q: %w", hello.Game, err)
+	}
+	if r, _ := routes.Lookup(protocol.RouteLayout); len(hello.Layout) > r.MaxBytes || len(hello.Layout) > g.room()-16 {
+		return nil, fmt.Errorf("gateway: the layout table of game %q has %d bytes, clients can be told %d: use fewer or shorter names in the schema", hello.Game, len(hello.Layout), min(r.MaxBytes, g.room()-16))
+	}
+	codec, err := delta.NewCodec(layout, nil)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	g.layout = hello.Layout
 	for _, info := range hello.Zones {
-		z := &zone{info: info, rep: replica.NewZone(info.ID, info.Epoch, info.Layout)}
+		z := &zone{info: info, rep: replica.NewZone(info.ID, info.Epoch, codec, info.Params)}
 		g.zones[info.ID] = z
 		g.order = append(g.order, z)
 	}

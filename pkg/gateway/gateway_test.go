@@ -13,7 +13,7 @@ import (
 	"github.com/tianxia-mmo/tianxia/pkg/network"
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
 	"github.com/tianxia-mmo/tianxia/pkg/security"
-	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta/deltatest"
 	"github.com/tianxia-mmo/tianxia/pkg/sync/replica"
 )
 
@@ -36,12 +36,12 @@ func TestSessionFromLoginToGoodbye(t *testing.T) {
 
 	s.src.AddObserver(p.session, 3)
 	s.tick++
-	s.src.Spawn(0, 501, 2, delta.State{X: 10, Z: 20}, s.tick)
+	s.src.Spawn(0, 501, 2, deltatest.State{X: 10, Z: 20}.Record(deltatest.Codec().Kind(2)), s.tick)
 	s.src.Enter(p.session, 0)
 	s.tick--
 	s.batch(true)
 	p.frame(func(protocol.Frame) bool { return p.mirror.Live == 1 })
-	if e := p.mirror.Entities[0]; e.ID != 501 || e.Kind != 2 || e.Base.X != 10 || e.Base.Z != 20 {
+	if e := p.mirror.Entities[0]; e.ID != 501 || e.Kind != 2 || deltatest.StateOf(e.Codec, &e.Base, e.Base.Tick).X != 10 {
 		t.Errorf("the client sees %+v", e)
 	}
 

@@ -14,6 +14,7 @@ import (
 	"github.com/tianxia-mmo/tianxia/pkg/network"
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
 	"github.com/tianxia-mmo/tianxia/pkg/security"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta/deltatest"
 	"github.com/tianxia-mmo/tianxia/pkg/sync/replica"
 )
 
@@ -33,6 +34,9 @@ type peer struct {
 func (s *stage) connect(secure bool) *peer {
 	s.t.Helper()
 	p := &peer{s: s, drained: make(chan struct{}, 1)}
+	if err := p.mirror.Use(deltatest.Codec(), nil); err != nil {
+		s.t.Fatal(err)
+	}
 	cfg := network.DialConfig{Config: network.Config{Subprotocol: protocol.Subprotocol}, NetDial: s.dial}
 	cfg.OnDrain = func(*network.Conn) {
 		select {
@@ -111,7 +115,7 @@ func (p *peer) read() error {
 		case f.Type == protocol.TypePush && f.Route == protocol.RouteZone:
 			var z mmov1.Zone
 			if err = proto.Unmarshal(f.Payload, &z); err == nil {
-				err = p.mirror.OpenZone(uint8(z.Index), layout(), z.Tick)
+				err = p.mirror.OpenZone(uint8(z.Index), params(), z.Tick)
 			}
 		case f.Type == protocol.TypeControl && f.Route == protocol.RouteKick:
 			err = proto.Unmarshal(f.Payload, &p.kick)

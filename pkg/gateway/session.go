@@ -11,8 +11,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"google.golang.org/protobuf/proto"
-
 	mmov1 "github.com/tianxia-mmo/tianxia/proto_define/mmo/v1"
 
 	"github.com/tianxia-mmo/tianxia/pkg/link"
@@ -38,6 +36,8 @@ type session struct {
 	out    []byte // encoded frames that wait
 	sizes  []int  // of each frame in out
 	login  *login // accepted, not yet opened by the flusher
+
+	foreign bool // the client's schema is another revision: it is told the layout
 
 	loggedIn bool
 	echo     uint16
@@ -99,7 +99,11 @@ func (s *session) secure() string {
 		return s.refuse(0, "connection_lost")
 	}
 	if !info.SchemaMatches {
-		return s.refuse(protocol.DisconnectSchemaMismatch, "")
+		mine, theirs := protocol.Fingerprint(s.g.cfg.Security.SchemaHash), protocol.Fingerprint(info.SchemaHash)
+		if !mine.Compatible(theirs) {
+			return s.refuseWith(protocol.DisconnectSchemaMismatch, protocol.SchemaMismatch(theirs, mine))
+		}
+		s.foreign = true
 	}
 	s.limit = newBucket(s.g.cfg.FrameRate, s.g.cfg.FrameBurst, now)
 	s.lastSeen.Store(now.UnixNano())
@@ -119,8 +123,17 @@ func (s *session) refuse(code protocol.DisconnectCode, reason string) string {
 	if reason == "" {
 		reason = code.String()
 	}
+	return s.refuseAs(code, reason, reason)
+}
+
+// refuseWith is refuse with a text that explains the code.
+func (s *session) refuseWith(code protocol.DisconnectCode, text string) string {
+	return s.refuseAs(code, code.String(), text)
+}
+
+func (s *session) refuseAs(code protocol.DisconnectCode, reason, text string) string {
 	if s.keys != nil && code >= 4000 {
-		if b, err := proto.Marshal(&mmov1.Kick{Code: uint32(code), Reason: reason}); err == nil {
+		if b, err := protocol.Marshal(&mmov1.Kick{Code: uint32(code), Reason: text}); err == nil {
 			_ = s.send(s.keys.Sealer.Seal(nil, protocol.AppendControl(nil, protocol.RouteKick, b)))
 		}
 	}
@@ -246,7 +259,7 @@ func (s *session) control(f protocol.Frame, now time.Time) {
 
 func (s *session) logIn(f protocol.Frame, now time.Time) bool {
 	var m mmov1.LoginRequest
-	if err := proto.Unmarshal(f.Payload, &m); err != nil {
+	if err := protocol.Unmarshal(f.Payload, &m); err != nil {
 		s.fail(f, protocol.ErrorMalformed, "", 0)
 		return true
 	}
@@ -286,7 +299,7 @@ func (s *session) fail(f protocol.Frame, code protocol.ErrorCode, message string
 	if message == "" {
 		message = code.String()
 	}
-	b, err := proto.Marshal(&mmov1.Error{Code: uint32(code), Message: strings.ToValidUTF8(message, "?"), RetryAfterMs: uint32(retry.Milliseconds())})
+	b, err := protocol.Marshal(&mmov1.Error{Code: uint32(code), Message: strings.ToValidUTF8(message, "?"), RetryAfterMs: uint32(retry.Milliseconds())})
 	if err != nil {
 		return // cannot happen: scalars and valid text
 	}

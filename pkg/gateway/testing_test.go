@@ -16,6 +16,7 @@ import (
 	"github.com/tianxia-mmo/tianxia/pkg/security"
 	"github.com/tianxia-mmo/tianxia/pkg/sync/batch"
 	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta/deltatest"
 )
 
 // patience bounds every wait for something that should happen at once.
@@ -43,7 +44,7 @@ type stage struct {
 	tick uint32
 }
 
-func layout() delta.Layout { return delta.Layout{PositionBits: 10} }
+func params() delta.Params { return delta.Params{PositionBits: 10} }
 
 func hello(t *testing.T) link.Hello {
 	routes, err := protocol.NewRoutes(append(protocol.FrameworkRoutes(),
@@ -53,14 +54,14 @@ func hello(t *testing.T) link.Hello {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return link.Hello{Gateway: 3, Game: "test", Routes: routes.All(), Schema: protocol.SchemaHash(routes, "test"),
-		Zones: []link.Zone{{ID: 5, Epoch: 2, Layout: layout(), TickHz: 20, QuantaPerMetre: 320, Width: 1000, Height: 900, EnterRadius: 50, LeaveRadius: 60}}}
+	return link.Hello{Gateway: 3, Game: "test", Routes: routes.All(), Schema: protocol.NewFingerprint(1, 7, [4]byte{1, 2, 3, 4}), Layout: deltatest.Layout().Table(),
+		Zones: []link.Zone{{ID: 5, Epoch: 2, Params: params(), TickHz: 20, QuantaPerMetre: 320, Width: 1000, Height: 900, EnterRadius: 50, LeaveRadius: 60}}}
 }
 
 // newStage makes everything but the listener. change may alter the gateway's configuration.
 func newStage(t *testing.T, pipe link.PipeConfig, change func(*gateway.Config)) *stage {
 	t.Helper()
-	s := &stage{t: t, tokens: security.DevTokens{Secret: []byte("a secret of the tests")}, src: batch.NewSource(5, 2, layout())}
+	s := &stage{t: t, tokens: security.DevTokens{Secret: []byte("a secret of the tests")}, src: batch.NewSource(5, 2, deltatest.Codec(), params())}
 	root, err := security.NewRoot(nil)
 	if err != nil {
 		t.Fatal(err)

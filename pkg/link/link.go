@@ -23,16 +23,18 @@ type Hello struct {
 	Gateway uint32 // number under which the server knows this gateway
 	Game    string
 	Routes  []protocol.Route
-	Schema  [8]byte
-	Zones   []Zone
+	// Schema identifies the game's schema; Layout is the table of its entities' state (delta.Layout.Table).
+	Schema protocol.Fingerprint
+	Layout []byte
+	Zones  []Zone
 }
 
 // Zone is a zone that sessions of the gateway may see.
 type Zone struct {
 	ID, Epoch      uint32
-	Layout         delta.Layout
+	Params         delta.Params
 	TickHz         uint32
-	QuantaPerMetre uint32
+	QuantaPerMetre float64
 	Width, Height  int32 // position quanta
 	EnterRadius    int32
 	LeaveRadius    int32

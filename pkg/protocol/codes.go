@@ -132,3 +132,86 @@ func (c DisconnectCode) String() string {
 	}
 	return "disconnect(" + strconv.Itoa(int(c)) + ")"
 }
+
+// ErrorCodes lists the framework's error codes, ErrorNone left out.
+func ErrorCodes() []ErrorCode {
+	return []ErrorCode{ErrorUnknownRoute, ErrorWrongState, ErrorTooLarge, ErrorMalformed, ErrorRateLimited, ErrorUnauthorized, ErrorOverloaded, ErrorInternal, ErrorNotAllowed}
+}
+
+// Meaning says in the manual's words what happened; "" for codes that are not the framework's.
+func (c ErrorCode) Meaning() string {
+	switch c {
+	case ErrorUnknownRoute:
+		return "no such route, or it is not for this direction or frame type"
+	case ErrorWrongState:
+		return "not allowed in the session's state (log in first)"
+	case ErrorTooLarge:
+		return "payload above the route's maximum"
+	case ErrorMalformed:
+		return "payload does not parse"
+	case ErrorRateLimited:
+		return "slow down; `retry_after_ms` says how long"
+	case ErrorUnauthorized:
+		return "token refused"
+	case ErrorOverloaded:
+		return "a queue is full; try again"
+	case ErrorInternal:
+		return "our fault; the message names nothing secret"
+	case ErrorNotAllowed:
+		return "the session lacks the right"
+	}
+	return ""
+}
+
+// DisconnectCodes lists the disconnect codes of our own, ascending.
+func DisconnectCodes() []DisconnectCode {
+	return []DisconnectCode{
+		DisconnectServerShutdown, DisconnectSlowConsumer, DisconnectIdleTimeout, DisconnectServerLost, DisconnectOverloaded, DisconnectHandshakeTimeout,
+		DisconnectBadRecord, DisconnectKeyUnknown,
+		DisconnectBadHandshake, DisconnectTextMessage, DisconnectBadFrame, DisconnectRecordTooLarge, DisconnectVersionRefused, DisconnectSchemaMismatch,
+		DisconnectBadToken, DisconnectSuperseded, DisconnectKicked, DisconnectWebsocketViolation,
+	}
+}
+
+// Meaning says in the manual's words why the connection ended; "" for codes that are not our own.
+func (c DisconnectCode) Meaning() string {
+	switch c {
+	case DisconnectServerShutdown:
+		return "the server stops or restarts"
+	case DisconnectSlowConsumer:
+		return "the client read more slowly than its messages came"
+	case DisconnectIdleTimeout:
+		return "nothing came from the client for too long"
+	case DisconnectServerLost:
+		return "the gateway lost the server that runs the session"
+	case DisconnectOverloaded:
+		return "there are too many connections or sessions"
+	case DisconnectHandshakeTimeout:
+		return "handshake or login took too long"
+	case DisconnectBadRecord:
+		return "a record was lost, repeated, reordered or changed on the way"
+	case DisconnectKeyUnknown:
+		return "the server no longer has the key that the handshake used"
+	case DisconnectBadHandshake:
+		return "the handshake does not parse or fails"
+	case DisconnectTextMessage:
+		return "a text message on a binary connection"
+	case DisconnectBadFrame:
+		return "a frame does not parse"
+	case DisconnectRecordTooLarge:
+		return "a record above the server's maximum"
+	case DisconnectVersionRefused:
+		return "client and server share no version of the protocol"
+	case DisconnectSchemaMismatch:
+		return "client and server were made from schemas that do not understand each other"
+	case DisconnectBadToken:
+		return "the login token was refused"
+	case DisconnectSuperseded:
+		return "a newer login of the same player took over"
+	case DisconnectKicked:
+		return "an operator or the game ended the session"
+	case DisconnectWebsocketViolation:
+		return "the client broke the rules of WebSocket"
+	}
+	return ""
+}

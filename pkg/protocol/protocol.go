@@ -1,5 +1,5 @@
 // Package protocol holds what travels inside a sealed record: frames, the table of routes, control payloads, error and
-// disconnect codes, and the schema hash. docs/ProtoDesignMaunal_v1.0.md sections 5 and 6 are its contract.
+// disconnect codes, and the schema's fingerprint. docs/ProtoDesignMaunal_v1.0.md sections 5 and 6 are its contract.
 //
 // Everything here is a plain function of its arguments, without I/O, clocks or shared state, and may be called from any
 // goroutine. A *Routes never changes after NewRoutes and may be shared by all of them. Nothing runs, so nothing stops.
@@ -8,7 +8,8 @@ package protocol
 // Version is the protocol version that this code speaks. Any change of bytes on the wire raises it and adds a line here.
 //
 //	1  2026-11-22  first version: records sealed by Noise NK keys, frames of types 0-6, state frames of layout 1
-const Version = 1
+//	2  2026-11-22  generated layouts: states of any components, route 36 tells the layout, fingerprints instead of schema hashes
+const Version = 2
 
 // Subprotocol is the WebSocket subprotocol of Version; it is bound into the handshake's prologue.
 const Subprotocol = "mmo.v1"

@@ -69,6 +69,16 @@ const (
 	Zone    Affinity = 2 // the zone of the session's avatar
 )
 
+// Delivery is what becomes of a message of the server's that does not get through at once.
+type Delivery uint8
+
+// The classes of delivery.
+const (
+	Reliable Delivery = iota // it comes, once and in order, or the session ends
+	AOIEvent                 // goes to everyone who sees an entity; lost for whom the state is held back
+	Latest                   // the next one replaces it
+)
+
 // Route declares one message type.
 type Route struct {
 	ID        uint16
@@ -78,6 +88,12 @@ type Route struct {
 	States    States   // in which a client may send it; 0 means AnyState. Frames of the server are not limited by it
 	Affinity  Affinity // 0 means Gateway
 	MaxBytes  int      // payload bytes; 0 means DefaultMaxBytes, at most MaxRouteBytes
+
+	Rate       float64 // messages per second of one session, refilling a bucket of Burst; 0: no limit of its own
+	Burst      uint32
+	Cost       uint32 // tokens that a message takes from the buckets; 0 means 1
+	Delivery   Delivery
+	Idempotent bool // sending it twice does what sending it once does
 }
 
 // Routes is an immutable table of routes with the control routes included.
@@ -105,15 +121,17 @@ const (
 	RouteZone   uint16 = 33
 	RouteAvatar uint16 = 34
 	RouteStatus uint16 = 35
+	RouteLayout uint16 = 36
 )
 
-// FrameworkRoutes returns the routes 32-35, which every game's table includes.
+// FrameworkRoutes returns the routes 32-36, which every game's table includes.
 func FrameworkRoutes() []Route {
 	return []Route{
 		{ID: RouteLogin, Name: "login", Kind: Request, Direction: ClientToServer, States: Secured, Affinity: Gateway, MaxBytes: DefaultMaxBytes},
 		{ID: RouteZone, Name: "zone", Kind: Push, Direction: ServerToClient, States: AnyState, Affinity: Gateway, MaxBytes: DefaultMaxBytes},
 		{ID: RouteAvatar, Name: "avatar", Kind: Push, Direction: ServerToClient, States: AnyState, Affinity: Gateway, MaxBytes: DefaultMaxBytes},
-		{ID: RouteStatus, Name: "status", Kind: Push, Direction: ServerToClient, States: AnyState, Affinity: Gateway, MaxBytes: DefaultMaxBytes},
+		{ID: RouteStatus, Name: "status", Kind: Push, Direction: ServerToClient, States: AnyState, Affinity: Gateway, MaxBytes: DefaultMaxBytes, Delivery: Latest},
+		{ID: RouteLayout, Name: "layout", Kind: Push, Direction: ServerToClient, States: AnyState, Affinity: Gateway, MaxBytes: 65000},
 	}
 }
 
@@ -176,6 +194,10 @@ func (r *Route) validate() error {
 		return fmt.Errorf("unknown states %#x", uint8(r.States))
 	case r.Affinity != Gateway && r.Affinity != Zone:
 		return fmt.Errorf("unknown affinity %d", r.Affinity)
+	case r.Rate < 0 || r.Rate > 1e6 || r.Rate != r.Rate || r.Rate > 0 && r.Burst < max(r.Cost, 1):
+		return fmt.Errorf("rate of %v per second with a burst of %d and a cost of %d: need 0 to 1e6, and a burst that pays for a message", r.Rate, r.Burst, r.Cost)
+	case r.Delivery > Latest:
+		return fmt.Errorf("unknown delivery %d", r.Delivery)
 	case r.MaxBytes < 0 || r.MaxBytes > MaxRouteBytes:
 		return fmt.Errorf("maximum of %d bytes is not within 1-%d", r.MaxBytes, MaxRouteBytes)
 	}
@@ -262,23 +284,20 @@ func (t *Routes) checkError(f Frame, direction Direction) ErrorCode {
 	return ErrorUnknownRoute
 }
 
-// CanonicalSchema is the text that SchemaHash hashes: one line per route by ascending id, then the layout.
+// CanonicalSchema is the text that UnlockedFingerprint hashes: one line per route by ascending id.
 //
 //	<id> <name> push|request c2s|s2c|both\n
-//	layout <layout>\n
-func CanonicalSchema(t *Routes, layout string) string {
+func CanonicalSchema(t *Routes) string {
 	var b strings.Builder
 	for _, r := range t.list {
 		fmt.Fprintf(&b, "%d %s %v %v\n", r.ID, r.Name, r.Kind, r.Direction)
 	}
-	fmt.Fprintf(&b, "layout %s\n", layout)
 	return b.String()
 }
 
-// SchemaHash is the first 8 bytes of SHA-256 over CanonicalSchema. Both sides exchange it in the handshake; one that
-// differs means that one of them was generated from another schema. layout names the component layout, for example
-// "transform 1".
-func SchemaHash(t *Routes, layout string) [8]byte {
-	sum := sha256.Sum256([]byte(CanonicalSchema(t, layout)))
-	return [8]byte(sum[:8])
+// UnlockedFingerprint is the fingerprint of a game that has no schema.lock: generation and revision 0, and the first 4 bytes of SHA-256 over CanonicalSchema and the layout
+// table. Only its equal is compatible with it.
+func UnlockedFingerprint(t *Routes, table []byte) Fingerprint {
+	sum := sha256.Sum256(append([]byte(CanonicalSchema(t)), table...))
+	return NewFingerprint(0, 0, [4]byte(sum[:4]))
 }

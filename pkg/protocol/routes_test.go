@@ -116,7 +116,7 @@ func TestLookup(t *testing.T) {
 			t.Errorf("route %d is %+v, want %+v", want.ID, got, want)
 		}
 	}
-	for _, id := range []uint16{0, RoutePing, 31, 36, 67, 65534} {
+	for _, id := range []uint16{0, RoutePing, 31, 37, 67, 65534} {
 		if r, ok := routes.Lookup(id); ok {
 			t.Errorf("route %d found: %+v", id, r)
 		}
@@ -139,14 +139,14 @@ func TestEmptyTableKnowsControl(t *testing.T) {
 	}
 }
 
-func TestSchemaHash(t *testing.T) {
+func TestUnlockedFingerprint(t *testing.T) {
 	base := FrameworkRoutes()
-	hash := func(layout string, routes ...Route) [8]byte {
+	hash := func(layout string, routes ...Route) Fingerprint {
 		table, err := NewRoutes(append(base, routes...)...)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return SchemaHash(table, layout)
+		return UnlockedFingerprint(table, []byte(layout))
 	}
 	a := Route{ID: 64, Name: "a", Kind: Push, Direction: ClientToServer}
 	b := Route{ID: 65, Name: "b", Kind: Push, Direction: ClientToServer}
@@ -167,8 +167,8 @@ func TestSchemaHash(t *testing.T) {
 		t.Error("layout or a missing route does not change the hash")
 	}
 	table, _ := NewRoutes(append(base, a)...)
-	text := "32 login request c2s\n33 zone push s2c\n34 avatar push s2c\n35 status push s2c\n64 a push c2s\nlayout 1\n"
-	if got := CanonicalSchema(table, "1"); got != text {
+	text := "32 login request c2s\n33 zone push s2c\n34 avatar push s2c\n35 status push s2c\n36 layout push s2c\n64 a push c2s\n"
+	if got := CanonicalSchema(table); got != text {
 		t.Errorf("canonical text is %q", got)
 	}
 }

@@ -13,7 +13,7 @@ func FuzzAccept(f *testing.F) {
 	f.Add(hs1)
 	f.Add([]byte{})
 	f.Add(hs1[:7])
-	f.Add(append([]byte{RecordHS1, SuiteNK, vectorKeyID, 0, 0, 0, 1, 1}, make([]byte, 72)...))
+	f.Add(append([]byte{RecordHS1, SuiteNK, vectorKeyID, 0, 0, 0, 2, 2}, make([]byte, 72)...))
 	f.Add([]byte{RecordHS1, 2, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		kept := bytes.Clone(b)

@@ -101,13 +101,13 @@ func TestHandshake(t *testing.T) {
 	mustTalk(t, client, server, "to the server")
 	mustTalk(t, server, client, "to the client")
 	want := ServerInfo{
-		Version: 1, SchemaHash: f.server.SchemaHash, SchemaMatches: true, Time: f.now.UTC(), ConnectionID: seen.ConnectionID,
+		Version: protocolVersion, SchemaHash: f.server.SchemaHash, SchemaMatches: true, Time: f.now.UTC(), ConnectionID: seen.ConnectionID,
 		RecordMax: 32 << 10, IdleTimeout: 12345 * time.Millisecond, RekeyRecords: vectorRekeyCount, RekeyBytes: vectorRekeyBytes,
 	}
 	if info != want {
 		t.Errorf("client knows %+v, want %+v", info, want)
 	}
-	if seen.Version != 1 || seen.KeyID != vectorKeyID || !seen.SchemaMatches || seen.SchemaHash != f.client.SchemaHash || seen.ConnectionID == [16]byte{} {
+	if seen.Version != protocolVersion || seen.KeyID != vectorKeyID || !seen.SchemaMatches || seen.SchemaHash != f.client.SchemaHash || seen.ConnectionID == [16]byte{} {
 		t.Errorf("server knows %+v", seen)
 	}
 	if _, _, err := h.Finish(hs2); !errors.Is(err, ErrHandshake) {
@@ -293,7 +293,7 @@ func plainNoise(t *testing.T, c noise.Config) *noise.HandshakeState {
 	t.Helper()
 	c.CipherSuite = noise.NewCipherSuite(noise.DH25519, noise.CipherAESGCM, noise.HashSHA256)
 	c.Pattern = noise.HandshakeNK
-	c.Prologue = []byte("MMOGW\x01\x01\x01\x01\x07\x00\x00\x00\x06mmo.v1\x03dev")
+	c.Prologue = []byte("MMOGW\x01\x01\x02\x02\x07\x00\x00\x00\x06mmo.v1\x03dev")
 	hs, err := noise.NewHandshakeState(c)
 	if err != nil {
 		t.Fatal(err)
@@ -327,7 +327,7 @@ func TestServerAgainstPlainNoise(t *testing.T) {
 	f := newFixture(t)
 	public := f.client.Cert.Public
 	hs := plainNoise(t, noise.Config{Initiator: true, PeerStatic: public[:], Random: bytes.NewReader(pattern(0x33, 32))})
-	hs1, _, _, err := hs.WriteMessage([]byte("\x40\x01\x07\x00\x00\x00\x01\x01"), pattern(0, payload1Size))
+	hs1, _, _, err := hs.WriteMessage([]byte("\x40\x01\x07\x00\x00\x00\x02\x02"), pattern(0, payload1Size))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -357,7 +357,7 @@ func TestClientAgainstPlainNoise(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hs2, c2s, s2c, err := hs.WriteMessage([]byte{RecordHS2}, c.payload2(&ClientInfo{Version: 1}, f.now))
+	hs2, c2s, s2c, err := hs.WriteMessage([]byte{RecordHS2}, c.payload2(&ClientInfo{Version: protocolVersion}, f.now))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -376,14 +376,14 @@ func TestClientJudgesAuthenticParameters(t *testing.T) {
 		t.Fatal(err)
 	}
 	server, _ := f.server.validate()
-	good := server.payload2(&ClientInfo{Version: 1}, f.now)
+	good := server.payload2(&ClientInfo{Version: protocolVersion}, f.now)
 	if _, err := cfg.parsePayload2(good); err != nil {
 		t.Fatal(err)
 	}
 	zero := func(at int) []byte { b := bytes.Clone(good); copy(b[at:], make([]byte, 4)); return b }
 	with := func(at int, v byte) []byte { b := bytes.Clone(good); b[at] = v; return b }
 	for name, b := range map[string][]byte{
-		"short": good[:49], "long": append(bytes.Clone(good), 0), "version 0": with(0, 0), "version 2": with(0, 2), "flags": with(1, 1),
+		"short": good[:49], "long": append(bytes.Clone(good), 0), "version 0": with(0, 0), "version 3": with(0, 3), "flags": with(1, 1),
 		"record maximum 0": zero(34), "idle 0": zero(38), "rekey records 0": zero(42), "rekey bytes 0": zero(46),
 	} {
 		if _, err := cfg.parsePayload2(b); !errors.Is(err, ErrHandshake) {

@@ -19,8 +19,8 @@ func TestServerRefusals(t *testing.T) {
 	}{
 		{"suite 0", nil, func(b []byte) { b[1] = 0 }, RejectSuite, 0},
 		{"suite 2", nil, func(b []byte) { b[1] = 2 }, RejectSuite, 0},
-		{"only older versions", func(c *ServerConfig) { c.VersionMin, c.VersionMax = 2, 3 }, nil, RejectVersion, 2},
-		{"only newer versions", nil, func(b []byte) { b[6], b[7] = 2, 3 }, RejectVersion, 2},
+		{"only older versions", func(c *ServerConfig) { c.VersionMin, c.VersionMax = 3, 4 }, nil, RejectVersion, 2},
+		{"only newer versions", nil, func(b []byte) { b[6], b[7] = 3, 4 }, RejectVersion, 2},
 		{"versions upside down", nil, func(b []byte) { b[6], b[7] = 2, 1 }, RejectMalformed, 0},
 		{"version 0", nil, func(b []byte) { b[6], b[7] = 0, 0 }, RejectVersion, 2},
 		{"unknown key", nil, func(b []byte) { b[2]++ }, RejectKeyUnknown, KeyCertSize},

@@ -48,7 +48,7 @@ const SuiteNK = 1
 const DefaultSubprotocol = "mmo.v1"
 
 // protocolVersion is the default of both version ranges.
-const protocolVersion = 1
+const protocolVersion = 2
 
 func randomOr(r io.Reader) io.Reader {
 	if r == nil {

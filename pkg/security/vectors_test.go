@@ -123,7 +123,7 @@ func makeVectors(t *testing.T) vectors {
 		RootSeed: hex.EncodeToString(root.Seed()), RootPublic: hex.EncodeToString(root.Public()),
 		ServerStaticPrivate: hex.EncodeToString(server.Current.Private()), ServerStaticPublic: hex.EncodeToString(cert.Public[:]),
 		KeyID: cert.KeyID, NotBefore: cert.NotBefore, NotAfter: cert.NotAfter, Cert: hex.EncodeToString(cert.Marshal()), Now: now.Unix(),
-		Realm: vectorRealm, Subprotocol: DefaultSubprotocol, Prologue: hex.EncodeToString(prologue(1, 1, vectorKeyID, DefaultSubprotocol, vectorRealm)),
+		Realm: vectorRealm, Subprotocol: DefaultSubprotocol, Prologue: hex.EncodeToString(prologue(protocolVersion, protocolVersion, vectorKeyID, DefaultSubprotocol, vectorRealm)),
 		ClientEphemeralPrivate: hex.EncodeToString(pattern(0x60, 32)), ServerEphemeralPrivate: hex.EncodeToString(pattern(0x80, 32)),
 		Payload1: hex.EncodeToString(append(pattern(0xA0, 16), server.SchemaHash[:]...)), HS1: hex.EncodeToString(hs1),
 		Payload2: hex.EncodeToString(filled.payload2(&info, now)), HS2: hex.EncodeToString(hs2),

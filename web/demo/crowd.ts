@@ -2,6 +2,7 @@
  * Everyone on the screen: turns the replica into instances for the renderer, frame by frame. Those who enter fade in with a pulse, those
  * who leave fade out where they were going. All positions in quanta until they are put.
  */
+import { Kind } from "../sdk/gen/plains.ts";
 import type { Replica, Sample } from "../sdk/index.ts";
 import { colourOf, type Theme } from "./palette.ts";
 import { type Renderer, Shape } from "./renderer.ts";
@@ -11,7 +12,6 @@ const PULSE_MS = 900;
 const FADE_OUT_MS = 450;
 const GHOSTS = 512;
 const RADIUS_M = 1.2;
-const HERO = 1;
 const TURN = (2 * Math.PI) / 1024;
 
 interface Ghost {
@@ -68,8 +68,8 @@ export class Crowd {
     r.sample(index, this.renderTick, this.at);
     const b = r.base(index);
     this.ghosts.push({
-      x: this.at.x, z: this.at.z, yaw: this.at.yaw, vx: r.pubVx[b]!, vz: r.pubVz[b]!, colour: this.colour[index]!, at: this.now(),
-      walking: r.pubVx[b] !== 0 || r.pubVz[b] !== 0,
+      x: this.at.x, z: this.at.z, yaw: this.at.yaw, vx: r.motions.vx[b]!, vz: r.motions.vz[b]!, colour: this.colour[index]!, at: this.now(),
+      walking: r.motions.vx[b] !== 0 || r.motions.vz[b] !== 0,
     });
   }
 
@@ -88,7 +88,7 @@ export class Crowd {
       if (index === own) continue;
       r.sample(index, renderTick, this.at);
       const b = r.base(index);
-      const walking = r.pubVx[b] !== 0 || r.pubVz[b] !== 0;
+      const walking = r.motions.vx[b] !== 0 || r.motions.vz[b] !== 0;
       const c = theme.entities[this.colour[index]!]!;
       const born = this.born[index]!;
       const age = now - Math.abs(born);
@@ -100,7 +100,7 @@ export class Crowd {
         if (dx * dx + dz * dz > leave2) alpha *= 0.6;
         else if (born > 0 && age < PULSE_MS && !still) pulse = 1 - age / PULSE_MS;
       }
-      const shape = r.kind[index] === HERO ? Shape.player : walking ? Shape.walking : Shape.resting;
+      const shape = r.kind[index] === Kind.hero ? Shape.player : walking ? Shape.walking : Shape.resting;
       to.put(this.at.x / q - cx, this.at.z / q - cz, this.at.yaw * TURN, RADIUS_M, c[0], c[1], c[2], alpha, shape, pulse);
     }
     this.putGhosts(to, theme, now, q, cx, cz, still);

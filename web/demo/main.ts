@@ -270,7 +270,7 @@ function fillPanel(now: number): void {
   moving = 0;
   for (let i = 0; i < replica.count; i++) {
     const b = replica.base(replica.live[i]!);
-    if (replica.pubVx[b] !== 0 || replica.pubVz[b] !== 0) moving++;
+    if (replica.motions.vx[b] !== 0 || replica.motions.vz[b] !== 0) moving++;
   }
   const fps = drawn / seconds;
   const ms = scriptMs / Math.max(1, drawn);

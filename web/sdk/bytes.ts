@@ -201,7 +201,31 @@ export class BitReader {
     }
     return value >>> 0;
   }
+
+  /** wide reads an unsigned value of n bits, n from 0 to 53. */
+  wide(n: number): number {
+    if (n <= 32) return this.bits(n);
+    const low = this.bits(32);
+    return low + this.bits(n - 32) * 2 ** 32;
+  }
+
+  /** big reads 64 bits. */
+  big(): bigint {
+    const low = BigInt(this.bits(32));
+    return low | (BigInt(this.bits(32)) << 32n);
+  }
 }
+
+/** utf8 reads text; bytes that are not UTF-8 throw. */
+export function utf8(data: Uint8Array): string {
+  try {
+    return decoder.decode(data);
+  } catch {
+    throw new MalformedError("text that is not UTF-8");
+  }
+}
+
+const decoder = /* @__PURE__ */ new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** hex writes bytes as lower-case hexadecimal. */
 export function hex(data: Uint8Array): string {

@@ -5,9 +5,8 @@
 import { type Bytes, MalformedError, unbase64, unhex } from "./bytes.ts";
 import { describeDisconnect, policyOf } from "./codes.ts";
 import { Connection, type Ended, RequestError, type Socket } from "./connection.ts";
-import { Route } from "./frames.ts";
 import { HandshakeError, SUBPROTOCOL, verifyCert } from "./noise.ts";
-import { decodeLoginResponse, encodeLoginRequest, type LoginResponse } from "./proto.ts";
+import { callLogin, type LoginResponse } from "./gen/mmo.ts";
 import { pickSuite, type Suite } from "./suite.ts";
 
 const BACKOFF_MS = 500;
@@ -27,8 +26,8 @@ export interface Bootstrap {
   token: string;
   /** ws is the URL of the WebSocket, absolute or relative to the page. */
   ws: string;
-  /** schemaHash is 8 bytes. */
-  schemaHash: Bytes;
+  /** fingerprint of the server's schema, 8 bytes. */
+  fingerprint: Bytes;
   build: string;
 }
 
@@ -42,22 +41,24 @@ export function parseBootstrap(json: unknown): Bootstrap {
   };
   const b: Bootstrap = {
     realm: text("realm"), root: unbase64(text("root")), cert: unbase64(text("cert")), token: text("token"),
-    ws: text("ws"), schemaHash: unhex(text("schema_hash")), build: text("build"),
+    ws: text("ws"), fingerprint: unhex(text("schema_hash")), build: text("build"),
   };
   if (b.root.length !== 32) throw new MalformedError(`root key of ${b.root.length} bytes, not 32`);
-  if (b.schemaHash.length !== 8) throw new MalformedError(`schema hash of ${b.schemaHash.length} bytes, not 8`);
+  if (b.fingerprint.length !== 8) throw new MalformedError(`schema fingerprint of ${b.fingerprint.length} bytes, not 8`);
   return b;
 }
 
 /** State of a client, in one word; {@link Client.describe} has the sentence. */
 export type State = "idle" | "connecting" | "securing" | "logging in" | "playing" | "reconnecting" | "ended";
 
-/** ClientConfig: what a client is given. Everything but the first three has a default for browsers. */
+/** ClientConfig: what a client is given. Everything but the first four has a default for browsers. */
 export interface ClientConfig {
   /** bootstrap is asked before every connection: keys and tokens may have changed. A {@link RefusedError} ends the client, others are tried again. */
   bootstrap(): Promise<Bootstrap>;
   /** program names the client for the operator, "web/0.1". */
   program: string;
+  /** fingerprint of this client's schema, hexadecimal: FINGERPRINT of the generated file. */
+  fingerprint: string;
   events: ClientEvents;
   socket?(url: string, protocols: string[]): Socket;
   suite?(): Promise<Suite>;
@@ -153,7 +154,7 @@ export class Client {
       const socket = this.config.socket?.(boot.ws, [SUBPROTOCOL]) ?? browserSocket(boot.ws);
       connection = await Connection.open(
         socket,
-        { suite: this.suite, cert, realm: boot.realm, schemaHash: boot.schemaHash },
+        { suite: this.suite, cert, realm: boot.realm, fingerprint: unhex(this.config.fingerprint) },
         {
           push: (route, payload) => this.config.events.push(route, payload),
           state: (payload, arrivedMs) => this.config.events.state(payload, arrivedMs),
@@ -166,7 +167,7 @@ export class Client {
       if (stale()) return connection.end(1000, "no longer wanted");
       this.connection = connection;
       this.enter("logging in");
-      const login = decodeLoginResponse(await connection.request(Route.login, encodeLoginRequest({ token: boot.token, client: this.config.program })));
+      const login = await callLogin(connection, { token: boot.token, client: this.config.program });
       if (stale()) return;
       this.failures = 0;
       if (this.sessions++ > 0) this.reconnects++;

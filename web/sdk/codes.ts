@@ -17,15 +17,16 @@ const words: Record<number, string> = {
   4502: "a frame was malformed",
   4503: "a record was too large",
   4504: "the protocol version is not supported; reload the page",
-  4505: "client and server have different schemas; reload the page, and if that does not help rebuild web/dist",
+  4505: "client and server have different schemas; reload the page",
   4506: "the login token was refused",
   4507: "the same player signed in elsewhere",
   4508: "an operator ended the session",
   4509: "the WebSocket rules were broken",
 };
 
-/** describeDisconnect puts a close code into words; reason is what the server said, if anything. */
+/** describeDisconnect puts a close code into words; reason is what the server said, if anything. Of schemas only the reason knows which side is older. */
 export function describeDisconnect(code: number, reason: string): string {
+  if (code === Code.schemaMismatch && reason !== "") return reason;
   const known = words[code];
   if (known !== undefined) return known;
   if (reason !== "") return reason;

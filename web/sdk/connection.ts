@@ -4,12 +4,13 @@
  *
  * Frames sent in one turn of the event loop leave in one record: the tag, the copy and the promise are paid per record.
  */
-import { type Bytes, concat, hex, MalformedError } from "./bytes.ts";
+import { type Bytes, concat, MalformedError } from "./bytes.ts";
 import { RoundTrip } from "./clock.ts";
 import { Code, errorName } from "./codes.ts";
+import { compatible, incompatible, IncompatibleError } from "./fingerprint.ts";
 import { Control, decodeFrames, decodePong, encodeControl, encodeEcho, encodePing, encodePush, encodeRequest, type Frame, FrameType } from "./frames.ts";
 import { Handshake, HandshakeError, type HandshakeInput, type Secured, SUBPROTOCOL } from "./noise.ts";
-import { decodeError, decodeGoaway, decodeKick } from "./proto.ts";
+import { decodeError, decodeGoaway, decodeKick } from "./gen/mmo.ts";
 import { Opener, Sealer } from "./records.ts";
 
 const HANDSHAKE_MS = 5000;
@@ -82,6 +83,8 @@ export class Connection {
   private flushing = false;
   private echoDue = false;
   private nextId = 1;
+  /** schema is the fingerprint of the server's. */
+  schema: Bytes = new Uint8Array(8);
   private readonly waiting = new Map<number, Waiting>();
   private pinger: ReturnType<typeof setInterval> | undefined;
   private kick: Ended | undefined;
@@ -132,7 +135,7 @@ export class Connection {
     if (s.protocol !== SUBPROTOCOL) throw new HandshakeError(Code.badHandshake, `the server chose the subprotocol "${s.protocol}", not ${SUBPROTOCOL}`);
     this.transmit(handshake.hs1);
     const secured = await handshake.finish(await answer);
-    this.checkSchema(secured, input.schemaHash);
+    this.checkSchema(secured, input.fingerprint);
     const rule = { records: secured.hello.rekeyRecords, bytes: secured.hello.rekeyBytes };
     this.recordMax = secured.hello.recordMax;
     this.sealer = await Sealer.create(input.suite, secured.keyC2S, rule);
@@ -143,11 +146,8 @@ export class Connection {
   }
 
   private checkSchema(secured: Secured, mine: Bytes): void {
-    const ours = hex(mine);
-    const theirs = hex(secured.hello.schemaHash);
-    if (ours !== theirs) {
-      throw new HandshakeError(Code.schemaMismatch, `the page has schema ${ours}, the server ${theirs}: reload the page`);
-    }
+    this.schema = secured.hello.fingerprint;
+    if (!compatible(mine, this.schema)) throw new HandshakeError(Code.schemaMismatch, incompatible(mine, this.schema).message);
   }
 
   /** push sends a frame that has no answer. */
@@ -254,6 +254,7 @@ export class Connection {
     try {
       for (const frame of decodeFrames(plain)) this.frame(frame, arrivedMs);
     } catch (error) {
+      if (error instanceof IncompatibleError) return this.end(Code.schemaMismatch, error.message);
       // A handler's own mistake is treated like a bad frame: what it saw may be half applied. Code 0: a fresh connection may help.
       const what = error instanceof MalformedError ? "the server sent a malformed frame" : "a frame could not be handled";
       this.end(0, `${what}: ${(error as Error).message}`);

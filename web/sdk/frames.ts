@@ -13,9 +13,6 @@ export type FrameType = (typeof FrameType)[keyof typeof FrameType];
 /** Control routes. */
 export const Control = { ping: 1, pong: 2, echo: 3, goaway: 4, kick: 5, bye: 6 } as const;
 
-/** Routes of the framework (below 64) and of the sample game. */
-export const Route = { login: 32, zone: 33, avatar: 34, status: 35, move: 64, spectate: 65, moveRefused: 66 } as const;
-
 const REL = 0x08;
 const MAX_ROUTE = 0xffff;
 

@@ -13,8 +13,8 @@ import type { Aead, KeyPair, Suite } from "./suite.ts";
 
 export const SUBPROTOCOL = "mmo.v1";
 const SUITE = 1;
-const VERSION_MIN = 1;
-const VERSION_MAX = 1;
+const VERSION_MIN = 2;
+const VERSION_MAX = 2;
 const PROTOCOL_NAME = "Noise_NK_25519_AESGCM_SHA256";
 const CERT_SIZE = 119;
 const HS2_SIZE = 99;
@@ -129,7 +129,8 @@ export function prologue(suite: number, min: number, max: number, keyId: number,
 /** ServerHello is payload 2: what the server chose. Sizes in bytes. */
 export interface ServerHello {
   version: number;
-  schemaHash: Bytes;
+  /** fingerprint of the server's schema, 8 bytes. */
+  fingerprint: Bytes;
   serverTimeUs: bigint;
   connectionId: Bytes;
   recordMax: number;
@@ -150,8 +151,8 @@ export interface HandshakeInput {
   suite: Suite;
   cert: KeyCert;
   realm: string;
-  /** schemaHash is 8 bytes. */
-  schemaHash: Bytes;
+  /** fingerprint of this client's schema, 8 bytes. */
+  fingerprint: Bytes;
   ephemeral?: Bytes;
   random?: Bytes;
 }
@@ -174,7 +175,7 @@ export class Handshake {
     const e = await suite.keyPair(input.ephemeral);
     await state.mixHash(e.publicKey);
     await state.mixKey(await suite.dh(e, cert.publicKey));
-    const sealed = await state.encryptAndHash(concat(input.random ?? suite.random(16), input.schemaHash));
+    const sealed = await state.encryptAndHash(concat(input.random ?? suite.random(16), input.fingerprint));
     const hs1 = new ByteWriter(80)
       .u8(0x40).u8(SUITE).u32(cert.keyId).u8(VERSION_MIN).u8(VERSION_MAX).bytes(e.publicKey).bytes(sealed).done();
     return new Handshake(suite, state, e, hs1);
@@ -222,7 +223,7 @@ export function parseHello(payload: Bytes): ServerHello {
   r.u8(); // flags
   const hello: ServerHello = {
     version,
-    schemaHash: r.bytes(8).slice(),
+    fingerprint: r.bytes(8).slice(),
     serverTimeUs: r.u64(),
     connectionId: r.bytes(16).slice(),
     recordMax: r.u32(),

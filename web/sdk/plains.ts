@@ -5,20 +5,19 @@
 import { type Bytes, MalformedError } from "./bytes.ts";
 import { Client, type ClientConfig } from "./client.ts";
 import { TickClock } from "./clock.ts";
-import { Route } from "./frames.ts";
+import { type Avatar, dispatch as dispatchFramework, type LoginResponse, type Pushes as FrameworkPushes, type Status, type Zone } from "./gen/mmo.ts";
+import { callSpectate, dispatch, FINGERPRINT, type MoveRefused, type Pushes, sendMove, World } from "./gen/plains.ts";
+import { LAYOUT_ROUTE } from "./layout.ts";
+import type { Motion } from "./motion.ts";
 import { type Driver, Predictor, type Want } from "./predict.ts";
-import {
-  decodeAvatar, decodeMoveRefused, decodeSpectateResponse, decodeStatus, decodeZone, encodeMove, encodeSpectateRequest,
-  type LoginResponse, type MoveRefused, type Status, type Zone,
-} from "./proto.ts";
-import { type Motion, Replica, type ReplicaEvents } from "./replica.ts";
+import type { Replica, ReplicaEvents } from "./replica.ts";
 
 const MAX_EXTRAPOLATION_TICKS = 10; // beyond the last section nothing is known: stop drawing ahead after half a second
 const DELAY = { least: 2, most: 3, slewPerMs: 0.0005 };
 const EXPECT_TICKS = 5; // a section comes at least this often
 
 /** PlainsConfig is a client's, with the game's own events. */
-export interface PlainsConfig extends Omit<ClientConfig, "events"> {
+export interface PlainsConfig extends Omit<ClientConfig, "events" | "fingerprint"> {
   entities?: ReplicaEvents;
   changed?(): void;
   refused?(refused: MoveRefused): void;
@@ -27,6 +26,7 @@ export interface PlainsConfig extends Omit<ClientConfig, "events"> {
 /** Plains plays. */
 export class Plains {
   readonly client: Client;
+  readonly world: World;
   readonly replica: Replica;
   clock = new TickClock(50);
   predictor: Predictor | undefined;
@@ -38,16 +38,18 @@ export class Plains {
   /** delay of others behind what has arrived, ticks; adapts to jitter. */
   delay = 2.5;
   private delayAt = 0;
-  private avatar: { entity: bigint; zone: number } | undefined;
+  private avatar: Avatar | undefined;
   private lastArrival = NaN;
   private readonly own: Motion = { x: 0, z: 0, vx: 0, vz: 0, yaw: 0 };
   private readonly now: () => number;
 
   constructor(private readonly config: PlainsConfig) {
     this.now = config.now ?? (() => performance.now());
-    this.replica = new Replica(config.entities ?? {});
+    this.world = new World(config.entities);
+    this.replica = this.world.replica;
     this.client = new Client({
       ...config,
+      fingerprint: FINGERPRINT,
       events: {
         playing: (login) => this.begin(login),
         push: (route, payload) => this.push(route, payload),
@@ -74,34 +76,31 @@ export class Plains {
     this.login = login;
   }
 
+  /** push hands on what is said outside of state frames; what a newer server may say besides, this client does not know. */
   private push(route: number, payload: Bytes): void {
-    switch (route) {
-      case Route.zone:
-        this.addZone(decodeZone(payload));
-        break;
-      case Route.avatar:
-        this.avatar = decodeAvatar(payload);
-        break;
-      case Route.status:
-        this.status = decodeStatus(payload);
-        break;
-      case Route.moveRefused: {
-        const refused = decodeMoveRefused(payload);
-        this.refusals++;
-        this.predictor?.refused(refused.seq);
-        this.config.refused?.(refused);
-        break;
-      }
-      default:
-        break; // a newer server may say more than this client knows
-    }
+    if (route === LAYOUT_ROUTE) this.replica.adopt(payload);
+    else if (!dispatch(route, payload, this.pushes)) dispatchFramework(route, payload, this.pushes);
   }
 
+  private readonly pushes: Pushes & FrameworkPushes = {
+    zone: (zone) => this.addZone(zone),
+    avatar: (avatar) => (this.avatar = avatar),
+    status: (status) => (this.status = status),
+    moveRefused: (refused) => {
+      this.refusals++;
+      this.predictor?.refused(refused.seq);
+      this.config.refused?.(refused);
+    },
+  };
+
   private addZone(zone: Zone): void {
-    this.replica.setZone(zone);
+    this.replica.setZone(zone, this.client.connection?.schema);
     const tickMs = 1000 / zone.tickHz;
     this.clock = new TickClock(tickMs);
-    this.predictor = new Predictor(tickMs, (input) => this.client.connection?.push(Route.move, encodeMove({ ...input, tick: input.tick >>> 0 })));
+    this.predictor = new Predictor(tickMs, (input) => {
+      const { connection } = this.client;
+      if (connection !== undefined) sendMove(connection, input);
+    });
   }
 
   private state(payload: Bytes, arrivedMs: number): void {
@@ -174,8 +173,8 @@ export class Plains {
   async spectate(radius: number): Promise<number> {
     const c = this.client.connection;
     if (c === undefined) throw new Error("not connected");
-    const got = decodeSpectateResponse(await c.request(Route.spectate, encodeSpectateRequest(radius)));
-    if (c === this.client.connection) this.spectating = got;
-    return got;
+    const got = await callSpectate(c, { radius });
+    if (c === this.client.connection) this.spectating = got.radius;
+    return got.radius;
   }
 }

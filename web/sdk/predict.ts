@@ -6,7 +6,7 @@
  * position is interpolated. A section (tick T, last input s, own state at T) replays the inputs after s on that state; what the eye
  * would see as a jump is carried as an offset that fades in about 100 ms. Time is given in milliseconds of a monotonic clock.
  */
-import type { Move } from "./proto.ts";
+import type { Move } from "./gen/plains.ts";
 import { type Mover, step } from "./rules.ts";
 
 const HISTORY = 64; // ticks of predicted states kept: power of two, beyond any sane round trip

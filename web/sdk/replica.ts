@@ -1,21 +1,19 @@
 /**
  * The client's replica: what the server says is visible, decoded from state frames (manual §7) straight into arrays keyed by the
- * connection's local index. Each entity keeps its last {@link RING} publications: the newest is the base that updates are coded
- * against, the older ones let a picture of the recent past be drawn exactly. Everything in integers of 32 bits, as the server does.
+ * connection's local index. Which fields there are says a layout table; {@link Store} keeps them.
  *
  *   state   = section, then `1` section …, then `0`
  *   section = zone index 4 · tick · input · width 4 · leaves count · enters count · updates count · leaves · enters · updates
  *
  * One owner, no clock, no I/O. A malformed frame throws and leaves the replica unusable: the connection ends with it.
  */
-import { BitReader, MalformedError } from "./bytes.ts";
-import type { Zone } from "./proto.ts";
-
-/** RING is how many publications are kept per entity; a power of two. */
-export const RING = 4;
-
-/** BACKWARD_TICKS bounds how far before the oldest publication a position is still reckoned back. */
-const BACKWARD_TICKS = 3;
+import { readAge, readCount } from "./bitcodes.ts";
+import { BitReader, type Bytes, hex, MalformedError } from "./bytes.ts";
+import { widened } from "./columns.ts";
+import type { Zone } from "./gen/mmo.ts";
+import { Audience, parseLayout } from "./layout.ts";
+import type { Motion, Motions, Sample } from "./motion.ts";
+import { Store } from "./store.ts";
 
 /** Section is what a section said besides its entities. Ticks are int32 that wrap. */
 export interface Section {
@@ -23,22 +21,6 @@ export interface Section {
   tick: number;
   /** input is the last of this client's inputs applied at tick. */
   input: number;
-}
-
-/** Motion is a state of motion: positions and velocities in quanta, yaw in 1/1024 turn. */
-export interface Motion {
-  x: number;
-  z: number;
-  vx: number;
-  vz: number;
-  yaw: number;
-}
-
-/** Sample is a drawn position: quanta as fractions, yaw in 1/1024 turn. */
-export interface Sample {
-  x: number;
-  z: number;
-  yaw: number;
 }
 
 /** ReplicaEvents tells of structural changes, during apply. On a leave the arrays still hold the entity. */
@@ -57,20 +39,14 @@ const NO_ROW = 255;
 
 /** Replica decodes frames; read its arrays between calls. */
 export class Replica {
-  /** ids, kinds, health and zone row by local index; meaningful where alive(index). */
+  /** ids, kinds and zone row by local index; meaningful where alive(index). */
   id = new BigUint64Array(0);
   kind = new Uint16Array(0);
-  hp = new Uint16Array(0);
   row = new Uint8Array(0);
-  /** Publications: index · RING + slot; head is the slot of the newest, held the number kept. */
-  pubTick = new Int32Array(0);
-  pubX = new Int32Array(0);
-  pubZ = new Int32Array(0);
-  pubVx = new Int32Array(0);
-  pubVz = new Int32Array(0);
-  pubYaw = new Uint16Array(0);
-  private head = new Uint8Array(0);
-  private held = new Uint8Array(0);
+  /** store holds the components. */
+  readonly store: Store;
+  /** motions holds the last publications of place and velocity. */
+  readonly motions: Motions;
 
   /** live lists the indices of live entities, the first `count` of it, in no order. */
   live = new Uint16Array(0);
@@ -87,10 +63,34 @@ export class Replica {
   enters = 0;
   updates = 0;
 
-  constructor(private readonly events: ReplicaEvents = {}) {}
+  /** table is the layout table of this page's schema. */
+  constructor(table: Bytes, private readonly events: ReplicaEvents = {}) {
+    this.store = new Store(table);
+    this.motions = this.store.motions;
+  }
 
-  /** setZone sets a row of the zone table: its next section counts from the row's tick and from input 0. */
-  setZone(zone: Zone): void {
+  /**
+   * adopt reads by the server's layout table from now on; it comes before the first zone. A table that does not fit this page throws an
+   * IncompatibleError, whose message is for the player.
+   */
+  adopt(table: Bytes): void {
+    if (this.rows.length > 0) throw new MalformedError("a layout table behind the first zone");
+    this.store.use(parseLayout(table));
+  }
+
+  /** fingerprint of the schema by which frames are read. */
+  get fingerprint(): Bytes {
+    return this.store.layout.fingerprint;
+  }
+
+  /** setZone sets a row of the zone table: its next section counts from the row's tick and from input 0. schema is the server's, if it is known. */
+  setZone(zone: Zone, schema = this.fingerprint): void {
+    // A row that cannot be read with is refused here, so that nobody divides by it later.
+    const { positionBits: bits, quantaPerMetre: q } = zone;
+    if (zone.index > 14 || zone.tickHz === 0 || !(q > 0 && q < Infinity) || bits < 1 || bits > 31 || zone.width === 0 || zone.height === 0) {
+      throw new MalformedError("zone row out of range");
+    }
+    if (hex(schema) !== hex(this.fingerprint)) throw new MalformedError("a zone before the layout table that it is read by");
     this.rows[zone.index] = { zone, tick: zone.tick | 0, input: 0 };
   }
 
@@ -118,72 +118,37 @@ export class Replica {
     return this.byId.get(id) ?? -1;
   }
 
-  /** clear forgets everything, zone table included: a new connection begins with an empty replica. */
+  /** ofKind goes through the live entities of a kind; without one, through those whose kind this page does not know. Nothing may enter or leave meanwhile. */
+  *ofKind(kind?: number): IterableIterator<number> {
+    for (let n = 0; n < this.count; n++) {
+      const i = this.live[n]!;
+      if (kind === undefined ? !this.store.knows(this.kind[i]!) : this.kind[i] === kind) yield i;
+    }
+  }
+
+  /** clear forgets everything, zone table and the server's layout included: a new connection begins with an empty replica. */
   clear(): void {
     for (let i = 0; i < this.count; i++) this.place[this.live[i]!] = -1;
     this.count = 0;
     this.byId.clear();
     this.rows.length = 0;
     this.sections.length = 0;
+    this.store.use(undefined);
   }
 
-  /** base returns the index into the pub arrays of an entity's newest publication. */
+  /** base returns the index into the arrays of motions of an entity's newest publication. */
   base(index: number): number {
-    return index * RING + this.head[index]!;
+    return this.motions.base(index);
   }
 
   /** stateAt reckons an entity at a tick from its base, exactly as the server does. */
   stateAt(index: number, tick: number, out: Motion): void {
-    const b = this.base(index);
-    const dt = (tick - this.pubTick[b]!) | 0;
-    out.vx = this.pubVx[b]!;
-    out.vz = this.pubVz[b]!;
-    out.x = reckon(this.pubX[b]!, out.vx, dt);
-    out.z = reckon(this.pubZ[b]!, out.vz, dt);
-    out.yaw = this.pubYaw[b]!;
+    this.motions.stateAt(index, tick, out);
   }
 
-  /**
-   * sample draws an entity at a fractional tick: the publication with the greatest base tick ≤ r, extrapolated, and a straight blend
-   * over the last tick before a newer publication's base, so that the picture passes exactly through every state the server had.
-   */
+  /** sample draws an entity at a fractional tick. */
   sample(index: number, r: number, out: Sample): void {
-    const at = index * RING;
-    const head = this.head[index]!;
-    const held = this.held[index]!;
-    let newer = -1;
-    let p = at + head;
-    let found = false;
-    for (let i = 0; i < held; i++) {
-      p = at + ((head - i) & (RING - 1));
-      if (this.pubTick[p]! <= r) {
-        found = true;
-        break;
-      }
-      newer = p;
-    }
-    const tick = this.pubTick[p]!;
-    if (!found) {
-      const back = Math.max(r - tick, -BACKWARD_TICKS);
-      out.x = this.pubX[p]! + this.pubVx[p]! * back;
-      out.z = this.pubZ[p]! + this.pubVz[p]! * back;
-      out.yaw = this.pubYaw[p]!;
-      return;
-    }
-    if (newer >= 0 && r > this.pubTick[newer]! - 1) {
-      const from = this.pubTick[newer]! - 1;
-      const f = r - from;
-      const x = this.pubX[p]! + this.pubVx[p]! * (from - tick);
-      const z = this.pubZ[p]! + this.pubVz[p]! * (from - tick);
-      out.x = x + (this.pubX[newer]! - x) * f;
-      out.z = z + (this.pubZ[newer]! - z) * f;
-      const turn = ((this.pubYaw[newer]! - this.pubYaw[p]! + 1536) & 1023) - 512;
-      out.yaw = this.pubYaw[p]! + turn * f;
-      return;
-    }
-    out.x = this.pubX[p]! + this.pubVx[p]! * (r - tick);
-    out.z = this.pubZ[p]! + this.pubVz[p]! * (r - tick);
-    out.yaw = this.pubYaw[p]!;
+    this.motions.sample(index, r, out);
   }
 
   /** apply decodes one state frame. */
@@ -248,15 +213,17 @@ export class Replica {
     }
     const low = r.bit() === 0;
     const first = BigInt(r.bits(32));
-    this.id[index] = low ? first : first | (BigInt(r.bits(32)) << 32n);
-    const kind = r.bits(4);
-    this.kind[index] = kind === 15 ? r.bits(16) : kind;
+    const id = low ? first : first | (BigInt(r.bits(32)) << 32n);
+    const short = r.bits(4);
+    const kind = short === 15 ? r.bits(16) : short;
+    this.store.begin(kind, index);
+    this.id[index] = id;
+    this.kind[index] = kind;
     this.row[index] = rowIndex;
-    this.held[index] = 0;
     this.place[index] = this.count;
     this.live[this.count++] = index;
-    this.byId.set(this.id[index]!, index);
-    this.full(r, index, (row.tick - readAge(r)) | 0, row.zone.positionBits);
+    this.byId.set(id, index);
+    this.full(r, index, row);
     this.enters++;
     this.events.enter?.(index);
   }
@@ -265,138 +232,33 @@ export class Replica {
     if (!this.alive(index)) throw new MalformedError(`update of unused index ${index}`);
     this.updates++;
     if (r.bit() === 0) {
-      this.delta(r, index, row.tick);
+      this.store.delta(r, this.kind[index]!, index, Audience.aoi, row.tick);
     } else if (r.bit() === 0) {
-      this.delta(r, index, (row.tick - readAge(r)) | 0);
+      this.store.delta(r, this.kind[index]!, index, Audience.aoi, (row.tick - readAge(r)) | 0);
     } else {
-      this.full(r, index, (row.tick - readAge(r)) | 0, row.zone.positionBits);
+      this.full(r, index, row);
     }
   }
 
-  private full(r: BitReader, index: number, tick: number, positionBits: number): void {
-    const x = r.bits(positionBits) | 0;
-    const z = r.bits(positionBits) | 0;
-    const vx = readVelocity(r, 0);
-    const vz = readVelocity(r, 0);
-    const yaw = r.bits(10);
-    this.publish(index, tick, x, z, vx, vz, yaw);
-    this.hp[index] = r.bits(16);
-  }
-
-  private delta(r: BitReader, index: number, tick: number): void {
-    if (r.bit() === 1) {
-      const b = this.base(index);
-      const oldVx = this.pubVx[b]!;
-      const oldVz = this.pubVz[b]!;
-      let vx = oldVx;
-      let vz = oldVz;
-      const turned = r.bit() === 1;
-      if (turned) {
-        vx = readVelocity(r, oldVx);
-        vz = readVelocity(r, oldVz);
-      }
-      let yaw = this.pubYaw[b]!;
-      if (r.bit() === 1) yaw = r.bit() === 0 ? (yaw + r.bits(6) - 32) & 1023 : r.bits(10);
-      const dt = (tick - this.pubTick[b]!) | 0;
-      let x = reckon(this.pubX[b]!, oldVx, dt);
-      let z = reckon(this.pubZ[b]!, oldVz, dt);
-      if (r.bit() === 1) {
-        if (turned && r.bit() === 1) {
-          // the hypothesis that the entity turned before it moved: one tick less of the old velocity, one of the new
-          x = (x - oldVx + vx) | 0;
-          z = (z - oldVz + vz) | 0;
-        }
-        x = (x + readResidual(r)) | 0;
-        z = (z + readResidual(r)) | 0;
-      }
-      this.publish(index, tick, x, z, vx, vz, yaw);
-    }
-    if (r.bit() === 1) this.hp[index] = r.bits(16);
-  }
-
-  private publish(index: number, tick: number, x: number, z: number, vx: number, vz: number, yaw: number): void {
-    const held = this.held[index]!;
-    if (held === 0) {
-      this.head[index] = 0;
-      this.held[index] = 1;
-    } else {
-      const age = (tick - this.pubTick[this.base(index)]!) | 0;
-      if (age > 0) {
-        this.head[index] = (this.head[index]! + 1) & (RING - 1);
-        this.held[index] = Math.min(RING, held + 1);
-      } else if (age < 0) {
-        this.held[index] = 1; // an older base than the last: the history before it means nothing now
-      }
-    }
-    const p = this.base(index);
-    this.pubTick[p] = tick;
-    this.pubX[p] = x;
-    this.pubZ[p] = z;
-    this.pubVx[p] = vx;
-    this.pubVz[p] = vz;
-    this.pubYaw[p] = yaw;
+  private full(r: BitReader, index: number, row: Row): void {
+    this.store.full(r, this.kind[index]!, index, Audience.aoi, (row.tick - readAge(r)) | 0, row.zone.positionBits);
   }
 
   private grow(wanted: number): void {
     let n = Math.max(64, this.place.length);
     while (n < wanted) n *= 2;
-    const wide = <T extends { set(from: ArrayLike<number>): void }>(to: T, from: ArrayLike<number>): T => {
-      to.set(from);
-      return to;
-    };
-    const id = new BigUint64Array(n);
-    id.set(this.id);
-    this.id = id;
-    this.kind = wide(new Uint16Array(n), this.kind);
-    this.hp = wide(new Uint16Array(n), this.hp);
-    this.row = wide(new Uint8Array(n).fill(NO_ROW), this.row);
-    this.head = wide(new Uint8Array(n), this.head);
-    this.held = wide(new Uint8Array(n), this.held);
-    this.live = wide(new Uint16Array(n), this.live);
-    this.place = wide(new Int32Array(n).fill(-1), this.place);
-    this.pubTick = wide(new Int32Array(n * RING), this.pubTick);
-    this.pubX = wide(new Int32Array(n * RING), this.pubX);
-    this.pubZ = wide(new Int32Array(n * RING), this.pubZ);
-    this.pubVx = wide(new Int32Array(n * RING), this.pubVx);
-    this.pubVz = wide(new Int32Array(n * RING), this.pubVz);
-    this.pubYaw = wide(new Uint16Array(n * RING), this.pubYaw);
+    this.id = widened(this.id, n);
+    this.kind = widened(this.kind, n);
+    const old = this.row.length;
+    this.row = widened(this.row, n).fill(NO_ROW, old);
+    this.live = widened(this.live, n);
+    this.place = widened(this.place, n).fill(-1, old);
+    this.store.grow(n);
   }
-}
-
-/** reckon is the prediction that server, gateway and client share: a closed form, so it does not matter who evaluates it when. */
-export function reckon(position: number, velocity: number, ticks: number): number {
-  return (position + Math.imul(velocity, ticks)) | 0;
 }
 
 function readTick(r: BitReader, last: number): number {
   if (r.bit() === 0) return (last + 1) | 0;
   const d = r.bits(6);
   return d <= 62 ? (last + d) | 0 : r.bits(32) | 0;
-}
-
-function readCount(r: BitReader): number {
-  if (r.bit() === 0) return 0;
-  if (r.bit() === 0) return r.bits(4);
-  return r.bit() === 0 ? r.bits(11) : r.bits(20);
-}
-
-function readAge(r: BitReader): number {
-  if (r.bit() === 0) return 0;
-  if (r.bit() === 0) return r.bits(5);
-  return r.bit() === 0 ? r.bits(10) : r.bits(32);
-}
-
-function readVelocity(r: BitReader, old: number): number {
-  if (r.bit() === 0) return old + r.bits(5) - 16;
-  if (r.bit() === 0) return r.bits(8) - 128;
-  return (r.bits(16) << 16) >> 16;
-}
-
-function readResidual(r: BitReader): number {
-  let u = 0;
-  if (r.bit() === 0) return 0;
-  if (r.bit() === 0) u = r.bits(3) + 1;
-  else if (r.bit() === 0) u = r.bits(6);
-  else u = r.bit() === 0 ? r.bits(11) : r.bits(32);
-  return (u >>> 1) ^ -(u & 1);
 }

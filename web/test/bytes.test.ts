@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BitReader, ByteReader, ByteWriter, hex, MalformedError, unbase64, unhex } from "../sdk/bytes.ts";
-import { BitWriter } from "./encoder.ts";
+import { BitWriter } from "./bits.ts";
 
 test("uvarint: round trip at every length, and refusal of too much", () => {
   for (const v of [0, 1, 127, 128, 16383, 16384, 2 ** 28 - 1, 2 ** 31, 2 ** 32 - 1]) {

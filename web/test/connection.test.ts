@@ -4,17 +4,21 @@ import { type Bytes, ByteWriter, concat, hex, unhex } from "../sdk/bytes.ts";
 import { type Bootstrap, Client, type ClientConfig, parseBootstrap, RefusedError } from "../sdk/client.ts";
 import type { Socket } from "../sdk/connection.ts";
 import { Control, decodeFrames, type Frame, FrameType } from "../sdk/frames.ts";
+import { encodeZone } from "../sdk/gen/mmo.ts";
+import { decodeMove, FINGERPRINT, LAYOUT } from "../sdk/gen/plains.ts";
+import { type Layout, parseLayout, Type } from "../sdk/layout.ts";
 import { Plains } from "../sdk/plains.ts";
-import { decodeMove } from "../sdk/proto.ts";
 import { Opener, Sealer } from "../sdk/records.ts";
 import { webCryptoSuite } from "../sdk/suite.ts";
-import { encodeState, helloPayload, respond, signedCert, type SectionSpec } from "./encoder.ts";
+import { BitWriter, type Content, encodeFull } from "./bits.ts";
+import { content, encodeState, enterHead, helloPayload, respond, sectionHead, signedCert, type SectionSpec } from "./encoder.ts";
+import { changed, fieldOf } from "./tables.ts";
 
 const suite = (await webCryptoSuite())!;
 const staticPrivate = new Uint8Array(32).fill(5);
-const schema = unhex("aabbccddeeff0011");
+const schema = unhex(FINGERPRINT);
 const { root, cert } = await signedCert(suite, staticPrivate);
-const boot: Bootstrap = { realm: "dev", root, cert, token: "tok", ws: "/ws", schemaHash: schema, build: "test" };
+const boot: Bootstrap = { realm: "dev", root, cert, token: "tok", ws: "/ws", fingerprint: schema, build: "test" };
 
 /** Peer is a socket with the server behind it, in memory; frames arrive at `frames`, and waiters wake when they do. */
 class Peer implements Socket {
@@ -76,6 +80,9 @@ class Peer implements Socket {
   }
 }
 
+const zone = encodeZone({
+  index: 0, zone: 7, epoch: 1, tick: 100, tickHz: 20, positionBits: 20, quantaPerMetre: 320, width: 32000, height: 32000, enterRadius: 16000, leaveRadius: 17600,
+});
 const frame = (head: number, route: number, payload: Bytes, id?: number): Bytes => {
   const w = new ByteWriter().u8(head).uvarint(route);
   if (id !== undefined) w.uvarint(id);
@@ -89,13 +96,13 @@ const isLogin = (f: Frame): boolean => f.type === FrameType.request && f.route =
 const isEcho = (n: number) => (f: Frame): boolean => f.type === FrameType.control && f.route === Control.echo && f.payload[0] === n;
 
 /** bench gives a client with a list of sockets and hand-worked timers. */
-function bench(over: Partial<ClientConfig> = {}, schemas: Bytes[] = []) {
+function bench(over: Partial<Omit<ClientConfig, "fingerprint">> = {}, schemas: Bytes[] = []) {
   const peers: Peer[] = [];
   const timers: { ms: number; job: () => void }[] = [];
   const waiters: { fits: () => boolean; done: () => void }[] = [];
   const poke = (): void => waiters.filter((w) => w.fits()).forEach((w) => w.done());
   const config = {
-    program: "test", bootstrap: async () => boot, suite: async () => suite, wallSeconds: () => 1500, random: () => 0.5, now: () => performance.now(),
+    program: "test", fingerprint: FINGERPRINT, bootstrap: async () => boot, suite: async () => suite, wallSeconds: () => 1500, random: () => 0.5, now: () => performance.now(),
     socket: () => {
       const p = new Peer(schemas[peers.length] ?? schema);
       peers.push(p);
@@ -228,14 +235,61 @@ test("a bootstrap that is refused ends the client with the server's words; one t
   await b.when(() => client.state === "ended");
 });
 
-test("another schema ends the client with a sentence that helps", async () => {
-  const b = bench({}, [unhex("0000000000000000")]);
-  const client = new Client({ ...b.config, events: { playing: () => undefined, push: () => undefined, state: () => undefined, changed: () => b.poke() } });
-  client.start();
-  await b.when(() => client.state === "ended");
-  assert.match(client.describe(), /different schemas; reload the page/);
-  assert.match(client.errors[0]!, /aabbccddeeff0011.*0000000000000000/);
-  assert.equal(b.peers[0]!.closedWith, 4505);
+/** fingerprintOf makes the fingerprint of another schema than the page's. */
+const fingerprintOf = (generation: number, revision: number): Bytes => new ByteWriter().u16(generation).u16(revision).u32(7).done();
+const [generation, revision] = [schema[0]! + 256 * schema[1]!, schema[2]! + 256 * schema[3]!];
+
+test("a schema of another generation ends the client with a sentence that says who is older", async () => {
+  for (const [theirs, words] of [
+    [fingerprintOf(generation + 1, 1), /this page is older than the server: reload it \(schema \d+\.\d+-[0-9a-f]{8} here, \d+\.1-07000000 there\)/],
+    [fingerprintOf(generation - 1, 60000), /the server is older than this page/],
+    [fingerprintOf(generation, revision), /two schemas that call themselves the same revision/],
+  ] as [Bytes, RegExp][]) {
+    const b = bench({}, [theirs]);
+    const client = new Client({ ...b.config, events: { playing: () => undefined, push: () => undefined, state: () => undefined, changed: () => b.poke() } });
+    client.start();
+    await b.when(() => client.state === "ended");
+    assert.match(client.describe(), words);
+    assert.equal(b.peers[0]!.closedWith, 4505);
+  }
+});
+
+test("plains against a newer server: its layout table comes first, what the page knows is read, and what does not fit ends it", async () => {
+  const theirs = fingerprintOf(generation, revision + 1);
+  const table = (change: (l: Layout) => void = () => undefined): Bytes => changed(LAYOUT, (l) => {
+    l.fingerprint = theirs;
+    l.components.set(9, { id: 9, name: "Mood", motion: undefined, fields: [fieldOf({ id: 1, type: Type.string, max: 9 })] });
+    l.kinds.get(1)!.components.unshift(l.components.get(9)!);
+    change(l);
+  });
+  const play = async (...frames: Bytes[]): Promise<Plains> => {
+    const b = bench({}, [theirs]);
+    const plains = new Plains({ ...b.config, changed: () => b.poke() });
+    plains.client.start();
+    await b.when(() => b.peers.length === 1);
+    await logIn(b.peers[0]!);
+    await b.peers[0]!.say(...frames);
+    await b.when(() => plains.client.state === "playing");
+    await Promise.race([b.peers[0]!.until(isEcho(1)), b.when(() => plains.client.state !== "playing")]);
+    return plains;
+  };
+  const w = new BitWriter();
+  sectionHead(w, { row: 0, lastTick: 100, tick: 101, lastInput: 0, input: 0, width: 2, enters: [0] });
+  enterHead(w, 2, { index: 1, id: 9n, kind: 1, age: 0 });
+  const state = { ...content({ x: 320, z: 640, vx: 0, vz: 0, yaw: 0, hp: 93 }, 101), Mood: { f1: "glad" } } as Content;
+  encodeFull(w, parseLayout(table()), 1, 0, 20, state);
+  const body = w.prefix("0").done();
+  const entered = new ByteWriter().u8(6).uvarint(body.length).bytes(body).done();
+  const good = await play(frame(0, 36, table()), frame(0, 33, zone), entered);
+  const hero = good.world.hero(1);
+  assert.deepEqual([hero.vitals.hp, hero.transform.x, hero.transform.z], [93, 1, 2]);
+  good.client.stop();
+  const bad = await play(frame(0, 36, table((l) => (l.components.get(2)!.fields[0]!.limit = 70000n, l.components.get(2)!.fields[0]!.bits = 17))), frame(0, 33, zone));
+  assert.equal(bad.client.state, "ended");
+  assert.match(bad.client.describe(), /this page is older than the server: reload it .*Vitals\.hp is int32 0 to 65535 \(16 bits\) here and int32 0 to 70000 \(17 bits\) there/);
+  const early = await play(frame(0, 33, zone));
+  assert.match(early.client.describe(), /a zone before the layout table/);
+  early.client.stop();
 });
 
 test("text, a forged record or a malformed frame end the connection; goaway is obeyed", async () => {
@@ -268,8 +322,6 @@ test("plains: zone, avatar and sections give a replica, a prediction, and moves 
   await b.when(() => b.peers.length === 1);
   await logIn(b.peers[0]!);
   const peer = b.peers[0]!;
-  const zone = new ByteWriter().uvarint(16).uvarint(7).uvarint(32).uvarint(100).uvarint(40).uvarint(20).uvarint(48).uvarint(20).uvarint(56).uvarint(320)
-    .uvarint(64).uvarint(32000).uvarint(72).uvarint(32000).uvarint(80).uvarint(16000).uvarint(88).uvarint(17600).done();
   const me = { x: 3200, z: 6400, vx: 0, vz: 0, yaw: 0, hp: 100 };
   const section: SectionSpec = { row: 0, positionBits: 20, lastTick: 100, tick: 101, lastInput: 0, input: 0, width: 4, enters: [{ index: 2, id: 9n, kind: 1, age: 0, state: me }] };
   await peer.say(frame(0, 33, zone), frame(0, 34, unhex("08091007")), frame(0, 35, unhex("08011002")), stateFrame(section));
@@ -300,7 +352,7 @@ test("plains: zone, avatar and sections give a replica, a prediction, and moves 
 test("the bootstrap is checked", () => {
   const b64 = (n: number): string => Buffer.alloc(n).toString("base64");
   const good = { realm: "dev", root: b64(32), cert: b64(119), token: "t", ws: "/ws", schema_hash: "0011223344556677", build: "b" };
-  assert.equal(hex(parseBootstrap(good).schemaHash), "0011223344556677");
+  assert.equal(hex(parseBootstrap(good).fingerprint), "0011223344556677");
   for (const bad of [{}, null, { ...good, root: b64(31) }, { ...good, schema_hash: "00" }, { ...good, token: 5 }, { ...good, cert: "*" }]) {
     assert.throws(() => parseBootstrap(bad));
   }

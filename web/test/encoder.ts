@@ -1,35 +1,16 @@
 /**
- * The other side of the wire, for tests: a bit writer, an encoder of state frames written from the manual and not from the decoder, and
- * the server's half of the handshake.
+ * The other side of the wire, for tests: an encoder of state frames written from the manual and not from the decoder, and the server's half of the
+ * handshake.
  */
-import { type Bytes, ByteReader, ByteWriter, concat } from "../sdk/bytes.ts";
+import { type Bytes, ByteReader, ByteWriter, concat, unbase64 } from "../sdk/bytes.ts";
+import { LAYOUT } from "../sdk/gen/plains.ts";
+import { type Layout, parseLayout } from "../sdk/layout.ts";
+import { reckon } from "../sdk/motion.ts";
 import { prologue, SymmetricState } from "../sdk/noise.ts";
 import type { Suite } from "../sdk/suite.ts";
+import { BitWriter, type Content, count, encodeDelta, encodeFull } from "./bits.ts";
 
-export class BitWriter {
-  private readonly out: number[] = [];
-  private at = 0;
-
-  bits(value: number | bigint, n: number): this {
-    const v = BigInt.asUintN(64, BigInt(value));
-    for (let i = 0; i < n; i++, this.at++) {
-      if (this.at % 8 === 0) this.out.push(0);
-      this.out[this.out.length - 1]! |= Number((v >> BigInt(i)) & 1n) << this.at % 8;
-    }
-    return this;
-  }
-
-  /** prefix writes a string of 0 and 1 in stream order. */
-  prefix(code: string): this {
-    for (const c of code) this.bits(c === "1" ? 1 : 0, 1);
-    return this;
-  }
-
-  done(): Bytes {
-    return Uint8Array.from(this.out);
-  }
-}
-
+/** State is an entity of the sample game. */
 export interface State {
   x: number;
   z: number;
@@ -57,16 +38,53 @@ export interface SectionSpec {
   updates?: ({ index: number; age: number; full: State } | { index: number; age: number; from: Base; to: State; hypothesis?: boolean })[];
 }
 
-export function encodeState(sections: SectionSpec[]): Bytes {
+const plains = parseLayout(unbase64(LAYOUT));
+
+/** content is an entity of the sample game as the layout has it. */
+export function content(s: State, tick: number): Content {
+  return { tick, Transform: { x: s.x, z: s.z, vx: s.vx, vz: s.vz, yaw: s.yaw }, Vitals: { hp: s.hp } } as Content;
+}
+
+/** encodeState writes a state frame by a layout all of whose kinds are like the sample game's first. */
+export function encodeState(sections: SectionSpec[], layout = plains): Bytes {
   const w = new BitWriter();
   sections.forEach((s, i) => {
     if (i > 0) w.prefix("1");
-    section(w, s);
+    section(w, s, layout);
   });
   return w.prefix("0").done();
 }
 
-function section(w: BitWriter, s: SectionSpec): void {
+function section(w: BitWriter, s: SectionSpec, layout: Layout): void {
+  sectionHead(w, s);
+  for (const index of s.leaves ?? []) w.bits(index, s.width);
+  for (const e of s.enters ?? []) {
+    enterHead(w, s.width, e);
+    encodeFull(w, layout, 1, 0, s.positionBits, content(e.state, (s.tick - e.age) | 0));
+  }
+  for (const u of s.updates ?? []) {
+    w.bits(u.index, s.width);
+    const tick = (s.tick - u.age) | 0;
+    if ("full" in u) {
+      w.prefix("11");
+      age(w, u.age);
+      encodeFull(w, layout, 1, 0, s.positionBits, content(u.full, tick));
+      continue;
+    }
+    if (u.age === 0) w.prefix("0");
+    else {
+      w.prefix("10");
+      age(w, u.age);
+    }
+    const { from, to } = u;
+    const dt = (tick - from.tick) | 0;
+    const moved = (["vx", "vz", "yaw"] as const).some((k) => to[k] !== from[k]) || to.x !== reckon(from.x, from.vx, dt) || to.z !== reckon(from.z, from.vz, dt);
+    encodeDelta(w, layout, 1, 0, content(from, from.tick), content(to, moved ? tick : from.tick), u.hypothesis ?? false);
+  }
+}
+
+/** sectionHead writes what stands before a section's entities. */
+export function sectionHead(w: BitWriter, s: Pick<SectionSpec, "row" | "lastTick" | "tick" | "lastInput" | "input" | "width"> & { leaves?: unknown[]; enters?: unknown[]; updates?: unknown[] }): void {
   w.bits(s.row, 4);
   const dt = (s.tick - s.lastTick) | 0;
   if (dt === 1) w.prefix("0");
@@ -76,103 +94,24 @@ function section(w: BitWriter, s: SectionSpec): void {
   if (di >= 0 && di <= 2) w.bits(di, 2);
   else w.bits(3, 2).bits(s.input, 32);
   w.bits(s.width, 4);
-  const leaves = s.leaves ?? [];
-  const enters = s.enters ?? [];
-  const updates = s.updates ?? [];
-  for (const list of [leaves, enters, updates]) count(w, list.length);
-  for (const index of leaves) w.bits(index, s.width);
-  for (const e of enters) {
-    w.bits(e.index, s.width);
-    if (e.id < 1n << 32n) w.prefix("0").bits(e.id, 32);
-    else w.prefix("1").bits(e.id, 64);
-    if (e.kind < 15) w.bits(e.kind, 4);
-    else w.bits(15, 4).bits(e.kind, 16);
-    age(w, e.age);
-    full(w, e.state, s.positionBits);
-  }
-  for (const u of updates) {
-    w.bits(u.index, s.width);
-    if ("full" in u) {
-      w.prefix("11");
-      age(w, u.age);
-      full(w, u.full, s.positionBits);
-    } else {
-      if (u.age === 0) w.prefix("0");
-      else {
-        w.prefix("10");
-        age(w, u.age);
-      }
-      delta(w, u.from, u.to, (s.tick - u.age) | 0, u.hypothesis ?? false);
-    }
-  }
+  for (const list of [s.leaves, s.enters, s.updates]) count(w, list?.length ?? 0);
 }
 
-function count(w: BitWriter, n: number): void {
-  if (n === 0) w.prefix("0");
-  else if (n < 16) w.prefix("10").bits(n, 4);
-  else if (n < 2048) w.prefix("110").bits(n, 11);
-  else w.prefix("111").bits(n, 20);
+/** enterHead writes what stands before the full state of an entity that enters. */
+export function enterHead(w: BitWriter, width: number, e: { index: number; id: bigint; kind: number; age: number }): void {
+  w.bits(e.index, width);
+  if (e.id < 1n << 32n) w.prefix("0").bits(e.id, 32);
+  else w.prefix("1").bits(e.id, 64);
+  if (e.kind < 15) w.bits(e.kind, 4);
+  else w.bits(15, 4).bits(e.kind, 16);
+  age(w, e.age);
 }
 
-function age(w: BitWriter, a: number): void {
+export function age(w: BitWriter, a: number): void {
   if (a === 0) w.prefix("0");
   else if (a < 32) w.prefix("10").bits(a, 5);
   else if (a < 1024) w.prefix("110").bits(a, 10);
   else w.prefix("111").bits(a, 32);
-}
-
-function velocity(w: BitWriter, v: number, old: number): void {
-  if (v - old >= -16 && v - old <= 15) w.prefix("0").bits(v - old + 16, 5);
-  else if (v >= -128 && v <= 127) w.prefix("10").bits(v + 128, 8);
-  else w.prefix("11").bits(v, 16);
-}
-
-function full(w: BitWriter, s: State, positionBits: number): void {
-  w.bits(s.x, positionBits).bits(s.z, positionBits);
-  velocity(w, s.vx, 0);
-  velocity(w, s.vz, 0);
-  w.bits(s.yaw, 10).bits(s.hp, 16);
-}
-
-function residual(w: BitWriter, r: number): void {
-  const u = ((r << 1) ^ (r >> 31)) >>> 0;
-  if (u === 0) w.prefix("0");
-  else if (u <= 8) w.prefix("10").bits(u - 1, 3);
-  else if (u < 64) w.prefix("110").bits(u, 6);
-  else if (u < 2048) w.prefix("1110").bits(u, 11);
-  else w.prefix("1111").bits(u, 32);
-}
-
-function delta(w: BitWriter, from: Base, to: State, tick: number, hypothesis: boolean): void {
-  const dt = (tick - from.tick) | 0;
-  const px = from.x + from.vx * dt;
-  const pz = from.z + from.vz * dt;
-  const turned = to.vx !== from.vx || to.vz !== from.vz;
-  const moved = turned || to.yaw !== from.yaw || to.x !== px || to.z !== pz;
-  if (!moved) w.prefix("0");
-  else {
-    w.prefix("1");
-    if (!turned) w.prefix("0");
-    else {
-      w.prefix("1");
-      velocity(w, to.vx, from.vx);
-      velocity(w, to.vz, from.vz);
-    }
-    const turn = ((to.yaw - from.yaw + 512) & 1023) - 512;
-    if (turn === 0) w.prefix("0");
-    else if (turn >= -32 && turn <= 31) w.prefix("10").bits(turn + 32, 6);
-    else w.prefix("11").bits(to.yaw, 10);
-    if (to.x === px && to.z === pz && !hypothesis) w.prefix("0");
-    else {
-      w.prefix("1");
-      if (turned) w.bits(hypothesis ? 1 : 0, 1);
-      const early = turned && hypothesis;
-      residual(w, to.x - (early ? from.x + from.vx * (dt - 1) + to.vx : px));
-      residual(w, to.z - (early ? from.z + from.vz * (dt - 1) + to.vz : pz));
-    }
-  }
-  if (to.hp === from.hp) w.prefix("0");
-  else w.prefix("1").bits(to.hp, 16);
 }
 
 /** Responder is the server's half of the handshake, on the same primitives but its own order of tokens. */
@@ -203,6 +142,7 @@ export async function respond(suite: Suite, hs1: Bytes, staticPrivate: Bytes, re
 }
 
 export interface HelloSpec {
+  /** schema is the fingerprint. */
   schema: Bytes;
   rekeyRecords?: number;
   rekeyBytes?: number;
@@ -210,7 +150,7 @@ export interface HelloSpec {
 
 export function helloPayload(h: HelloSpec): Bytes {
   return new ByteWriter()
-    .u8(1).u8(0).bytes(h.schema).u64(1_700_000_000_000_000n).bytes(new Uint8Array(16).fill(7))
+    .u8(2).u8(0).bytes(h.schema).u64(1_700_000_000_000_000n).bytes(new Uint8Array(16).fill(7))
     .u32(65536).u32(30000).u32(h.rekeyRecords ?? 65536).u32(h.rekeyBytes ?? 1 << 26).done();
 }
 

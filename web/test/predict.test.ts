@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RoundTrip, TickClock } from "../sdk/clock.ts";
 import { Predictor } from "../sdk/predict.ts";
-import type { Move } from "../sdk/proto.ts";
+import type { Move } from "../sdk/gen/plains.ts";
 import { aim, MAX_SPEED, type Mover, step } from "../sdk/rules.ts";
 
 const W = 3200;

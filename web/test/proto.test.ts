@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ByteWriter, hex, MalformedError, unhex } from "../sdk/bytes.ts";
-import * as p from "../sdk/proto.ts";
+import * as mmo from "../sdk/gen/mmo.ts";
+import * as plains from "../sdk/gen/plains.ts";
+
+const p = { ...mmo, ...plains };
 
 const utf8 = new TextEncoder();
 
@@ -9,8 +12,8 @@ test("protobuf: messages to the server, bytes checked by hand", () => {
   assert.equal(hex(p.encodeLoginRequest({ token: "ab", client: "c" })), "0a02616212" + "0163");
   assert.equal(hex(p.encodeMove({ seq: 1, tick: 300, vx: -1, vz: 80 })), "080110ac02180120a001");
   assert.equal(hex(p.encodeMove({ seq: 0, tick: 0xffffffff, vx: 0, vz: 0 })), "10ffffffff0f");
-  assert.equal(hex(p.encodeSpectateRequest(0)), "");
-  assert.equal(hex(p.encodeSpectateRequest(905_097)), "0889" + "9f37");
+  assert.equal(hex(p.encodeSpectateRequest({ radius: 0 })), "");
+  assert.equal(hex(p.encodeSpectateRequest({ radius: 905_097 })), "0889" + "9f37");
 });
 
 test("protobuf: a move survives both ways", () => {
@@ -33,15 +36,14 @@ test("protobuf: malformed input throws", () => {
   }
 });
 
-test("protobuf: zone rows are checked", () => {
-  const row = (bits: number, hz: number) =>
-    new ByteWriter().uvarint(8).uvarint(1).uvarint(32).uvarint(7).uvarint(40).uvarint(hz).uvarint(48).uvarint(bits).uvarint(56).uvarint(320)
-      .uvarint(64).uvarint(1000).uvarint(72).uvarint(2000).uvarint(80).uvarint(16000).uvarint(88).uvarint(17600).done();
+test("protobuf: zone rows", () => {
+  const row = (positionBits: number, tickHz: number, quantaPerMetre = 320) => p.encodeZone({
+    index: 1, zone: 0, epoch: 0, tick: 7, tickHz, positionBits, quantaPerMetre, width: 1000, height: 2000, enterRadius: 16000, leaveRadius: 17600,
+  });
   const z = p.decodeZone(row(20, 20));
   assert.deepEqual([z.index, z.tick, z.tickHz, z.positionBits, z.quantaPerMetre, z.width, z.height, z.enterRadius, z.leaveRadius],
     [1, 7, 20, 20, 320, 1000, 2000, 16000, 17600]);
-  assert.throws(() => p.decodeZone(row(33, 20)), MalformedError);
-  assert.throws(() => p.decodeZone(row(20, 0)), MalformedError);
+  for (const bad of [row(32, 20), row(0, 20), row(20, 0), row(20, 20, -1), row(20, 20, NaN)]) assert.throws(() => new plains.World().replica.setZone(p.decodeZone(bad)), MalformedError);
 });
 
 test("protobuf: the rest of the framework's messages", () => {
@@ -51,5 +53,5 @@ test("protobuf: the rest of the framework's messages", () => {
   assert.deepEqual(p.decodeAvatar(unhex("08ffffffffffffffffff011003")), { entity: 2n ** 64n - 1n, zone: 3 });
   assert.deepEqual(p.decodeStatus(unhex("0801100218032004" + "2805")), { players: 1, entities: 2, tickUsP50: 3, tickUsP99: 4, tickOverruns: 5n });
   assert.deepEqual(p.decodeMoveRefused(unhex("080110c8011850")), { seq: 1, speed: 200, limit: 80 });
-  assert.equal(p.decodeSpectateResponse(unhex("0880f703")), 64384);
+  assert.deepEqual(p.decodeSpectateResponse(unhex("0880f703")), { radius: 64384 });
 });

@@ -36,20 +36,20 @@ for (const suite of suites) {
     const { root, cert } = await signedCert(suite, staticPrivate);
     const key = await verifyCert(suite, cert, root, 1500);
     assert.equal(key.keyId, 9);
-    const h = await Handshake.start({ suite, cert: key, realm: "dev", schemaHash: schema });
+    const h = await Handshake.start({ suite, cert: key, realm: "dev", fingerprint: schema });
     assert.equal(h.hs1.length, 80);
-    assert.equal(hex(h.hs1.subarray(0, 8)), "4001090000000101");
+    assert.equal(hex(h.hs1.subarray(0, 8)), "4001090000000202");
     const server = await respond(suites[0]!, h.hs1, staticPrivate, "dev", helloPayload({ schema }));
     assert.equal(hex(server.payload1.subarray(16)), hex(schema));
     const secured = await h.finish(server.hs2);
     assert.deepEqual([hex(secured.keyC2S), hex(secured.keyS2C)], [hex(server.keyC2S), hex(server.keyS2C)]);
-    assert.deepEqual([secured.hello.recordMax, secured.hello.idleTimeoutMs, hex(secured.hello.schemaHash)], [65536, 30000, hex(schema)]);
+    assert.deepEqual([secured.hello.recordMax, secured.hello.idleTimeoutMs, hex(secured.hello.fingerprint)], [65536, 30000, hex(schema)]);
   });
 
   test(`${name}: a wrong realm, a flipped bit and a reject end the handshake with the right code`, async () => {
     const { root, cert } = await signedCert(suite, staticPrivate);
     const key = await verifyCert(suite, cert, root, 1500);
-    const fresh = () => Handshake.start({ suite, cert: key, realm: "dev", schemaHash: schema });
+    const fresh = () => Handshake.start({ suite, cert: key, realm: "dev", fingerprint: schema });
     const h = await fresh();
     await assert.rejects(respond(suites[0]!, h.hs1, staticPrivate, "other", helloPayload({ schema })));
     const server = await respond(suites[0]!, h.hs1, staticPrivate, "dev", helloPayload({ schema }));
@@ -113,7 +113,7 @@ for (const suite of suites) {
     const key = await verifyCert(suite, cert, root, notBefore);
     const payload1 = unhex(v.payload1);
     const h = await Handshake.start({
-      suite, cert: key, realm: v.realm, schemaHash: payload1.slice(16), random: payload1.slice(0, 16), ephemeral: unhex(v.client_ephemeral_private),
+      suite, cert: key, realm: v.realm, fingerprint: payload1.slice(16), random: payload1.slice(0, 16), ephemeral: unhex(v.client_ephemeral_private),
     });
     assert.equal(hex(h.hs1), v.hs1);
     const secured = await h.finish(unhex(v.hs2));

@@ -8,7 +8,7 @@ import (
 
 	plainsv1 "github.com/tianxia-mmo/tianxia/proto_define/plains/v1"
 
-	"github.com/tianxia-mmo/tianxia/examples/plains"
+	"github.com/tianxia-mmo/tianxia/examples/plains/bind"
 	"github.com/tianxia-mmo/tianxia/examples/plains/rules"
 	"github.com/tianxia-mmo/tianxia/pkg/client"
 )
@@ -25,7 +25,7 @@ func Play(_ context.Context, n int, c *client.Client) error {
 		next = tick + 14 + r.Uint32N(13) // 0.7 to 1.3 s
 		seq++
 		sin, cos := math.Sincos(r.Float64() * 2 * math.Pi)
-		_ = c.Push(plains.RouteMove, &plainsv1.Move{Seq: seq, Tick: tick + 1, // an error is the end, which Serve reports
+		_ = bind.SendMove(c, &plainsv1.Move{Seq: seq, Tick: tick + 1, // an error is the end, which Serve reports
 			Vx: int32(cos * rules.MaxSpeed), Vz: int32(sin * rules.MaxSpeed)})
 	}})
 }

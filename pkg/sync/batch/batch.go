@@ -18,8 +18,8 @@ import (
 //
 //	kind u8 (1 delta, 2 snapshot) · zone · epoch · tick u32 LE · sequence
 //	n · n × slot                                             forgotten: no observer of this gateway sees them any more
-//	n · n × { slot · id · kind · age · bits u8 · full }      publications in full; motion's base tick = tick − age
-//	n · n × { slot · bits u8 · delta }                       surprises, against the publication before; a moved base tick = tick
+//	n · n × { slot · id · kind · age · bits · full }         publications in full; motion's base tick = tick − age
+//	n · n × { slot · bits · delta }                          surprises, against the publication before; a moved base tick = tick
 //	n · n × { observer · last input · n · n × slot · n · n × slot }   leaves, enters
 //
 // A snapshot replaces everything that the gateway knew of the zone: its fulls are all entities that the gateway's observers see, and its enters every
@@ -31,6 +31,9 @@ const (
 
 // MaxSlot bounds slots, so that a damaged batch cannot make a gateway allocate without end.
 const MaxSlot = 1 << 21
+
+// MaxBits bounds the bits of one encoded state.
+const MaxBits = 2 * delta.MaxPartBits
 
 // ErrMalformed is wrapped by every error of Decode.
 var ErrMalformed = errors.New("malformed batch")
@@ -44,18 +47,25 @@ type Header struct {
 	Sequence uint64
 }
 
+// Bits is an encoded state: the first N bits of B, whose last byte is padded with zeros. B is a part of the batch's bytes.
+type Bits struct {
+	N int
+	B []byte
+}
+
 // Full is an entity's last publication in full.
 type Full struct {
 	Slot uint32
 	ID   uint64
 	Kind uint16
-	Pub  delta.Publication
+	Tick uint32 // base tick of its motion
+	Full Bits
 }
 
 // Update is a surprise: the publication of this batch's tick, coded against the one before.
 type Update struct {
-	Slot     uint32
-	Fragment delta.Fragment
+	Slot  uint32
+	Delta Bits
 }
 
 // Observer is what changed for one observer: slots that left and entered its view, and the last input of it that the zone applied.
@@ -65,7 +75,7 @@ type Observer struct {
 	Leaves, Enters []uint32 // valid until the next Decode
 }
 
-// Batch is a decoded batch; its slices are reused by the next Decode into it.
+// Batch is a decoded batch. Its slices are reused by the next Decode into it, and its Bits are parts of the bytes it was decoded from.
 type Batch struct {
 	Header
 	Forgets   []uint32
@@ -141,8 +151,9 @@ func (c *cursor) header() (h Header) {
 	return h
 }
 
-// Decode replaces b's content by the batch in data, or returns an error that wraps ErrMalformed; then b must not be used.
-func (b *Batch) Decode(data []byte, l delta.Layout) error {
+// Decode replaces b's content by the batch in data, or returns an error that wraps ErrMalformed; then b must not be used. What the encoded states hold is not looked at:
+// that needs the layout, and bases.
+func (b *Batch) Decode(data []byte) error {
 	c := cursor{b: data}
 	b.Header = c.header()
 	b.Forgets, b.Fulls, b.Updates = b.Forgets[:0], b.Fulls[:0], b.Updates[:0]
@@ -150,10 +161,14 @@ func (b *Batch) Decode(data []byte, l delta.Layout) error {
 		b.Forgets = append(b.Forgets, c.slot())
 	}
 	for n := c.count("number of fulls", 6); n > 0 && c.err == nil; n-- {
-		b.Fulls = append(b.Fulls, c.full(l, b.Tick))
+		b.Fulls = append(b.Fulls, c.full(b.Tick))
 	}
 	for n := c.count("number of updates", 3); n > 0 && c.err == nil; n-- {
-		b.Updates = append(b.Updates, Update{c.slot(), c.fragment()})
+		u := Update{c.slot(), c.bits()}
+		if u.Delta.N == 0 {
+			c.fail("update without a change")
+		}
+		b.Updates = append(b.Updates, u)
 	}
 	b.observers(&c)
 	if c.err == nil && len(c.b) > 0 {
@@ -182,31 +197,18 @@ func (b *Batch) observers(c *cursor) {
 	}
 }
 
-func (c *cursor) full(l delta.Layout, tick uint32) Full {
+func (c *cursor) full(tick uint32) Full {
 	f := Full{Slot: c.slot(), ID: c.uvarint("id", 1<<64-1), Kind: uint16(c.uvarint("kind of entity", 1<<16-1))}
-	age := uint32(c.uvarint("age", 1<<32-1))
-	n, body := c.bits()
-	r := delta.NewReader(body)
-	f.Pub = delta.DecodeFull(&r, l, tick-age)
-	if r.Err() != nil || r.Left() != len(body)*8-n {
-		c.fail("full state")
-	}
+	f.Tick = tick - uint32(c.uvarint("age", 1<<32-1))
+	f.Full = c.bits()
 	return f
 }
 
-func (c *cursor) fragment() delta.Fragment {
-	n, body := c.bits()
-	f, ok := delta.FragmentOf(body, n)
-	if !ok || n == 0 {
-		c.fail("fragment")
+func (c *cursor) bits() (v Bits) {
+	v.N = int(c.uvarint("length in bits", MaxBits))
+	v.B = c.take("bits", (v.N+7)/8)
+	if c.err == nil && v.N&7 != 0 && v.B[len(v.B)-1]>>(v.N&7) != 0 {
+		c.fail("bits beyond their number")
 	}
-	return f
-}
-
-func (c *cursor) bits() (int, []byte) {
-	n := c.take("length in bits", 1)
-	if n == nil {
-		return 0, nil
-	}
-	return int(n[0]), c.take("bits", (int(n[0])+7)/8)
+	return v
 }

@@ -7,16 +7,23 @@ import (
 	"testing"
 
 	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta/deltatest"
 )
 
-var layout = delta.Layout{PositionBits: 17}
+var params = delta.Params{PositionBits: 17}
+
+type state = deltatest.State
+
+func (s *Source) put(slot uint32, st state, tick uint32) {
+	s.Publish(slot, st.Record(s.ents[slot].kind), deltatest.All, tick)
+}
 
 func sample() *Source {
-	s := NewSource(1, 2, layout)
+	s := NewSource(1, 2, deltatest.Codec(), params)
 	s.AttachGateway(9)
 	s.AddObserver(500, 9)
 	for i := range uint32(20) {
-		s.Spawn(i, uint64(i)+1, uint16(i), delta.State{X: int32(i) * 100, VX: 80, Health: 5}, 10)
+		s.Spawn(i, uint64(i)+1, uint16(i)+1, state{X: int32(i) * 100, VX: 80, HP: 5}.Record(s.codec.Kind(1)), 10)
 	}
 	return s
 }
@@ -24,7 +31,7 @@ func sample() *Source {
 func decode(t *testing.T, b []byte) *Batch {
 	t.Helper()
 	var d Batch
-	if err := d.Decode(b, layout); err != nil {
+	if err := d.Decode(b); err != nil {
 		t.Fatal(err)
 	}
 	return &d
@@ -37,7 +44,7 @@ func TestSurpriseIsEncodedOnceForAllGateways(t *testing.T) {
 	s.Enter(500, 3)
 	s.Enter(501, 3)
 	s.Finish(10, nil)
-	s.Publish(3, delta.State{X: 7, VX: 1}, 11)
+	s.put(3, state{X: 7, VX: 1}, 11)
 	out := s.Finish(11, nil)
 	if st := s.Stats(); st.Fragments != 1 || st.Publications != 1 {
 		t.Errorf("%+v, want one fragment of one publication", st)
@@ -62,7 +69,7 @@ func TestFirstBatchAndEveryRequestedOneIsASnapshot(t *testing.T) {
 	}
 	s.RequestSnapshot(9)
 	s.RequestSnapshot(12345)
-	if d := decode(t, s.Finish(12, nil)[0].Bytes); d.Kind != KindSnapshot || len(d.Fulls) != 1 || d.Fulls[0].Pub != s.Publication(3) {
+	if d := decode(t, s.Finish(12, nil)[0].Bytes); d.Kind != KindSnapshot || len(d.Fulls) != 1 || d.Fulls[0].Slot != 3 || d.Fulls[0].Tick != s.Publication(3).Tick {
 		t.Fatalf("requested snapshot: %+v", d)
 	}
 }
@@ -92,12 +99,12 @@ func TestDamagedBatchIsRefusedAsAWhole(t *testing.T) {
 	b := append([]byte(nil), s.Finish(10, nil)[0].Bytes...)
 	for n := range b {
 		var d Batch
-		if err := d.Decode(b[:n], layout); !errors.Is(err, ErrMalformed) {
+		if err := d.Decode(b[:n]); !errors.Is(err, ErrMalformed) {
 			t.Fatalf("cut to %d of %d bytes: %v", n, len(b), err)
 		}
 	}
 	var d Batch
-	if err := d.Decode(append(b, 0), layout); !errors.Is(err, ErrMalformed) {
+	if err := d.Decode(append(b, 0)); !errors.Is(err, ErrMalformed) {
 		t.Fatalf("with a byte too many: %v", err)
 	}
 }
@@ -111,13 +118,15 @@ func TestSteadyTickAllocatesNothing(t *testing.T) {
 	var out []Output
 	tick := uint32(10)
 	var d Batch
+	var rec delta.Record
 	step := func() {
 		tick++
 		for i := range uint32(20) {
-			s.Publish(i, delta.State{X: r.Int32N(1 << 17), VX: 3}, tick)
+			state{X: r.Int32N(1 << 17), VX: 3}.Into(s.ents[i].kind, &rec)
+			s.Publish(i, &rec, deltatest.All, tick)
 		}
 		out = s.Finish(tick, out[:0])
-		if err := d.Decode(out[0].Bytes, layout); err != nil {
+		if err := d.Decode(out[0].Bytes); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -136,11 +145,11 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Add(append([]byte(nil), s.Finish(10, nil)[0].Bytes...))
 	s.Leave(500, 2)
-	s.Publish(1, delta.State{X: 1}, 11)
+	s.put(1, state{X: 1}, 11)
 	f.Add(append([]byte(nil), s.Finish(11, nil)[0].Bytes...))
 	var d Batch
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if err := d.Decode(b, layout); err != nil && !errors.Is(err, ErrMalformed) {
+		if err := d.Decode(b); err != nil && !errors.Is(err, ErrMalformed) {
 			t.Fatal(err)
 		}
 		if n := len(d.Forgets) + len(d.Fulls) + len(d.Updates) + len(d.slots); n > len(b) {
@@ -150,15 +159,17 @@ func FuzzDecode(f *testing.F) {
 }
 
 func ExampleSource() {
-	s := NewSource(1, 1, delta.Layout{PositionBits: 17})
+	codec := deltatest.Codec()
+	s := NewSource(1, 1, codec, delta.Params{PositionBits: 17})
 	s.AttachGateway(1)
 	s.AddObserver(42, 1)
-	s.Spawn(0, 1001, 1, delta.State{X: 3200, VX: 80}, 1)
+	st := deltatest.State{X: 3200, VX: 80}
+	s.Spawn(0, 1001, 1, st.Record(codec.Kind(1)), 1)
 	s.Enter(42, 0)
 	for tick := uint32(1); tick <= 3; tick++ {
-		x := 3200 + 80*int32(tick-1) // as predicted: nothing is sent but the header
-		s.Publish(0, delta.State{X: x, VX: 80}, tick)
+		s.Publish(0, st.Record(codec.Kind(1)), deltatest.All, tick) // as predicted: nothing is sent but the header
 		fmt.Println(len(s.Finish(tick, nil)[0].Bytes))
+		st.X += 80
 	}
 	// Output:
 	// 33

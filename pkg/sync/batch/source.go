@@ -14,7 +14,8 @@ import (
 // Calls with a slot, observer or gateway that was never added are mistakes of the caller and panic.
 type Source struct {
 	zone, epoch uint32
-	layout      delta.Layout
+	codec       *delta.Codec
+	params      delta.Params
 
 	ents     []entity
 	gateways []*gateway // in order of attachment: the output's order
@@ -22,6 +23,7 @@ type Source struct {
 	order    []uint64 // observers in order of attachment
 
 	round uint64 // of Finish: tells a slot that rests
+	bits  delta.Writer
 
 	stats Stats
 }
@@ -35,10 +37,10 @@ type Stats struct {
 
 type entity struct {
 	id    uint64
-	kind  uint16
+	kind  *delta.KindCodec
 	alive bool
-	freed uint64 // 1 + the round in which the slot was emptied
-	pub   delta.Publication
+	freed uint64       // 1 + the round in which the slot was emptied
+	pub   delta.Record // the last publication
 }
 
 type gateway struct {
@@ -74,9 +76,9 @@ type Output struct {
 	Bytes   []byte
 }
 
-// NewSource starts the stream of a zone's epoch.
-func NewSource(zone, epoch uint32, l delta.Layout) *Source {
-	return &Source{zone: zone, epoch: epoch, layout: l, obs: map[uint64]*observer{}}
+// NewSource makes the replication of one zone that has no gateways and entities yet.
+func NewSource(zone, epoch uint32, c *delta.Codec, p delta.Params) *Source {
+	return &Source{zone: zone, epoch: epoch, codec: c, params: p, obs: map[uint64]*observer{}}
 }
 
 // Stats returns the counters.
@@ -151,18 +153,25 @@ func (s *Source) Input(id uint64, seq uint32) {
 	}
 }
 
-// Spawn puts an entity into a slot; its first publication is its state at the tick.
-func (s *Source) Spawn(slot uint32, id uint64, kind uint16, st delta.State, tick uint32) {
+// Spawn puts an entity into a slot; its first publication is its state at the tick. A kind that the codec does not know is a mistake of the caller.
+func (s *Source) Spawn(slot uint32, id uint64, kind uint16, st *delta.Record, tick uint32) {
 	for int(slot) >= len(s.ents) {
 		s.ents = append(s.ents, entity{})
 	}
-	if s.ents[slot].alive {
-		panic(fmt.Sprintf("batch: slot %d is taken by entity %d", slot, s.ents[slot].id))
+	e := &s.ents[slot]
+	if e.alive {
+		panic(fmt.Sprintf("batch: slot %d is taken by entity %d", slot, e.id))
 	}
-	if s.ents[slot].freed == s.round+1 {
+	if e.freed == s.round+1 {
 		panic(fmt.Sprintf("batch: slot %d was emptied in this tick: use another one until the next", slot))
 	}
-	s.ents[slot] = entity{id: id, kind: kind, alive: true, pub: delta.Publication{Tick: tick, State: st}}
+	k := s.codec.Kind(kind)
+	if k == nil {
+		panic(fmt.Sprintf("batch: entity %d has kind %d, which the layout does not name", id, kind))
+	}
+	e.id, e.kind, e.alive, e.freed = id, k, true, 0
+	e.pub.Copy(st)
+	e.pub.Tick = tick
 }
 
 // Despawn empties a slot; one that was never spawned is empty already. Who sees it must get a Leave within the same tick.
@@ -210,8 +219,8 @@ func (s *Source) View(observerID uint64) (n int) {
 	return n
 }
 
-// Publication is a slot's last publication: what every replica's base is once it is up to date.
-func (s *Source) Publication(slot uint32) delta.Publication { return s.ents[slot].pub }
+// Publication is a slot's last publication: what every replica's base is once it is up to date. It must not be changed, and changes with the next Publish.
+func (s *Source) Publication(slot uint32) *delta.Record { return &s.ents[slot].pub }
 
 func (o *observer) has(slot uint32) bool {
 	w := int(slot >> 6)
@@ -240,15 +249,16 @@ func (g *gateway) count(slot uint32, by int32) {
 }
 
 // Publish compares an entity's true state with its prediction and, if they differ, publishes it: encoded once, copied to every gateway that
-// knows the entity. It is called for every entity in every tick, seen or not, so that the last publication is always right.
-func (s *Source) Publish(slot uint32, st delta.State, tick uint32) {
+// knows the entity. It is called for every entity in every tick, seen or not, so that the last publication is always right. dirty tells which groups of
+// the state may have changed (delta.DirtyBit); a motion under way is looked at unasked. st.Tick is the Source's to set.
+func (s *Source) Publish(slot uint32, st *delta.Record, dirty uint64, tick uint32) {
 	e := &s.ents[slot]
-	next, surprise := e.pub.Next(st, tick)
-	if !surprise {
+	surprised := e.kind.Surprise(&e.pub, st, delta.AOI, dirty, tick)
+	if surprised == 0 {
 		return
 	}
 	s.stats.Publications++
-	var f delta.Fragment
+	encoded := false
 	for _, g := range s.gateways {
 		if int(slot) >= len(g.known) || !g.known[slot] || g.snapshot {
 			continue
@@ -256,16 +266,18 @@ func (s *Source) Publish(slot uint32, st delta.State, tick uint32) {
 		if g.seen[slot] == 0 { // forgotten in this batch
 			continue
 		}
-		if f.Len() == 0 {
-			f = delta.EncodeDelta(&e.pub, &next)
+		if !encoded {
+			encoded = true
+			s.bits.Reset()
+			e.kind.Delta(&s.bits, &e.pub, st, delta.AOI)
 			s.stats.Fragments++
 		}
 		g.updates.n++
 		g.updates.b = binary.AppendUvarint(g.updates.b, uint64(slot))
-		g.updates.b = append(g.updates.b, byte(f.Len()))
-		g.updates.b = f.AppendBytes(g.updates.b)
+		g.updates.b = binary.AppendUvarint(g.updates.b, uint64(s.bits.Bits()))
+		g.updates.b = append(g.updates.b, s.bits.Bytes()...)
 	}
-	e.pub = next
+	e.kind.Publish(&e.pub, st, delta.AOI, surprised)
 }
 
 // Finish ends the tick and appends each gateway's batch to dst.
@@ -315,14 +327,19 @@ func (s *Source) everything(g *gateway, tick uint32) {
 
 func (s *Source) full(g *gateway, slot, tick uint32) {
 	e := &s.ents[slot]
-	f := delta.EncodeFull(s.layout, &e.pub)
+	s.bits.Reset()
+	e.kind.Full(&s.bits, s.params, &e.pub, delta.AOI)
 	g.fulls.n++
 	b := binary.AppendUvarint(g.fulls.b, uint64(slot))
 	b = binary.AppendUvarint(b, e.id)
-	b = binary.AppendUvarint(b, uint64(e.kind))
-	b = binary.AppendUvarint(b, uint64(tick-e.pub.Tick))
-	b = append(b, byte(f.Len()))
-	g.fulls.b = f.AppendBytes(b)
+	b = binary.AppendUvarint(b, uint64(e.kind.Kind.ID))
+	age := uint32(0)
+	if e.kind.Places() {
+		age = tick - e.pub.Tick
+	}
+	b = binary.AppendUvarint(b, uint64(age))
+	b = binary.AppendUvarint(b, uint64(s.bits.Bits()))
+	g.fulls.b = append(b, s.bits.Bytes()...)
 }
 
 func (s *Source) write(g *gateway, tick uint32) []byte {

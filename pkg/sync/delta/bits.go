@@ -36,6 +36,19 @@ func (w *Writer) Put(v uint64, k uint) {
 // Bits is the number of bits written since Reset.
 func (w *Writer) Bits() int { return w.pos*8 + int(w.n) }
 
+// Append appends the first n bits of b, low bit first; bits of its last byte beyond n are 0.
+func (w *Writer) Append(b []byte, n int) {
+	for ; n > 32; n -= 32 {
+		w.Put(uint64(b[0])|uint64(b[1])<<8|uint64(b[2])<<16|uint64(b[3])<<24, 32)
+		b = b[4:]
+	}
+	var v uint64
+	for i := (n - 1) >> 3; i >= 0; i-- {
+		v = v<<8 | uint64(b[i])
+	}
+	w.Put(v, uint(n))
+}
+
 // Bytes returns the stream, its last byte zero-padded; valid until the next Put or Reset.
 func (w *Writer) Bytes() []byte {
 	if w.n > 0 {
@@ -76,7 +89,16 @@ func (r *Reader) Get(k uint) uint64 {
 }
 
 // Bit reads one bit.
-func (r *Reader) Bit() bool { return r.Get(1) == 1 }
+func (r *Reader) Bit() bool {
+	i := r.pos >> 3
+	if i >= uint(len(r.buf)) {
+		r.fail = true
+		return false
+	}
+	b := r.buf[i] >> (r.pos & 7) & 1
+	r.pos++
+	return b != 0
+}
 
 // Err is ErrTruncated once a read went beyond the end.
 func (r *Reader) Err() error {
@@ -85,6 +107,15 @@ func (r *Reader) Err() error {
 	}
 	return nil
 }
+
+// Fail makes Err report ErrTruncated, or whatever else is wrong with the bits: they cannot be what a Writer wrote.
+func (r *Reader) Fail() { r.fail, r.pos = true, uint(len(r.buf))*8 }
+
+// Failed tells whether Err is not nil.
+func (r *Reader) Failed() bool { return r.fail }
+
+// Pos is the number of bits read.
+func (r *Reader) Pos() int { return int(r.pos) }
 
 // Left is the number of unread bits, padding included.
 func (r *Reader) Left() int { return len(r.buf)*8 - int(r.pos) }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tianxia-mmo/tianxia/pkg/sync/batch"
 	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta/deltatest"
 )
 
 // BenchmarkTick is a gateway's share of a tick: one batch applied and a frame for each of 1,000 clients that see 50 of 2,000 entities, of which one in
@@ -13,14 +14,15 @@ import (
 func BenchmarkTick(b *testing.B) {
 	const entities, clients, visible = 2000, 1000, 50
 	r := rand.New(rand.NewPCG(1, 2))
-	l := delta.Layout{PositionBits: 18}
-	src := batch.NewSource(1, 1, l)
+	l, codec := delta.Params{PositionBits: 18}, deltatest.Codec()
+	kind := codec.Kind(1)
+	src := batch.NewSource(1, 1, codec, l)
 	src.AttachGateway(1)
-	z := NewZone(1, 1, l)
-	states := make([]delta.State, entities)
+	z := NewZone(1, 1, codec, l)
+	states := make([]deltatest.State, entities)
 	for i := range states {
-		states[i] = delta.State{X: r.Int32N(1 << 17), Z: r.Int32N(1 << 17), VX: 50, VZ: 20}
-		src.Spawn(uint32(i), uint64(i)+1, 1, states[i], 1)
+		states[i] = deltatest.State{X: r.Int32N(1 << 17), Z: r.Int32N(1 << 17), VX: 50, VZ: 20}
+		src.Spawn(uint32(i), uint64(i)+1, 1, states[i].Record(kind), 1)
 	}
 	list := make([]*Client, clients)
 	for i := range list {
@@ -32,6 +34,7 @@ func BenchmarkTick(b *testing.B) {
 		}
 	}
 	var w delta.Writer
+	var rec delta.Record
 	var out []batch.Output
 	tick, bytes, frames := uint32(1), 0, 0
 	step := func(b *testing.B) {
@@ -39,10 +42,10 @@ func BenchmarkTick(b *testing.B) {
 		tick++
 		for i := range states {
 			s := &states[i]
-			s.X += int32(s.VX)
-			s.Z += int32(s.VZ)
+			s.X += s.VX
+			s.Z += s.VZ
 			if r.IntN(20) == 0 {
-				s.VX, s.VZ, s.Yaw = int16(r.IntN(160)-80), int16(r.IntN(160)-80), uint16(r.IntN(1024))
+				s.VX, s.VZ, s.Yaw = r.Int32N(160)-80, r.Int32N(160)-80, r.Uint32N(1024)
 			}
 			if s.X < 0 || s.X >= 1<<18 {
 				s.X = 1 << 17
@@ -50,7 +53,8 @@ func BenchmarkTick(b *testing.B) {
 			if s.Z < 0 || s.Z >= 1<<18 {
 				s.Z = 1 << 17
 			}
-			src.Publish(uint32(i), *s, tick)
+			s.Into(kind, &rec)
+			src.Publish(uint32(i), &rec, deltatest.All, tick)
 		}
 		out = src.Finish(tick, out[:0])
 		b.StartTimer()

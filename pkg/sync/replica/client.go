@@ -74,6 +74,7 @@ type gone struct {
 // FrameStats says what one frame carried.
 type FrameStats struct {
 	Leaves, Enters, Updates int
+	UpdateBits              int // of the updates, with index and age
 }
 
 // NewClient makes a client that looks at nothing yet.
@@ -198,9 +199,9 @@ func (c *Client) section(w *delta.Writer, v *view, dirty []int32, due, another b
 		w.Put(1, 1)
 	}
 	v.header(w, width)
-	writeCount(w, leaves)
-	writeCount(w, len(enters))
-	writeCount(w, len(updates))
+	w.Count(leaves)
+	w.Count(len(enters))
+	w.Count(len(updates))
 	st.Leaves += leaves
 	st.Enters += len(enters)
 	st.Updates += len(updates)
@@ -211,17 +212,19 @@ func (c *Client) section(w *delta.Writer, v *view, dirty []int32, due, another b
 	for _, i := range enters {
 		v.enter(w, width, int(i))
 	}
+	before := w.Bits()
 	for _, i := range updates {
 		v.update(w, width, int(i))
 	}
+	st.UpdateBits += w.Bits() - before
 	return true
 }
 
 // choose splits the dirty places into enters, which get a local index, and updates, until room (bits) is used up; the rest waits.
 func (c *Client) choose(v *view, dirty []int32, room int) (enters, updates []int32) {
 	enters, updates = c.enters[:0], dirty[:0]
-	if n := len(dirty); n*maxEnterBits > room && n > 0 { // some may wait: not always the same ones
-		c.rotate = (c.rotate + room/maxEnterBits + 1) % n
+	if n := len(dirty); n*usualBits > room && n > 0 { // some may wait: not always the same ones
+		c.rotate = (c.rotate + room/usualBits + 1) % n
 		slices.Reverse(dirty[:c.rotate])
 		slices.Reverse(dirty[c.rotate:])
 		slices.Reverse(dirty)
@@ -238,13 +241,14 @@ func (c *Client) choose(v *view, dirty []int32, room int) (enters, updates []int
 		if full {
 			continue
 		}
-		if room -= maxEnterBits; room < 0 && len(enters)+len(updates) > 0 {
+		cost := v.enterCost(int(i))
+		if room -= cost; room < 0 && len(enters)+len(updates) > 0 {
 			break
 		}
 		local, ok := c.take()
 		if !ok {
 			full = true
-			room += maxEnterBits
+			room += cost
 			continue
 		}
 		v.local[i] = local
@@ -254,15 +258,17 @@ func (c *Client) choose(v *view, dirty []int32, room int) (enters, updates []int
 	return enters, updates
 }
 
-// Upper bounds in bits of what one entity takes in a frame.
+// Upper bounds in bits of what stands before an entity's state in a frame.
 const (
 	maxIndexBits = 15
 	maxAgeBits   = 2 + 35
-	maxFullBits  = 124
-	maxEnterBits = maxIndexBits + 65 + 20 + maxAgeBits + maxFullBits
+	maxEnterBits = maxIndexBits + 65 + 20 + 35
+	usualBits    = 256 // of an entity that enters; decides only when to begin taking turns
 )
 
-// cost is an upper bound of an update's bits.
+// enterCost and cost are upper bounds of an enter's and an update's bits.
+func (v *view) enterCost(i int) int { return maxEnterBits + v.zone.fullState(v.slot[i]).n }
+
 func (v *view) cost(i int) int {
 	slot := v.slot[i]
 	from, to := v.base[i], v.zone.latest[slot]
@@ -270,9 +276,9 @@ func (v *view) cost(i int) int {
 	case from == to-1 && v.zone.hot[slot].n != 0:
 		return maxIndexBits + maxAgeBits + int(v.zone.hot[slot].n)
 	case to-from >= keep:
-		return maxIndexBits + maxAgeBits + maxFullBits
+		return maxIndexBits + maxAgeBits + v.zone.fullState(slot).n
 	}
-	return maxIndexBits + maxAgeBits + v.zone.fragment(slot, from).Len()
+	return maxIndexBits + maxAgeBits + v.zone.fragment(slot, from).n
 }
 
 // take finds the lowest free local index.
@@ -320,24 +326,10 @@ func (v *view) header(w *delta.Writer, width uint) {
 	v.lastTick, v.lastInput = v.zone.tick, v.input
 }
 
-func writeCount(w *delta.Writer, n int) {
-	switch {
-	case n == 0:
-		w.Put(0, 1)
-	case n < 1<<4:
-		w.Put(1|uint64(n)<<2, 6)
-	case n < 1<<11:
-		w.Put(3|uint64(n)<<3, 14)
-	default:
-		w.Put(7|uint64(n)<<3, 23)
-	}
-}
-
 func (v *view) enter(w *delta.Writer, width uint, i int) {
 	z, slot := v.zone, v.slot[i]
 	e := &z.ents[slot]
 	v.base[i] = z.latest[slot]
-	p := &e.ring[z.latest[slot]%keep]
 	w.Put(uint64(v.local[i]), width)
 	if e.id < 1<<32 {
 		w.Put(e.id<<1, 33)
@@ -345,14 +337,14 @@ func (v *view) enter(w *delta.Writer, width uint, i int) {
 		w.Put(1|e.id&(1<<32-1)<<1, 33)
 		w.Put(e.id>>32, 32)
 	}
-	if e.kind < 15 {
-		w.Put(uint64(e.kind), 4)
+	if kind := e.codec.Kind.ID; kind < 15 {
+		w.Put(uint64(kind), 4)
 	} else {
-		w.Put(15|uint64(e.kind)<<4, 20)
+		w.Put(15|uint64(kind)<<4, 20)
 	}
-	delta.WriteAge(w, z.tick-p.Tick)
-	f := delta.EncodeFull(z.Layout, p)
-	f.WriteTo(w)
+	w.Age(z.age(slot))
+	f := z.fullState(slot)
+	w.Append(f.b, f.n)
 }
 
 func (v *view) update(w *delta.Writer, width uint, i int) {
@@ -364,26 +356,25 @@ func (v *view) update(w *delta.Writer, width uint, i int) {
 		w.Put(local|h.bits<<(width+1), width+1+uint(h.n))
 		return
 	}
-	e := &z.ents[slot]
-	p := &e.ring[to%keep]
 	if to-from >= keep {
 		w.Put(local|3<<width, width+2)
-		delta.WriteAge(w, z.tick-p.Tick)
-		f := delta.EncodeFull(z.Layout, p)
-		f.WriteTo(w)
+		w.Age(z.age(slot))
+		f := z.fullState(slot)
+		w.Append(f.b, f.n)
 		return
 	}
-	age := z.tick - p.Tick
-	if e.ring[from%keep].Tick == p.Tick { // the motion did not move: no age
+	age := z.age(slot)
+	if e := &z.ents[slot]; e.ticks[from%keep] == e.ticks[to%keep] { // the motion did not move: no age
 		age = 0
 	}
 	if age == 0 {
 		w.Put(local, width+1)
 	} else {
 		w.Put(local|1<<width, width+2)
-		delta.WriteAge(w, age)
+		w.Age(age)
 	}
-	z.fragment(slot, from).WriteTo(w)
+	f := z.fragment(slot, from)
+	w.Append(f.b, f.n)
 }
 
 // want adds entities; one that was to leave, of the same incarnation, just stays.

@@ -16,18 +16,53 @@ type Entity struct {
 	Zone uint8 // row of the zone table
 	Kind uint16
 	ID   uint64
-	Base delta.Publication
+	Base delta.Record // the last publication, laid out as Codec says
+
+	Codec *delta.KindCodec
+	m     *Mirror
+	own   delta.Record // of one component in the Mirror's own layout, if that is another one
+}
+
+// View returns a component of the entity as of its last publication, in the Mirror's own layout; ok is false if the entity has no such component. It must not be
+// changed and is valid until the next call for this entity.
+func (e *Entity) View(component uint16) (v delta.View, ok bool) {
+	return e.view(&e.Base, component)
+}
+
+// ViewAt is View of the entity as predicted for a tick. at is room for the prediction.
+func (e *Entity) ViewAt(component uint16, tick uint32, at *delta.Record) (v delta.View, ok bool) {
+	at.Copy(&e.Base)
+	e.Codec.Reckon(at, tick)
+	return e.view(at, component)
+}
+
+func (e *Entity) view(r *delta.Record, component uint16) (v delta.View, ok bool) {
+	v, ok = e.Codec.View(r, component)
+	if !ok || e.m.mapping == nil {
+		return v, ok
+	}
+	return e.m.mapping.Component(component, v, &e.own)
+}
+
+// Position is where the entity is predicted to be at a tick, in quanta of the ground plane; ok is false for a kind without a place.
+func (e *Entity) Position(tick uint32) (x, z int32, ok bool) {
+	p, ok := e.Codec.Place()
+	if !ok {
+		return 0, 0, false
+	}
+	d, w := tick-e.Base.Tick, e.Base.W
+	return int32(w[p.X] + w[p.VX]*d), int32(w[p.Z] + w[p.VZ]*d), true
 }
 
 // Row is a row of a connection's zone table.
 type Row struct {
 	Open   bool
-	Layout delta.Layout
+	Params delta.Params
 	Tick   uint32 // of the last section: silence asserts the prediction up to here
 	Input  uint32 // last input applied
 }
 
-// Mirror is a client's replica: it decodes the frames that Client.Frame builds. It belongs to one goroutine.
+// Mirror is a client's replica: it decodes the frames that Client.Frame builds. It belongs to one goroutine. Use must be called before the first frame.
 type Mirror struct {
 	Rows     [maxZones]Row
 	Entities []Entity // by local index
@@ -36,14 +71,28 @@ type Mirror struct {
 
 	// Enter and Leave, if set, are told of every change of the visible set.
 	Enter, Leave func(index int, e *Entity)
+
+	codec   *delta.Codec
+	mapping *delta.Mapping
+}
+
+// Use sets the layout of the frames, and the layout in which views are wanted: nil means the same. It fails, wrapping delta.ErrIncompatible, if the two do not understand each other.
+func (m *Mirror) Use(frames *delta.Codec, own *delta.Layout) error {
+	m.codec, m.mapping = frames, nil
+	if own == nil || own == frames.Layout || own.Fingerprint == frames.Layout.Fingerprint {
+		return nil
+	}
+	mapping, err := delta.NewMapping(frames.Layout, own)
+	m.mapping = mapping
+	return err
 }
 
 // OpenZone sets a row of the zone table.
-func (m *Mirror) OpenZone(index uint8, l delta.Layout, tick uint32) error {
-	if index >= maxZones || l.PositionBits < 1 || l.PositionBits > 31 {
-		return fmt.Errorf("%w: zone row %d with %d position bits", ErrMalformed, index, l.PositionBits)
+func (m *Mirror) OpenZone(index uint8, p delta.Params, tick uint32) error {
+	if index >= maxZones || p.PositionBits < 1 || p.PositionBits > 31 || m.codec == nil {
+		return fmt.Errorf("%w: zone row %d with %d position bits (layout known: %v)", ErrMalformed, index, p.PositionBits, m.codec != nil)
 	}
-	m.Rows[index] = Row{Open: true, Layout: l, Tick: tick}
+	m.Rows[index] = Row{Open: true, Params: p, Tick: tick}
 	return nil
 }
 
@@ -84,7 +133,7 @@ func (m *Mirror) section(r *delta.Reader) error {
 		row.Input = uint32(r.Get(32))
 	}
 	width := uint(r.Get(4))
-	leaves, enters, updates := readCount(r), readCount(r), readCount(r)
+	leaves, enters, updates := r.Count(), r.Count(), r.Count()
 	for ; leaves > 0; leaves-- {
 		i := int(r.Get(width))
 		e := m.live(i)
@@ -110,13 +159,13 @@ func (m *Mirror) section(r *delta.Reader) error {
 		}
 		switch {
 		case !r.Bit():
-			e.Base = delta.DecodeDelta(r, &e.Base, row.Tick)
+			e.Codec.ReadDelta(r, &e.Base, delta.AOI, row.Tick)
 		case !r.Bit():
-			age := delta.ReadAge(r)
-			e.Base = delta.DecodeDelta(r, &e.Base, row.Tick-age)
+			age := r.Age()
+			e.Codec.ReadDelta(r, &e.Base, delta.AOI, row.Tick-age)
 		default:
-			age := delta.ReadAge(r)
-			e.Base = delta.DecodeFull(r, row.Layout, row.Tick-age)
+			age := r.Age()
+			e.Codec.ReadFull(r, row.Params, &e.Base, delta.AOI, row.Tick-age)
 		}
 	}
 	if r.Err() != nil {
@@ -133,40 +182,34 @@ func (m *Mirror) live(i int) *Entity {
 }
 
 func (m *Mirror) enter(r *delta.Reader, row uint8, i int) error {
-	e := Entity{Live: true, Zone: row}
+	id := uint64(0)
 	if r.Bit() {
-		e.ID = r.Get(32)
-		e.ID |= r.Get(32) << 32
+		id = r.Get64()
 	} else {
-		e.ID = r.Get(32)
+		id = r.Get(32)
 	}
-	if e.Kind = uint16(r.Get(4)); e.Kind == 15 {
-		e.Kind = uint16(r.Get(16))
+	kind := uint16(r.Get(4))
+	if kind == 15 {
+		kind = uint16(r.Get(16))
 	}
-	age := delta.ReadAge(r)
-	e.Base = delta.DecodeFull(r, m.Rows[row].Layout, m.Rows[row].Tick-age)
-	if r.Err() != nil || m.live(i) != nil {
-		return fmt.Errorf("%w: enter of entity %d at index %d (in use: %v, %v)", ErrMalformed, e.ID, i, m.live(i) != nil, r.Err())
+	codec := m.codec.Kind(kind)
+	if codec == nil || r.Failed() || m.live(i) != nil {
+		return fmt.Errorf("%w: enter of entity %d of kind %d (known: %v) at index %d (in use: %v, %v)", ErrMalformed, id, kind, codec != nil, i, m.live(i) != nil, r.Err())
 	}
 	for i >= len(m.Entities) {
-		m.Entities = append(m.Entities, Entity{})
+		m.Entities = append(m.Entities, Entity{m: m})
 	}
-	m.Entities[i] = e
+	e := &m.Entities[i]
+	e.Live, e.Zone, e.Kind, e.ID, e.Codec = true, row, kind, id, codec
+	codec.Init(&e.Base)
+	age := r.Age()
+	codec.ReadFull(r, m.Rows[row].Params, &e.Base, delta.AOI, m.Rows[row].Tick-age)
 	m.Live++
+	if r.Failed() {
+		return fmt.Errorf("%w: state of entity %d of kind %d", ErrMalformed, id, kind)
+	}
 	if m.Enter != nil {
-		m.Enter(i, &m.Entities[i])
+		m.Enter(i, e)
 	}
 	return nil
-}
-
-func readCount(r *delta.Reader) int {
-	switch {
-	case !r.Bit():
-		return 0
-	case !r.Bit():
-		return int(r.Get(4))
-	case !r.Bit():
-		return int(r.Get(11))
-	}
-	return int(r.Get(20))
 }

@@ -11,21 +11,16 @@ import (
 	"testing"
 
 	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta/deltatest"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata")
 
 type vectorEntity struct {
-	Index  int    `json:"index"`
-	ID     string `json:"id"`
-	Kind   uint16 `json:"kind"`
-	Base   uint32 `json:"base"`
-	X      int32  `json:"x"`
-	Z      int32  `json:"z"`
-	VX     int16  `json:"vx"`
-	VZ     int16  `json:"vz"`
-	Yaw    uint16 `json:"yaw"`
-	Health uint16 `json:"hp"`
+	Index int             `json:"index"`
+	ID    string          `json:"id"`
+	Kind  uint16          `json:"kind"`
+	State json.RawMessage `json:"state"` // as of its base, see delta.KindCodec.AppendJSON
 }
 
 type vectorFrame struct {
@@ -40,7 +35,8 @@ type vectorFrame struct {
 // TestVectorsAreFresh keeps the frames that other languages' decoders are tested with equal to what the encoder writes.
 func TestVectorsAreFresh(t *testing.T) {
 	var v struct {
-		Zone struct {
+		Layout string `json:"layout"` // hex of the layout table
+		Zone   struct {
 			Index        int    `json:"index"`
 			Tick         uint32 `json:"tick"`
 			PositionBits uint8  `json:"position_bits"`
@@ -49,7 +45,8 @@ func TestVectorsAreFresh(t *testing.T) {
 	}
 	w := newWorld(t, 77, 60, 1, Config{})
 	p := w.clients[0]
-	v.Zone.Tick, v.Zone.PositionBits = p.m.Rows[0].Tick, w.layout().PositionBits
+	v.Zone.Tick, v.Zone.PositionBits = p.m.Rows[0].Tick, w.params().PositionBits
+	v.Layout = hex.EncodeToString(w.codec.Layout.Table())
 	for range 60 {
 		before := p.m.Frames
 		var bw delta.Writer
@@ -90,8 +87,7 @@ func vector(m *Mirror, b []byte) (f vectorFrame) {
 	f.Expect.Tick, f.Expect.Input = m.Rows[0].Tick, m.Rows[0].Input
 	for i, e := range m.Entities {
 		if e.Live {
-			f.Expect.Entities = append(f.Expect.Entities, vectorEntity{i, fmt.Sprint(e.ID), e.Kind, e.Base.Tick,
-				e.Base.X, e.Base.Z, e.Base.VX, e.Base.VZ, e.Base.Yaw, e.Base.Health})
+			f.Expect.Entities = append(f.Expect.Entities, vectorEntity{i, fmt.Sprint(e.ID), e.Kind, e.Codec.AppendJSON(nil, &e.Base, delta.AOI)})
 		}
 	}
 	return f
@@ -111,9 +107,10 @@ func FuzzMirror(f *testing.F) {
 			p.m.Frames++
 		}
 	}
+	codec := deltatest.Codec()
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m := &Mirror{}
-		if err := m.OpenZone(0, delta.Layout{PositionBits: 17}, 100); err != nil {
+		m := newMirror(t, codec)
+		if err := m.OpenZone(0, delta.Params{PositionBits: 17}, 100); err != nil {
 			t.Fatal(err)
 		}
 		for range 3 { // a first frame may make entities that the next one changes
@@ -151,7 +148,11 @@ func FuzzApply(f *testing.F) {
 
 func ExampleMirror() {
 	m := Mirror{}
-	if err := m.OpenZone(0, delta.Layout{PositionBits: 17}, 99); err != nil {
+	err := m.Use(deltatest.Codec(), nil)
+	if err == nil {
+		err = m.OpenZone(0, delta.Params{PositionBits: 17}, 99)
+	}
+	if err != nil {
 		fmt.Println(err)
 	}
 	var w delta.Writer

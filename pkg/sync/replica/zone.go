@@ -7,6 +7,7 @@ package replica
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/tianxia-mmo/tianxia/pkg/sync/batch"
@@ -37,24 +38,38 @@ const (
 )
 
 type entity struct {
-	ring  [keep]delta.Publication // publication number n at n mod keep
+	codec *delta.KindCodec
+	ticks [keep]uint32 // publication number n has its base tick, words and variable parts at n mod keep
+	words []uint32
+	vars  []delta.Var
 	id    uint64
-	kind  uint16
 	known bool
-	first uint32         // number of this incarnation's first publication: an older base is another entity's or has holes
-	last  delta.Fragment // the zone's fragment to the latest publication; empty: none
+	first uint32 // number of this incarnation's first publication: an older base is another entity's or has holes
+
+	last  encoded // the zone's fragment to the latest publication; empty: none
+	full  encoded // the latest publication in full, if fullN is its number
+	fullN uint32
 }
+
+// encoded is a fragment or a full state; its room is used again.
+type encoded struct {
+	b []byte
+	n int // bits
+}
+
+func (e *encoded) set(b []byte, n int) { e.b, e.n = append(e.b[:0], b...), n }
 
 type cached struct {
 	slot, from, to uint32
-	f              delta.Fragment
+	f              encoded
 }
 
 // Zone is one zone as this gateway knows it.
 type Zone struct {
 	ID     uint32
-	Layout delta.Layout
+	Params delta.Params
 
+	codec       *delta.Codec
 	epoch, tick uint32
 	seq         uint64
 	ready       bool     // a snapshot of this epoch was applied and nothing is missing since
@@ -66,11 +81,19 @@ type Zone struct {
 	mark        []uint64 // scratch: bit per slot
 	batch       batch.Batch
 	bits        delta.Writer // scratch
+	in          delta.Reader // scratch: one that stands on the stack would escape
+	scratch     delta.Record
 }
 
 // NewZone makes an empty replica, which waits for a snapshot.
-func NewZone(id, epoch uint32, l delta.Layout) *Zone {
-	return &Zone{ID: id, Layout: l, epoch: epoch, views: map[uint64]*view{}, cache: make([]cached, cacheLen)}
+func NewZone(id, epoch uint32, c *delta.Codec, p delta.Params) *Zone {
+	z := &Zone{ID: id, Params: p, codec: c, epoch: epoch, views: map[uint64]*view{}, cache: make([]cached, cacheLen)}
+	const usual = 24 // bytes of a fragment: what is longer allocates its own
+	room := make([]byte, cacheLen*usual)
+	for i := range z.cache {
+		z.cache[i].f.b = room[i*usual : i*usual : (i+1)*usual]
+	}
+	return z
 }
 
 // Tick is the last zone tick that was applied.
@@ -80,7 +103,7 @@ func (z *Zone) Tick() uint32 { return z.tick }
 func (z *Zone) Ready() bool { return z.ready }
 
 // Apply takes the next batch. ErrGap and ErrStale are explained there; any other error means damaged bytes, after which
-// the replica stands still as after a gap. Nothing is ever applied in part.
+// the replica stands still as after a gap: only a snapshot, which replaces everything, makes it go on.
 func (z *Zone) Apply(data []byte) error {
 	h, err := batch.DecodeHeader(data)
 	if err != nil {
@@ -94,8 +117,8 @@ func (z *Zone) Apply(data []byte) error {
 		z.ready = false
 		return ErrGap
 	}
-	if err := z.batch.Decode(data, z.Layout); err != nil {
-		z.ready = false
+	z.ready = false
+	if err := z.batch.Decode(data); err != nil {
 		return err
 	}
 	if h.Epoch != z.epoch { // another life of the zone: its ids may be those of other entities
@@ -103,16 +126,17 @@ func (z *Zone) Apply(data []byte) error {
 			z.ents[i].known = false
 		}
 	}
-	z.epoch, z.tick, z.seq, z.ready = h.Epoch, h.Tick, h.Sequence, true
+	z.epoch, z.tick, z.seq = h.Epoch, h.Tick, h.Sequence
 	if h.Kind == batch.KindSnapshot {
-		z.snapshot(&z.batch)
+		err = z.snapshot(&z.batch)
 	} else {
-		z.delta(&z.batch)
+		err = z.delta(&z.batch)
 	}
-	return nil
+	z.ready = err == nil
+	return err
 }
 
-func (z *Zone) delta(b *batch.Batch) {
+func (z *Zone) delta(b *batch.Batch) error {
 	for i := range b.Observers {
 		if v := z.views[b.Observers[i].ID]; v != nil {
 			v.input = b.Observers[i].Input
@@ -124,36 +148,54 @@ func (z *Zone) delta(b *batch.Batch) {
 		}
 	}
 	for _, slot := range b.Forgets {
-		z.grow(slot)
+		z.room(slot)
 		z.ents[slot].known = false
 	}
 	for i := range b.Fulls {
-		z.spawn(&b.Fulls[i])
+		if err := z.spawn(&b.Fulls[i]); err != nil {
+			return err
+		}
 	}
 	for i := range b.Updates {
-		z.update(&b.Updates[i])
+		if err := z.update(&b.Updates[i]); err != nil {
+			return err
+		}
 	}
 	for i := range b.Observers {
 		if v := z.views[b.Observers[i].ID]; v != nil {
+			if err := z.known(b.Observers[i].Enters); err != nil {
+				return err
+			}
 			v.want(b.Observers[i].Enters)
 		}
 	}
+	return nil
 }
 
 // snapshot replaces everything. What is still the same incarnation keeps its numbers, so clients' bases stay valid.
-func (z *Zone) snapshot(b *batch.Batch) {
+func (z *Zone) snapshot(b *batch.Batch) error {
 	renewed := map[uint32]bool{}
 	full := make(map[uint32]bool, len(b.Fulls))
 	for i := range b.Fulls {
 		f := &b.Fulls[i]
-		z.grow(f.Slot)
+		z.room(f.Slot)
 		full[f.Slot] = true
 		e := &z.ents[f.Slot]
 		if !e.known || e.id != f.ID {
 			renewed[f.Slot] = true
-			z.spawn(f)
-		} else if e.ring[z.latest[f.Slot]%keep] != f.Pub {
-			z.push(f.Slot, f.Pub)
+			if err := z.spawn(f); err != nil {
+				return err
+			}
+			continue
+		}
+		if f.Kind != e.codec.Kind.ID {
+			return fmt.Errorf("%w: entity %d was of kind %d and is now of kind %d", batch.ErrMalformed, f.ID, e.codec.Kind.ID, f.Kind)
+		}
+		if err := z.read(e.codec, f); err != nil {
+			return err
+		}
+		if p := e.pub(z.latest[f.Slot]); p.Tick != z.scratch.Tick && e.codec.Places() || !delta.EqualRecord(&p, &z.scratch) {
+			z.push(f.Slot, &z.scratch)
 		}
 	}
 	for slot := range z.ents {
@@ -168,6 +210,9 @@ func (z *Zone) snapshot(b *batch.Batch) {
 			continue
 		}
 		v.input = o.Input
+		if err := z.known(o.Enters); err != nil {
+			return err
+		}
 		z.setMarks(o.Enters, true)
 		v.keep(func(slot uint32) bool { return z.marked(slot) && !renewed[slot] })
 		z.setMarks(o.Enters, false)
@@ -181,9 +226,11 @@ func (z *Zone) snapshot(b *batch.Batch) {
 			v.keep(func(uint32) bool { return false })
 		}
 	}
+	return nil
 }
 
-func (z *Zone) grow(slot uint32) {
+// room makes place for a slot.
+func (z *Zone) room(slot uint32) {
 	for int(slot) >= len(z.ents) {
 		z.ents = append(z.ents, entity{})
 		z.latest = append(z.latest, 0)
@@ -191,51 +238,132 @@ func (z *Zone) grow(slot uint32) {
 	}
 }
 
-func (z *Zone) push(slot uint32, p delta.Publication) {
-	z.latest[slot]++
+// known refuses slots of which the batches have not told what is in them.
+func (z *Zone) known(slots []uint32) error {
+	for _, s := range slots {
+		if int(s) >= len(z.ents) || !z.ents[s].known {
+			return fmt.Errorf("%w: slot %d enters a view, but it is not known here", batch.ErrMalformed, s)
+		}
+	}
+	return nil
+}
+
+// pub is publication number n, whose words and variable parts may be changed in place.
+func (e *entity) pub(n uint32) delta.Record {
+	i, k := int(n%keep), e.codec
+	return delta.Record{Tick: e.ticks[i], W: e.words[i*k.Words : (i+1)*k.Words], V: e.vars[i*k.Vars : (i+1)*k.Vars]}
+}
+
+// next makes place for one more publication, which holds what p holds.
+func (z *Zone) next(slot uint32, p *delta.Record) delta.Record {
 	e := &z.ents[slot]
-	e.ring[z.latest[slot]%keep] = p
-	e.last = delta.Fragment{}
+	z.latest[slot]++
+	n := e.pub(z.latest[slot])
+	copy(n.W, p.W)
+	for i := range p.V {
+		delta.CopyVar(&n.V[i], &p.V[i])
+	}
+	e.ticks[z.latest[slot]%keep], n.Tick = p.Tick, p.Tick
+	e.last.n = 0
 	z.hot[slot] = hot{}
+	return n
 }
 
-func (z *Zone) spawn(f *batch.Full) {
-	z.grow(f.Slot)
-	z.push(f.Slot, f.Pub)
+func (z *Zone) push(slot uint32, p *delta.Record) { z.next(slot, p) }
+
+// read decodes a full state into z.scratch.
+func (z *Zone) read(k *delta.KindCodec, f *batch.Full) error {
+	k.Init(&z.scratch)
+	r := &z.in
+	*r = delta.NewReader(f.Full.B)
+	k.ReadFull(r, z.Params, &z.scratch, delta.AOI, f.Tick)
+	if r.Failed() || r.Pos() != f.Full.N {
+		return fmt.Errorf("%w: full state of entity %d (kind %q), which its layout cannot read", batch.ErrMalformed, f.ID, k.Kind.Name)
+	}
+	return nil
+}
+
+func (z *Zone) spawn(f *batch.Full) error {
+	z.room(f.Slot)
 	e := &z.ents[f.Slot]
-	e.id, e.kind, e.known, e.first = f.ID, f.Kind, true, z.latest[f.Slot]
+	k := z.codec.Kind(f.Kind)
+	if k == nil {
+		return fmt.Errorf("%w: entity %d has kind %d, which the layout does not name", batch.ErrMalformed, f.ID, f.Kind)
+	}
+	if err := z.read(k, f); err != nil {
+		return err
+	}
+	if e.codec != k {
+		e.codec, e.words, e.vars = k, make([]uint32, keep*k.Words), make([]delta.Var, keep*k.Vars)
+	}
+	z.push(f.Slot, &z.scratch)
+	e.id, e.known, e.first = f.ID, true, z.latest[f.Slot]
+	return nil
 }
 
-func (z *Zone) update(u *batch.Update) {
-	z.grow(u.Slot)
+func (z *Zone) update(u *batch.Update) error {
+	z.room(u.Slot)
 	e := &z.ents[u.Slot]
 	if !e.known {
-		return // the zone names only what it made known; a damaged batch must not do harm
+		return fmt.Errorf("%w: update of slot %d, which is not known here", batch.ErrMalformed, u.Slot)
 	}
-	before := &e.ring[z.latest[u.Slot]%keep]
-	z.bits.Reset()
-	u.Fragment.WriteTo(&z.bits)
-	r := delta.NewReader(z.bits.Bytes())
-	p := delta.DecodeDelta(&r, before, z.tick)
-	still := p.Tick == before.Tick
-	z.push(u.Slot, p)
-	e.last = u.Fragment
-	if n := u.Fragment.Len(); n <= fastBits {
-		z.hot[u.Slot] = hot{u.Fragment.Word(0), uint8(n), still, z.tick}
+	before := e.pub(z.latest[u.Slot])
+	p := z.next(u.Slot, &before)
+	r := &z.in
+	*r = delta.NewReader(u.Delta.B)
+	e.codec.ReadDelta(r, &p, delta.AOI, z.tick)
+	e.ticks[z.latest[u.Slot]%keep] = p.Tick
+	if r.Failed() || r.Pos() != u.Delta.N {
+		return fmt.Errorf("%w: update of entity %d (kind %q), which its layout cannot read", batch.ErrMalformed, e.id, e.codec.Kind.Name)
 	}
+	e.last.set(u.Delta.B, u.Delta.N)
+	if u.Delta.N <= fastBits {
+		var v uint64
+		for i := len(u.Delta.B) - 1; i >= 0; i-- {
+			v = v<<8 | uint64(u.Delta.B[i])
+		}
+		z.hot[u.Slot] = hot{v, uint8(u.Delta.N), p.Tick == before.Tick, z.tick}
+	}
+	return nil
 }
 
 // fragment finds or makes the fragment from publication number from to the latest.
-func (z *Zone) fragment(slot, from uint32) *delta.Fragment {
+func (z *Zone) fragment(slot, from uint32) *encoded {
 	e, to := &z.ents[slot], z.latest[slot]
-	if from == to-1 && e.last.Len() != 0 {
+	if from == to-1 && e.last.n != 0 {
 		return &e.last
 	}
 	c := &z.cache[(slot*2654435761+from*40503)>>12%cacheLen]
-	if c.f.Len() == 0 || c.slot != slot || c.from != from || c.to != to {
-		*c = cached{slot, from, to, delta.EncodeDelta(&e.ring[from%keep], &e.ring[to%keep])}
+	if c.f.n == 0 || c.slot != slot || c.from != from || c.to != to {
+		a, b := e.pub(from), e.pub(to)
+		z.bits.Reset()
+		e.codec.Delta(&z.bits, &a, &b, delta.AOI)
+		c.slot, c.from, c.to = slot, from, to
+		c.f.set(z.bits.Bytes(), z.bits.Bits())
 	}
 	return &c.f
+}
+
+// fullState finds or makes the latest publication in full.
+func (z *Zone) fullState(slot uint32) *encoded {
+	e := &z.ents[slot]
+	if n := z.latest[slot]; e.fullN != n {
+		p := e.pub(n)
+		z.bits.Reset()
+		e.codec.Full(&z.bits, z.Params, &p, delta.AOI)
+		e.full.set(z.bits.Bytes(), z.bits.Bits())
+		e.fullN = n
+	}
+	return &e.full
+}
+
+// age is how many ticks ago the motion of an entity's latest publication had its base.
+func (z *Zone) age(slot uint32) uint32 {
+	e := &z.ents[slot]
+	if !e.codec.Places() {
+		return 0
+	}
+	return z.tick - e.ticks[z.latest[slot]%keep]
 }
 
 func (z *Zone) setMarks(slots []uint32, on bool) {

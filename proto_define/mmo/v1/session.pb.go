@@ -6,6 +6,7 @@
 package mmov1
 
 import (
+	_ "github.com/tianxia-mmo/tianxia/proto_define/mmo"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -225,10 +226,10 @@ type Zone struct {
 	// tick is the "last tick" from which the first section of this row counts.
 	Tick   uint32 `protobuf:"varint,4,opt,name=tick,proto3" json:"tick,omitempty"`
 	TickHz uint32 `protobuf:"varint,5,opt,name=tick_hz,json=tickHz,proto3" json:"tick_hz,omitempty"`
-	// position_bits is P of the state's full form.
+	// position_bits is the size of a full position on the ground plane, for fields without a range.
 	PositionBits uint32 `protobuf:"varint,6,opt,name=position_bits,json=positionBits,proto3" json:"position_bits,omitempty"`
 	// quanta_per_metre converts positions: 320.
-	QuantaPerMetre uint32 `protobuf:"varint,7,opt,name=quanta_per_metre,json=quantaPerMetre,proto3" json:"quanta_per_metre,omitempty"`
+	QuantaPerMetre float64 `protobuf:"fixed64,7,opt,name=quanta_per_metre,json=quantaPerMetre,proto3" json:"quanta_per_metre,omitempty"`
 	// width and height of the zone in position quanta; positions are 0 … width-1, 0 … height-1.
 	Width  uint32 `protobuf:"varint,8,opt,name=width,proto3" json:"width,omitempty"`
 	Height uint32 `protobuf:"varint,9,opt,name=height,proto3" json:"height,omitempty"`
@@ -311,7 +312,7 @@ func (x *Zone) GetPositionBits() uint32 {
 	return 0
 }
 
-func (x *Zone) GetQuantaPerMetre() uint32 {
+func (x *Zone) GetQuantaPerMetre() float64 {
 	if x != nil {
 		return x.QuantaPerMetre
 	}
@@ -588,10 +589,10 @@ var File_mmo_v1_session_proto protoreflect.FileDescriptor
 
 const file_mmo_v1_session_proto_rawDesc = "" +
 	"\n" +
-	"\x14mmo/v1/session.proto\x12\x06mmo.v1\"<\n" +
+	"\x14mmo/v1/session.proto\x12\x06mmo.v1\x1a\x11mmo/options.proto\"a\n" +
 	"\fLoginRequest\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x16\n" +
-	"\x06client\x18\x02 \x01(\tR\x06client\"\x8f\x01\n" +
+	"\x06client\x18\x02 \x01(\tR\x06client:#\xaa\xbb\x18\x1f\b \x12\x05login\x18\x01\"\rLoginResponse*\x01\x010\x01\"\x8f\x01\n" +
 	"\rLoginResponse\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\x04R\tsessionId\x12\x1b\n" +
@@ -602,7 +603,7 @@ const file_mmo_v1_session_proto_rawDesc = "" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12$\n" +
-	"\x0eretry_after_ms\x18\x03 \x01(\rR\fretryAfterMs\"\xb6\x02\n" +
+	"\x0eretry_after_ms\x18\x03 \x01(\rR\fretryAfterMs\"\xc6\x02\n" +
 	"\x04Zone\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12\x12\n" +
 	"\x04zone\x18\x02 \x01(\rR\x04zone\x12\x14\n" +
@@ -610,27 +611,28 @@ const file_mmo_v1_session_proto_rawDesc = "" +
 	"\x04tick\x18\x04 \x01(\rR\x04tick\x12\x17\n" +
 	"\atick_hz\x18\x05 \x01(\rR\x06tickHz\x12#\n" +
 	"\rposition_bits\x18\x06 \x01(\rR\fpositionBits\x12(\n" +
-	"\x10quanta_per_metre\x18\a \x01(\rR\x0equantaPerMetre\x12\x14\n" +
+	"\x10quanta_per_metre\x18\a \x01(\x01R\x0equantaPerMetre\x12\x14\n" +
 	"\x05width\x18\b \x01(\rR\x05width\x12\x16\n" +
 	"\x06height\x18\t \x01(\rR\x06height\x12!\n" +
 	"\fenter_radius\x18\n" +
 	" \x01(\rR\venterRadius\x12!\n" +
-	"\fleave_radius\x18\v \x01(\rR\vleaveRadius\"4\n" +
+	"\fleave_radius\x18\v \x01(\rR\vleaveRadius:\x0e\xaa\xbb\x18\n" +
+	"\b!\x12\x04zone\x18\x02\"F\n" +
 	"\x06Avatar\x12\x16\n" +
 	"\x06entity\x18\x01 \x01(\x04R\x06entity\x12\x12\n" +
-	"\x04zone\x18\x02 \x01(\rR\x04zone\"\xa3\x01\n" +
+	"\x04zone\x18\x02 \x01(\rR\x04zone:\x10\xaa\xbb\x18\f\b\"\x12\x06avatar\x18\x02\"\xb7\x01\n" +
 	"\x06Status\x12\x18\n" +
 	"\aplayers\x18\x01 \x01(\rR\aplayers\x12\x1a\n" +
 	"\bentities\x18\x02 \x01(\rR\bentities\x12\x1e\n" +
 	"\vtick_us_p50\x18\x03 \x01(\rR\ttickUsP50\x12\x1e\n" +
 	"\vtick_us_p99\x18\x04 \x01(\rR\ttickUsP99\x12#\n" +
-	"\rtick_overruns\x18\x05 \x01(\x04R\ftickOverruns\"N\n" +
+	"\rtick_overruns\x18\x05 \x01(\x04R\ftickOverruns:\x12\xaa\xbb\x18\x0e\b#\x12\x06status\x18\x02H\x02\"N\n" +
 	"\x06Goaway\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12,\n" +
 	"\x12reconnect_after_ms\x18\x02 \x01(\rR\x10reconnectAfterMs\"2\n" +
 	"\x04Kick\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reasonB:Z8github.com/tianxia-mmo/tianxia/proto_define/mmo/v1;mmov1b\x06proto3"
+	"\x06reason\x18\x02 \x01(\tR\x06reasonBv\xa2\xbb\x188\x12\x12web/sdk/gen/mmo.ts\x1a\x02..\"\x1edocs/ProtoDesignMaunal_v1.0.mdZ8github.com/tianxia-mmo/tianxia/proto_define/mmo/v1;mmov1b\x06proto3"
 
 var (
 	file_mmo_v1_session_proto_rawDescOnce sync.Once

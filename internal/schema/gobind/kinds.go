@@ -1,0 +1,128 @@
+package gobind
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/tianxia-mmo/tianxia/internal/schema/model"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
+)
+
+// kinds writes a type for every kind of entity.
+func (g *generator) kinds(f *file) {
+	f.doc("The kinds of entities of schema %s.", g.Name)
+	f.p("const (")
+	for _, k := range g.Kinds {
+		f.p("Kind%s game.Kind = %d", k.Message.GoIdent.GoName, k.Def.ID)
+	}
+	f.p(")\n")
+	quantum, placed := g.Layout.Quantum()
+	if placed {
+		vel := quantum * float64(g.Layout.TickHz)
+		f.p("// QuantaPerMetre and VelocityPerMetre are the steps of a position to the metre, and of a velocity to the metre per second.")
+		f.p("const (")
+		f.p("QuantaPerMetre = %s", inverse(quantum))
+		f.p("VelocityPerMetre = %s", inverse(vel))
+		f.p(")\n")
+	}
+	for _, k := range g.Kinds {
+		name := k.Message.GoIdent.GoName
+		text := leading(k.Message.Comments)
+		if text == "" {
+			text = fmt.Sprintf("%s is kind %d of entities.", name, k.Def.ID)
+		}
+		f.doc("%s", text)
+		f.p("type %s struct{ game.Entity }\n", name)
+		f.p("// %sOf returns an entity as a %s; ok is false if it does not live, or is of another kind.", name, name)
+		f.p("func %[1]sOf(e game.Entity) (k %[1]s, ok bool) {", name)
+		f.p("if !e.Alive() || e.Kind() != Kind%s { return k, false }", name)
+		f.p("return %s{e}, true", name)
+		f.p("}\n")
+		f.p("// %s yields every living %s of a zone, in order of slots. Those spawned meanwhile may or may not be among them.", g.plural(name), name)
+		f.p("func %s(z *game.Zone) iter.Seq[%s] {", g.plural(name), name)
+		f.p("return func(yield func(%s) bool) {", name)
+		f.p("for e := range z.OfKind(Kind%s) {", name)
+		f.p("if !yield(%s{e}) { return }", name)
+		f.p("}")
+		f.p("}")
+		f.p("}\n")
+		if placed {
+			f.p("// Spawn%s makes a %s at a place in metres from the zone's corner, to the nearest step. Outside the zone it fails.", name, name)
+			f.p("func Spawn%[1]s(z *game.Zone, x, y float64) (%[1]s, error) {", name)
+			f.p("qx, qy := math.Round(x/%[1]s), math.Round(y/%[1]s)", floatLiteral(quantum))
+			f.p("if !(math.Abs(qx) < 1<<31 && math.Abs(qy) < 1<<31) {")
+			f.p("return %s{}, fmt.Errorf(\"spawn %s at %%v, %%v: not within any zone\", x, y)", name, name)
+			f.p("}")
+			f.p("return Spawn%sQ(z, int32(qx), int32(qy))", name)
+			f.p("}\n")
+		}
+		f.p("// Spawn%[1]sQ makes a %[1]s at a place in steps from the zone's corner. Outside the zone it fails.", name)
+		f.p("func Spawn%[1]sQ(z *game.Zone, x, y int32) (%[1]s, error) {", name)
+		bounds(f, k)
+		f.p("e, err := z.Spawn(Kind%s, x, y)", name)
+		f.p("return %s{e}, err", name)
+		f.p("}\n")
+		for _, c := range k.Components {
+			comp := c.Message.GoIdent.GoName
+			f.p("// %[1]s is the %[2]s's component %[1]s.", comp, name)
+			f.p("func (k %[1]s) %[2]s() %[2]s { return %[2]s(k.Entity) }\n", name, comp)
+		}
+		f.p("// String shows the %s with its components, in units, for people.", name)
+		f.p("func (k %s) String() string {", name)
+		f.p("if _, ok := %[1]sOf(k.Entity); !ok { return fmt.Sprintf(\"%[1]s %%d{}\", k.ID()) }", name)
+		if len(k.Components) == 0 {
+			f.p("return fmt.Sprintf(\"%s %%d{}\", k.ID())", name)
+		} else {
+			var verbs, args []string
+			for _, c := range k.Components {
+				verbs, args = append(verbs, "%v"), append(args, "k."+c.Message.GoIdent.GoName+"()")
+			}
+			f.p("return fmt.Sprintf(%q, k.ID(), %s)", name+" %d{"+strings.Join(verbs, ", ")+"}", strings.Join(args, ", "))
+		}
+		f.p("}\n")
+	}
+}
+
+// bounds refuses places outside the ranges that the kind's position has.
+func bounds(f *file, k *model.Kind) {
+	for _, c := range k.Components {
+		if c.Def.Motion == nil {
+			continue
+		}
+		for i, axis := range []*delta.Field{c.Def.Field(c.Def.Motion.X), c.Def.Field(c.Def.Motion.Z)} {
+			x := [...]string{"x", "y"}[i]
+			if bad := outOfRangeSteps(axis, x); bad != "" {
+				f.p("if %s { return %s{}, outside(%q, %s, %d, %d) }", bad, k.Message.GoIdent.GoName, c.Def.Name+"."+axis.Name+" in steps", x, axis.Min, axis.Limit)
+			}
+		}
+	}
+}
+
+// inverse is a literal of 1/v, whole where it is within rounding.
+func inverse(v float64) string {
+	if n := math.Round(1 / v); math.Abs(n-1/v) < 1e-9*n {
+		return fmt.Sprintf("%d", int64(n))
+	}
+	return floatLiteral(1 / v)
+}
+
+// plural is a simple English plural, or All and the name where that is taken.
+func (g *generator) plural(name string) string {
+	var p string
+	last := func(n int) string { return name[max(len(name)-n, 0):] }
+	switch {
+	case strings.HasSuffix(name, "s") || strings.HasSuffix(name, "x") || strings.HasSuffix(name, "z") || strings.HasSuffix(name, "ch") || strings.HasSuffix(name, "sh"):
+		p = name + "es"
+	case strings.HasSuffix(name, "y") && len(name) > 1 && !strings.ContainsAny(last(2)[:1], "aeiouAEIOU"):
+		p = name[:len(name)-1] + "ies"
+	case strings.HasSuffix(name, "o") && len(name) > 1 && !strings.ContainsAny(last(2)[:1], "aeiouAEIOU"):
+		p = name + "es"
+	default:
+		p = name + "s"
+	}
+	if g.declared()[p] > 0 {
+		return "All" + name
+	}
+	return p
+}

@@ -1,0 +1,216 @@
+package lock
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Mistake is a change that would break programs that are already out there. Key names what changed, see Route.Key.
+type Mistake struct{ Key, Text string }
+
+// Compare holds a new body against the one that was promised. retired is what ends its life with this change, and what had ended before.
+func Compare(promised, next *Body) (mistakes []Mistake, retired []Retired) {
+	c := &comparison{old: promised, next: next}
+	c.retired = append(c.retired, promised.Retired...)
+	c.routes()
+	c.kinds()
+	c.components()
+	c.fields()
+	c.states()
+	c.reused()
+	return c.mistakes, c.retired
+}
+
+type comparison struct {
+	old, next *Body
+	mistakes  []Mistake
+	retired   []Retired
+}
+
+func (c *comparison) wrong(key, format string, args ...any) {
+	c.mistakes = append(c.mistakes, Mistake{key, fmt.Sprintf(format, args...)})
+}
+
+func (c *comparison) retire(what, message string, id uint32, name string) {
+	c.retired = append(c.retired, Retired{what, message, id, name})
+}
+
+func byKey[T interface{ Key() string }](list []T) map[string]T {
+	m := make(map[string]T, len(list))
+	for _, v := range list {
+		m[v.Key()] = v
+	}
+	return m
+}
+
+// differences words what of several properties changed: "the name is now b (the lock says a)".
+func differences(pairs ...string) string {
+	var found []string
+	for i := 0; i < len(pairs); i += 3 {
+		if pairs[i+1] != pairs[i+2] {
+			found = append(found, fmt.Sprintf("%s %s became %s", pairs[i], pairs[i+1], pairs[i+2]))
+		}
+	}
+	return strings.Join(found, ", ")
+}
+
+func (c *comparison) routes() {
+	next := byKey(c.next.Routes)
+	for _, was := range c.old.Routes {
+		now, still := next[was.Key()]
+		if !still {
+			c.retire("route", "", uint32(was.ID), was.Name)
+			continue
+		}
+		if d := differences("name", was.Name, now.Name, "form", was.Kind, now.Kind, "direction", was.Direction, now.Direction,
+			"message", was.Message, now.Message, "reply", was.Reply, now.Reply); d != "" {
+			c.wrong(was.Key(), "route %d is not what schema.lock promised: %s: deployed programs would misread it; give the new one a new id and keep, or remove, the old one", was.ID, d)
+		}
+	}
+}
+
+func (c *comparison) kinds() {
+	next := byKey(c.next.Kinds)
+	for _, was := range c.old.Kinds {
+		now, still := next[was.Key()]
+		if !still {
+			c.retire("kind", "", uint32(was.ID), was.Name)
+		} else if was.Name != now.Name {
+			c.wrong(was.Key(), "kind %d was %s in schema.lock and is now %s: deployed clients would take one for the other; keep the name, or give the new kind a new id", was.ID, was.Name, now.Name)
+		}
+	}
+}
+
+func (c *comparison) components() {
+	next := byKey(c.next.Components)
+	for _, was := range c.old.Components {
+		now, still := next[was.Key()]
+		switch {
+		case !still:
+			c.retire("component", "", uint32(was.ID), was.Name)
+		case was.Name != now.Name:
+			c.wrong(was.Key(), "component %d was %s in schema.lock and is now %s: deployed clients and stored entities would take one for the other; keep the name, or give the new component a new id",
+				was.ID, was.Name, now.Name)
+		case was.Motion != now.Motion:
+			c.wrong(was.Key(), "the position of component %d was %s in schema.lock and is now %s: deployed clients reckon by it; add a new component with a new id and keep, or remove, the old one",
+				was.ID, was.Motion, now.Motion)
+		}
+	}
+}
+
+func (c *comparison) fields() {
+	next := byKey(c.next.Fields)
+	needed := map[string]bool{}
+	for _, f := range c.next.Fields {
+		needed[f.Message] = true
+	}
+	for _, m := range c.next.Messages {
+		needed[m] = true
+	}
+	for _, was := range c.old.Fields {
+		now, still := next[was.Key()]
+		switch {
+		case !still && needed[was.Message]:
+			c.retire("field", was.Message, was.Number, was.Name)
+		case still && (was.Type != now.Type || was.Label != now.Label):
+			c.wrong(was.Key(), "field %d of %s is not what schema.lock promised: %s: deployed programs and stored data would be misread; add a new field with a new number and keep, or remove, the old one",
+				was.Number, was.Message, differences("type", was.Type, now.Type, "label", was.Label, now.Label))
+		}
+	}
+}
+
+func (c *comparison) states() {
+	next := byKey(c.next.States)
+	for _, was := range c.old.States {
+		now, still := next[was.Key()]
+		if still && withoutEnumBits(was.Form) != withoutEnumBits(now.Form) {
+			c.wrong(was.Key(), "field %s of component %d is not what schema.lock promised: %s became %s: deployed clients would misread it; add a new field with a new number and keep, or remove, the old one",
+				now.Name, was.Component, was.Form, now.Form)
+		}
+	}
+}
+
+// withoutEnumBits is a form as far as it must not change: an enum may grow, its numbers stay what they are and clients learn the bits.
+func withoutEnumBits(form string) string {
+	words := strings.Split(form, ",")
+	if words[0] != "enum" {
+		return form
+	}
+	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return strings.HasPrefix(w, "bits=") }), ",")
+}
+
+// reused refuses ids that had an owner before.
+func (c *comparison) reused() {
+	used := map[string]string{}
+	for _, r := range c.next.Routes {
+		used[r.Key()] = r.Name
+	}
+	for _, k := range c.next.Kinds {
+		used[k.Key()] = k.Name
+	}
+	for _, m := range c.next.Components {
+		used[m.Key()] = m.Name
+	}
+	for _, f := range c.next.Fields {
+		used[f.Key()] = f.Name
+	}
+	for _, r := range c.old.Retired {
+		if name, again := used[r.Key()]; again {
+			c.wrong(r.Key(), "%s cannot be %s: schema.lock says that it was %s, which was removed, and programs out there may still know it; take a new one "+
+				"(if it was never released, restore schema.lock from version control)", r.Key(), name, r.Name)
+		}
+	}
+}
+
+// Next is the lock after a change, old being nil for a schema that has none yet. With a reason it accepts what breaks and begins a new generation;
+// an id in use is then no longer retired. mistakes are those of Compare: with them there is no next lock unless a reason is given.
+func Next(old *Lock, body Body, reason string) (next *Lock, mistakes []Mistake, err error) {
+	if old == nil {
+		next = &Lock{Generation: 1, Revision: 1, Body: body}
+		next.Body.Sort()
+		next.Sum = next.Body.Sum()
+		return next, nil, nil
+	}
+	mistakes, body.Retired = Compare(&old.Body, &body)
+	next = &Lock{Generation: old.Generation, Revision: old.Revision, Breaks: slices.Clone(old.Breaks), Body: body}
+	if len(mistakes) > 0 {
+		if reason == "" {
+			return nil, mistakes, nil
+		}
+		if next.Generation == 1<<16-1 {
+			return nil, nil, fmt.Errorf("generation %d is the last that a fingerprint can say: delete the lock to begin anew", old.Generation)
+		}
+		next.Generation++
+		next.Breaks = append(next.Breaks, reason)
+		next.Body.dropUsed()
+	}
+	next.Body.Sort()
+	next.Sum = next.Body.Sum()
+	if next.Sum == old.Sum && next.Generation == old.Generation {
+		return next, nil, nil
+	}
+	if old.Revision == 1<<16-1 {
+		return nil, nil, fmt.Errorf("revision %d is the last that a fingerprint can say: delete the lock to begin anew", old.Revision)
+	}
+	next.Revision++
+	return next, nil, nil
+}
+
+// dropUsed forgets retired ids that a new generation uses again.
+func (b *Body) dropUsed() {
+	used := map[string]bool{}
+	for _, r := range b.Routes {
+		used[r.Key()] = true
+	}
+	for _, k := range b.Kinds {
+		used[k.Key()] = true
+	}
+	for _, m := range b.Components {
+		used[m.Key()] = true
+	}
+	for _, f := range b.Fields {
+		used[f.Key()] = true
+	}
+	b.Retired = slices.DeleteFunc(b.Retired, func(r Retired) bool { return used[r.Key()] })
+}

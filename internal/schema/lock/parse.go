@@ -1,0 +1,179 @@
+package lock
+
+import (
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// maxLock bounds a lock in bytes; a schema of thousands of fields has a tenth of it.
+const maxLock = 4 << 20
+
+// Parse reads a lock. An error names file, line and the way out. Whether the sum is that of the body is for the caller to see: a merge makes it differ.
+func Parse(name string, text []byte) (*Lock, error) {
+	if len(text) > maxLock {
+		return nil, fmt.Errorf("%s:1: %d bytes are more than any lock has: restore the file from version control", name, len(text))
+	}
+	p := &parser{lock: &Lock{}, heads: map[string]bool{}, seen: map[string]bool{}}
+	for i, line := range strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n") {
+		if err := p.line(line); err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", name, i+1, err)
+		}
+	}
+	for _, word := range []string{"generation", "revision", "sum"} {
+		if !p.heads[word] {
+			return nil, fmt.Errorf("%s:1: no line %q: restore the file from version control, or delete it if this schema was never released", name, word)
+		}
+	}
+	if len(p.lock.Breaks) != int(p.lock.Generation)-1 {
+		return nil, fmt.Errorf("%s:1: generation %d with %d reasons of breaks, need %d lines \"# generation N: …\": restore the file from version control",
+			name, p.lock.Generation, len(p.lock.Breaks), p.lock.Generation-1)
+	}
+	p.lock.Body.Sort()
+	return p.lock, nil
+}
+
+type parser struct {
+	lock  *Lock
+	heads map[string]bool
+	seen  map[string]bool // keys of the body
+}
+
+func (p *parser) line(line string) error {
+	for _, mark := range []string{"<<<<<<<", "=======", ">>>>>>>", "|||||||"} {
+		if strings.HasPrefix(line, mark) {
+			return fmt.Errorf("an unresolved merge conflict: keep either side of generation, revision and sum and both sides of the other lines, drop this mark, then run mmo gen again")
+		}
+	}
+	if rest, ok := strings.CutPrefix(line, "# generation "); ok {
+		number, reason, _ := strings.Cut(rest, ": ")
+		n, err := strconv.Atoi(number)
+		if err != nil || n != len(p.lock.Breaks)+2 || strings.TrimSpace(reason) == "" {
+			return fmt.Errorf("%q: generations are numbered from 2 without a gap and each has a reason, so this one is \"# generation %d: …\"", line, len(p.lock.Breaks)+2)
+		}
+		p.lock.Breaks = append(p.lock.Breaks, reason)
+		return nil
+	}
+	if line == "" || strings.HasPrefix(line, "#") {
+		return nil
+	}
+	words := strings.Split(line, " ")
+	if slices.Contains(words, "") || strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\ufffd' }) {
+		return fmt.Errorf("%q: words with one space between them are expected: restore the file from version control", line)
+	}
+	if err := p.words(words); err != nil {
+		return fmt.Errorf("%q: %w: restore the file from version control, then run mmo gen again", line, err)
+	}
+	return nil
+}
+
+func (p *parser) words(w []string) error {
+	forms := map[string]int{"generation": 2, "revision": 2, "sum": 2, "route": 7, "field": 6, "kind": 4, "component": 4, "state": 6, "retired": 4}
+	want, known := forms[w[0]]
+	if known && w[0] == "retired" && len(w) > 1 && w[1] == "field" {
+		want = 5
+	}
+	switch {
+	case !known:
+		return fmt.Errorf("no line of a lock begins with %q", w[0])
+	case len(w) != want:
+		return fmt.Errorf("%d words, need %d", len(w), want)
+	}
+	switch w[0] {
+	case "generation", "revision", "sum":
+		return p.head(w)
+	}
+	return p.body(w)
+}
+
+func (p *parser) head(w []string) error {
+	if p.heads[w[0]] {
+		return fmt.Errorf("a second line %q, keep one of them", w[0])
+	}
+	p.heads[w[0]] = true
+	if w[0] == "sum" {
+		sum, err := hex.DecodeString(w[1])
+		if err != nil || len(sum) != 4 {
+			return fmt.Errorf("a sum has 8 hexadecimal digits")
+		}
+		p.lock.Sum = [4]byte(sum)
+		return nil
+	}
+	n, err := number(w[1], 1<<16-1)
+	if w[0] == "generation" {
+		p.lock.Generation = uint16(n)
+	} else {
+		p.lock.Revision = uint16(n)
+	}
+	return err
+}
+
+func (p *parser) body(w []string) (err error) {
+	b := &p.lock.Body
+	id := func(s string) uint16 {
+		n, bad := number(s, 1<<16-1)
+		if err == nil {
+			err = bad
+		}
+		return uint16(n)
+	}
+	wide := func(s string, least uint64) uint32 {
+		n, bad := strconv.ParseUint(s, 10, 29)
+		if err == nil && (bad != nil || n < least || strconv.FormatUint(n, 10) != s) {
+			err = fmt.Errorf("%q is no number of a field or size", s)
+		}
+		return uint32(n)
+	}
+	var key string
+	switch w[0] {
+	case "route":
+		r := Route{id(w[1]), w[2], w[3], w[4], w[5], w[6]}
+		b.Routes, key = append(b.Routes, r), r.Key()
+	case "field":
+		f := Field{w[1], wide(w[2], 1), w[3], w[4], w[5]}
+		b.Fields, key = append(b.Fields, f), f.Key()
+	case "kind":
+		k := Kind{ID: id(w[1]), Name: w[2]}
+		if w[3] != none {
+			k.Components = strings.Split(w[3], ",")
+		}
+		b.Kinds, key = append(b.Kinds, k), k.Key()
+	case "component":
+		c := Component{id(w[1]), w[2], w[3]}
+		b.Components, key = append(b.Components, c), c.Key()
+	case "state":
+		s := State{Component: id(w[1]), Name: w[3], Form: w[4], Bound: wide(w[5], 0)}
+		for _, part := range strings.Split(w[2], ".") {
+			s.Path = append(s.Path, wide(part, 1))
+		}
+		b.States, key = append(b.States, s), s.Key()
+	case "retired":
+		r := Retired{What: w[1], Name: w[len(w)-1]}
+		if order(r.What) < 0 {
+			return fmt.Errorf("%q is nothing that retires", r.What)
+		}
+		if r.What == "field" {
+			r.Message = w[2]
+			r.ID = wide(w[3], 1)
+		} else {
+			r.ID = uint32(id(w[2]))
+		}
+		b.Retired, key = append(b.Retired, r), "retired "+r.Key()
+	}
+	if err == nil && p.seen[key] {
+		err = fmt.Errorf("a second line for %s, keep one of them (a merge leaves both if both sides took it: then one has to take another id)", key)
+	}
+	p.seen[key] = true
+	return err
+}
+
+// number reads an id, which is not 0 and has no sign or leading zeros: the same lock has one text.
+func number(s string, most uint64) (uint64, error) {
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil || n < 1 || n > most || strconv.FormatUint(n, 10) != s {
+		return 0, fmt.Errorf("%q is not a number of 1 to %d", s, most)
+	}
+	return n, nil
+}

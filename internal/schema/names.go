@@ -1,0 +1,182 @@
+package schema
+
+import (
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/compiler/protogen"
+
+	"github.com/tianxia-mmo/tianxia/pkg/protocol"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
+)
+
+// scope is a set of names that must differ in generated code, with what each comes from.
+type scope struct {
+	what  string // "the bindings of package plains.v1"
+	taken map[string]string
+}
+
+func newScope(what string, reserved ...string) *scope {
+	s := &scope{what: what, taken: map[string]string{}}
+	for _, name := range reserved {
+		s.taken[name] = "the generated code itself"
+	}
+	return s
+}
+
+// claim takes names for a thing of the schema. One mistake per thing is enough.
+func (s *scope) claim(b *builder, at place, thing string, names ...string) {
+	for _, name := range names {
+		if first, taken := s.taken[name]; taken && first != thing {
+			b.add(at, "%s gives the name %s in %s, as does %s: rename one of them", thing, name, s.what, first)
+			return
+		}
+	}
+	for _, name := range names {
+		s.taken[name] = thing
+	}
+}
+
+// checkNames refuses names that would collide in generated code, where the compiler's complaint would name no .proto file.
+func (b *builder) checkNames(s *schema) {
+	b.checkMessageNames(s)
+	if s.Bind != "" {
+		b.checkBindNames(s)
+	}
+	if s.TypeScript != "" {
+		b.checkScriptNames(s)
+	}
+}
+
+func (b *builder) checkMessageNames(s *schema) {
+	names := newScope("package " + string(s.file.GoPackageName))
+	enums := func(list []*protogen.Enum) {
+		for _, e := range list {
+			names.claim(b, named(e.Desc), "enum "+string(e.Desc.FullName()), e.GoIdent.GoName, e.GoIdent.GoName+"_name", e.GoIdent.GoName+"_value")
+			for _, v := range e.Values {
+				names.claim(b, named(v.Desc), "value "+string(v.Desc.FullName()), v.GoIdent.GoName)
+			}
+		}
+	}
+	for _, file := range s.Files {
+		enums(file.Enums)
+		eachMessage(file.Messages, func(m *protogen.Message) {
+			names.claim(b, named(m.Desc), "message "+string(m.Desc.FullName()), m.GoIdent.GoName)
+			enums(m.Enums)
+			for _, f := range m.Fields {
+				if slices.Contains([]string{"SizeFast", "AppendFast", "ParseFast"}, f.GoName) {
+					b.add(named(f.Desc), "field %s would be named %s in Go, which is a method of every message: rename it", f.Desc.Name(), f.GoName)
+				}
+			}
+		})
+	}
+}
+
+func (b *builder) checkBindNames(s *schema) {
+	bind := newScope("the bindings of package "+s.Package, "Game", "NewGame", "Pushes", "Groups", "NewCodec", "NewLayout", "Fingerprint", "QuantaPerMetre", "VelocityPerMetre")
+	ofKind := newScope("the kinds' methods", "Entity", "String", "Kind", "Alive", "ID", "Zone", "Has", "Cell")
+	for i, c := range s.Components {
+		name, thing := c.Message.GoIdent.GoName, "component "+string(c.Message.Desc.Name())
+		bind.claim(b, named(c.Message.Desc), thing, name, name+"Read")
+		ofKind.claim(b, named(c.Message.Desc), thing, name)
+		b.checkAccessors(c.Message, &s.layout.Components[i])
+	}
+	for _, k := range s.Kinds {
+		name := k.Message.GoIdent.GoName
+		bind.claim(b, named(k.Message.Desc), "kind "+string(k.Message.Desc.Name()), name, "Kind"+name, name+"Of", "Spawn"+name, "Spawn"+name+"Q")
+	}
+	for _, r := range s.Routes {
+		name := r.Message.GoIdent.GoName
+		all := []string{"Route" + name}
+		switch {
+		case r.Direction&protocol.ClientToServer != 0 && r.Reply != nil:
+			all = append(all, "Call"+name)
+		case r.Direction&protocol.ClientToServer != 0:
+			all = append(all, "Send"+name)
+		}
+		if r.Direction&protocol.ServerToClient != 0 {
+			all = append(all, "Push"+name)
+			if r.Delivery == protocol.AOIEvent {
+				all = append(all, "Emit"+name)
+			}
+		}
+		bind.claim(b, named(r.Message.Desc), "route message "+string(r.Message.Desc.Name()), all...)
+	}
+}
+
+// checkAccessors refuses fields of a component whose getters and setters collide.
+func (b *builder) checkAccessors(m *protogen.Message, c *delta.Component) {
+	reserved := []string{"Into", "From", "String", "AppendPersist", "ParsePersist"}
+	if c.Motion != nil {
+		reserved = append(reserved, "Pos", "SetPos", "QPos", "SetQPos", "Vel", "SetVel", "QVel", "SetQVel")
+		if c.Motion.Heading != 0 {
+			reserved = append(reserved, "SetCourse")
+		}
+	}
+	names := newScope("component "+c.Name, reserved...)
+	for i, f := range m.Fields {
+		if i < len(c.Fields) {
+			names.claim(b, named(f.Desc), "field "+string(f.Desc.Name()), accessors(goName(string(f.Desc.Name())), &c.Fields[i])...)
+		}
+	}
+}
+
+// accessors are the methods that the bindings make of a field.
+func accessors(name string, f *delta.Field) []string {
+	all := []string{name, "Set" + name}
+	switch f.Type {
+	case delta.List:
+		return []string{name + "Len", name + "At", name + "Append", name + "Set", name + "Remove", name + "All"}
+	case delta.Map:
+		return []string{name + "Len", name + "Get", name + "Put", name + "Delete", name + "All"}
+	case delta.Steps, delta.Angle:
+		all = append(all, "Q"+name, "SetQ"+name)
+	}
+	if f.Type >= delta.Int32 && f.Type <= delta.Uint64 || f.Type >= delta.Float32 && f.Type <= delta.Steps {
+		all = append(all, "Add"+name)
+	}
+	if f.Optional {
+		all = append(all, "Has"+name)
+	}
+	if f.HasPresence() {
+		all = append(all, "Clear"+name)
+	}
+	return all
+}
+
+// goName is wide_range as WideRange.
+func goName(name string) string {
+	var b strings.Builder
+	for word := range strings.SplitSeq(name, "_") {
+		if word != "" {
+			b.WriteString(strings.ToUpper(word[:1]) + word[1:])
+		}
+	}
+	return b.String()
+}
+
+// checkScriptNames refuses names that differ in Go but not in TypeScript, where words are joined and members begin with a small letter.
+func (b *builder) checkScriptNames(s *schema) {
+	types, members := newScope("the TypeScript output"), newScope("the TypeScript view of the world")
+	script := func(goName string) string { return strings.ReplaceAll(goName, "_", "") }
+	enums := func(list []*protogen.Enum) {
+		for _, e := range list {
+			types.claim(b, named(e.Desc), "enum "+string(e.Desc.FullName()), script(e.GoIdent.GoName))
+		}
+	}
+	for _, file := range s.Files {
+		enums(file.Enums)
+		eachMessage(file.Messages, func(m *protogen.Message) {
+			enums(m.Enums)
+			thing := "message " + string(m.Desc.FullName())
+			types.claim(b, named(m.Desc), thing, script(m.GoIdent.GoName))
+			if hasOption(m.Desc, "component") || hasOption(m.Desc, "kind") {
+				members.claim(b, named(m.Desc), thing, strings.ToLower(script(m.GoIdent.GoName)))
+			}
+			fields := newScope("the TypeScript of " + string(m.Desc.Name()))
+			for _, f := range m.Fields {
+				fields.claim(b, named(f.Desc), "field "+string(f.Desc.Name()), f.Desc.JSONName())
+			}
+		})
+	}
+}

@@ -1,0 +1,128 @@
+package tsgen
+
+import (
+	"fmt"
+	"strings"
+
+	"google.golang.org/protobuf/compiler/protogen"
+
+	"github.com/tianxia-mmo/tianxia/internal/schema/model"
+	"github.com/tianxia-mmo/tianxia/pkg/protocol"
+)
+
+// route is a route with its name in TypeScript.
+type route struct {
+	*model.Route
+	key string
+}
+
+// nameRoutes names routes by the last part of theirs: "plains.move_refused" → moveRefused; all of it where that is taken.
+func (g *generator) nameRoutes() error {
+	g.names["Route"], g.names["Kind"] = "the routes", "the kinds"
+	taken := map[string]int{}
+	last := func(r *model.Route) string { return camel(r.Name[strings.LastIndexByte(r.Name, '.')+1:]) }
+	for _, r := range g.s.Routes {
+		taken[last(r)]++
+	}
+	for _, r := range g.s.Routes {
+		key := last(r)
+		if taken[key] > 1 {
+			key = camel(strings.ReplaceAll(r.Name, ".", "_"))
+		}
+		g.routes = append(g.routes, route{r, key})
+	}
+	return nil
+}
+
+func (g *generator) routeConsts() error {
+	if len(g.routes) == 0 {
+		return nil
+	}
+	g.p("")
+	g.doc("", "Route has the numbers of the schema's routes.")
+	g.p("export const Route = {")
+	for _, r := range g.routes {
+		g.p("  %s: %d,", r.key, r.ID)
+	}
+	g.p("} as const;")
+	return nil
+}
+
+func title(key string) string { return strings.ToUpper(key[:1]) + key[1:] }
+
+// senders writes send and call functions for what clients may send.
+func (g *generator) senders() error {
+	for _, r := range g.routes {
+		if r.Direction&protocol.ClientToServer == 0 {
+			continue
+		}
+		message, err := g.codecs(r.Message, "encode"+verb(r.Message))
+		if err != nil {
+			return err
+		}
+		channel, doc := g.sdk("wire", "type Channel"), comment(r.Message.Comments, r.Name+" is a message.")
+		g.p("")
+		if r.Reply == nil {
+			if err := g.declare("send"+title(r.key), "route "+r.Name); err != nil {
+				return err
+			}
+			g.doc("", fmt.Sprintf("Route %d. %s", r.ID, doc))
+			g.p("export function send%s(to: %s, m: %s): void {\n  to.push(Route.%s, encode%s(m));\n}", title(r.key), channel, message, r.key, verb(r.Message))
+			continue
+		}
+		reply, err := g.codecs(r.Reply, "decode"+verb(r.Reply))
+		if err != nil {
+			return err
+		}
+		if err := g.declare("call"+title(r.key), "route "+r.Name); err != nil {
+			return err
+		}
+		g.doc("", fmt.Sprintf("Route %d. %s It rejects with a RequestError if it is refused, or not answered in time.", r.ID, doc))
+		g.p("export async function call%s(to: %s, m: %s, deadlineMs?: number): Promise<%s> {", title(r.key), channel, message, reply)
+		g.p("  return decode%s(await to.request(Route.%s, encode%s(m), deadlineMs));\n}", verb(r.Reply), r.key, verb(r.Message))
+	}
+	return nil
+}
+
+// codecs is the type of a route's message, with functions of its imported if it is another schema's.
+func (g *generator) codecs(m *protogen.Message, functions ...string) (string, error) {
+	return g.named(m.Desc.FullName(), m.GoIdent.GoName, functions...)
+}
+
+// pushes writes the dispatcher of what the server sends unasked.
+func (g *generator) pushes() error {
+	var list []route
+	for _, r := range g.routes {
+		if r.Direction&protocol.ServerToClient != 0 && r.Reply == nil {
+			list = append(list, r)
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	for _, name := range []string{"Pushes", "dispatch"} {
+		if err := g.declare(name, "the dispatcher of pushes"); err != nil {
+			return err
+		}
+	}
+	g.p("")
+	g.doc("", "Pushes are what the server sends unasked; what has no handler is not decoded.")
+	g.p("export interface Pushes {")
+	for _, r := range list {
+		message, err := g.codecs(r.Message, "decode"+verb(r.Message))
+		if err != nil {
+			return err
+		}
+		g.doc("  ", comment(r.Message.Comments, r.Name))
+		g.p("  %s?(m: %s): void;", r.key, message)
+	}
+	g.p("}")
+	g.p("")
+	g.doc("", "dispatch hands a push on; false: it is not one of this schema.")
+	g.p("export function dispatch(route: number, payload: %s, to: Pushes): boolean {\n  switch (route) {", g.bytes())
+	for _, r := range list {
+		g.p("    case Route.%s: to.%s?.(decode%s(payload)); return true;", r.key, r.key, verb(r.Message))
+	}
+	g.p("    default: return false;\n  }\n}")
+	return nil
+}

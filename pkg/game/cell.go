@@ -1,0 +1,68 @@
+package game
+
+import (
+	"fmt"
+
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
+)
+
+// Cell is one component of a living entity, in words and variable parts: what generated component types are made of. Game code uses those. A Cell is valid
+// until the next Spawn in its zone.
+type Cell struct {
+	e     *entity
+	owner Entity
+	at    int32 // of the component among the kind's
+	word  int32 // where it begins in the record
+}
+
+// Has tells whether the entity has a component.
+func (e Entity) Has(component uint16) bool { return e.get().kind.codec.Index(component) >= 0 }
+
+// Cell returns a component of the entity; it panics if the entity has none such.
+func (e Entity) Cell(component uint16) Cell {
+	s := e.get()
+	for i := range s.kind.cells {
+		if c := &s.kind.cells[i]; c.id == component {
+			return Cell{s, e, int32(i), c.word}
+		}
+	}
+	panic(fmt.Sprintf("game: entity %d of kind %q has no component %d: ask Has first, or add it to the kind in the schema", e.id, s.kind.codec.Kind.Name, component))
+}
+
+// W returns word i of the component.
+func (c Cell) W(i int) uint32 { return c.e.state.W[int(c.word)+i] }
+
+// W64 returns words i and i+1 as one number, the low one first.
+func (c Cell) W64(i int) uint64 {
+	return uint64(c.e.state.W[int(c.word)+i]) | uint64(c.e.state.W[int(c.word)+i+1])<<32
+}
+
+// Set changes word i, which is a field that a gets; setting what is there marks nothing.
+func (c Cell) Set(i int, a delta.Audience, v uint32) {
+	if p := &c.e.state.W[int(c.word)+i]; *p != v {
+		*p = v
+		c.e.dirty |= delta.DirtyBit(int(c.at), a)
+	}
+}
+
+// Set64 changes words i and i+1.
+func (c Cell) Set64(i int, a delta.Audience, v uint64) {
+	c.Set(i, a, uint32(v))
+	c.Set(i+1, a, uint32(v>>32))
+}
+
+// View returns the component to read.
+func (c Cell) View() delta.View {
+	k := c.e.kind.codec
+	v, _ := k.View(&c.e.state, k.Kind.Components[c.at]) // it is there: Cell looked
+	return v
+}
+
+// Edit marks what a gets as changed and returns the component to write it. What an edit leaves as it was is not sent.
+func (c Cell) Edit(a delta.Audience) delta.View {
+	c.e.dirty |= delta.DirtyBit(int(c.at), a)
+	return c.View()
+}
+
+// SetPosition moves the entity on the ground plane, in quanta: Entity.SetPosition.
+func (c Cell) SetPosition(x, y int32) { c.owner.SetPosition(x, y) }

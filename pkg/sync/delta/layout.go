@@ -1,0 +1,448 @@
+package delta
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"slices"
+)
+
+// Type is what a field holds.
+type Type uint8
+
+// The types of fields. Their numbers are those of mmo.v1.LayoutType.
+const (
+	Bool    Type = 1 + iota
+	Int32        // also ranged
+	Uint32       // also ranged
+	Int64        // also ranged
+	Uint64       // also ranged
+	Enum         // of Bits bits
+	Float32      // exact
+	Float64      // exact
+	Steps        // a quantised float: value = Origin + steps · Quantum, also ranged
+	Angle        // of Bits bits to the turn
+	Entity       // id of an entity
+	String       // UTF-8, at most Max bytes
+	Bytes        // at most Max
+	Message      // Fields, present or not
+	List         // of Fields[0], at most Max
+	Map          // Fields[0] to Fields[1], at most Max
+)
+
+// Audience is who gets a field.
+type Audience uint8
+
+// The audiences.
+const (
+	AOI    Audience = iota // everyone who sees the entity
+	Owner                  // the session that controls it
+	Party                  // the party of that session
+	Server                 // nobody: it never leaves the server
+	Audiences
+)
+
+// Interp is how a client blends from one value to the next.
+type Interp uint8
+
+// The ways to blend.
+const (
+	Jump   Interp = iota // not at all
+	Linear               // on a straight line
+	Turn                 // the short way round
+)
+
+// Field describes one field. Min, Limit and the words of a record are in steps: whole numbers, which for Steps count quanta.
+type Field struct {
+	ID        uint32 // number in its message
+	Name      string
+	Type      Type
+	Bits      uint8 // of a ranged number (0: not ranged), Enum or Angle
+	Min       int64 // least and greatest value if ranged
+	Limit     int64
+	Quantum   float64
+	Origin    float64
+	Optional  bool
+	Audience  Audience
+	Interp    Interp
+	Priority  uint8 // 0 normal, 1 low, 2 high
+	Predicted bool
+	Persist   bool   // not part of the tables that travel
+	Max       uint32 // elements or bytes
+	Fields    []Field
+
+	// Word and Var are where the field begins in its component's (or element's) view; the presence of an optional field or a Message is the word before
+	// its value. Layout.Finish fills them.
+	Word, Var int
+
+	elemWords, elemVars int // size of a list's or map's element
+}
+
+// Motion names the fields of place and velocity by number; 0: there is none.
+type Motion struct {
+	X, Y, Z, VX, VY, VZ, Heading uint32
+	Polar                        bool
+}
+
+// Component describes a component.
+type Component struct {
+	ID     uint16
+	Name   string
+	Fields []Field
+	Motion *Motion // nil: it has no place
+
+	Words, Vars int // size of its view, filled by Layout.Finish
+}
+
+// Kind describes an archetype of entities.
+type Kind struct {
+	ID         uint16
+	Name       string
+	Components []uint16 // in the order in which they travel
+	Sees       float64  // radius of an avatar's view; 0: the zone's
+	Layer      string
+}
+
+// Layout is a game's replicated state as data.
+type Layout struct {
+	Name        string
+	Fingerprint uint64 // see protocol.Fingerprint
+	TickHz      uint32
+	Components  []Component
+	Kinds       []Kind
+}
+
+// Limits of a layout.
+const (
+	MaxComponents = 16      // of one kind
+	MaxDepth      = 8       // of nesting
+	MaxElements   = 1 << 16 // of a list, map, string or bytes field
+	maxFields     = 1 << 12 // of one component, nested ones counted
+	MaxPartBits   = 1 << 18 // of the worst full state of one audience: what fits a frame
+	maxKind       = 1<<16 - 2
+	maxComponents = 1 << 10 // of a layout
+	maxKinds      = 1 << 12
+	maxTickHz     = 1000
+	maxRangeBits  = 53 // of a ranged number: what JavaScript counts exactly
+)
+
+// Finish checks a layout and fills what is computed. Whoever makes one by hand calls it before use.
+func (l *Layout) Finish() error {
+	if l.TickHz < 1 || l.TickHz > maxTickHz {
+		return fmt.Errorf("layout %q: %d ticks per second, need 1 to %d", l.Name, l.TickHz, maxTickHz)
+	}
+	if len(l.Components) > maxComponents || len(l.Kinds) > maxKinds {
+		return fmt.Errorf("layout %q: %d components and %d kinds, at most %d and %d", l.Name, len(l.Components), len(l.Kinds), maxComponents, maxKinds)
+	}
+	for i := range l.Components {
+		c := &l.Components[i]
+		if c.ID == 0 || l.Component(c.ID) != c {
+			return fmt.Errorf("layout %q: component %d %q: the id is 0 or taken", l.Name, c.ID, c.Name)
+		}
+		if err := c.finish(l.TickHz); err != nil {
+			return fmt.Errorf("layout %q: component %d %q: %w", l.Name, c.ID, c.Name, err)
+		}
+	}
+	for i := range l.Kinds {
+		k := &l.Kinds[i]
+		if k.ID == 0 || k.ID > maxKind || l.Kind(k.ID) != k {
+			return fmt.Errorf("layout %q: kind %d %q: the id is not within 1 to %d, or taken", l.Name, k.ID, k.Name, maxKind)
+		}
+		if err := l.finishKind(k); err != nil {
+			return fmt.Errorf("layout %q: kind %d %q: %w", l.Name, k.ID, k.Name, err)
+		}
+	}
+	return nil
+}
+
+// Component finds a component by id; nil: there is none.
+func (l *Layout) Component(id uint16) *Component {
+	i := slices.IndexFunc(l.Components, func(c Component) bool { return c.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return &l.Components[i]
+}
+
+// Kind finds a kind by id; nil: there is none.
+func (l *Layout) Kind(id uint16) *Kind {
+	i := slices.IndexFunc(l.Kinds, func(k Kind) bool { return k.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return &l.Kinds[i]
+}
+
+// Quantum is the position quantum that all components with a place share, and whether there is one.
+func (l *Layout) Quantum() (float64, bool) {
+	for i := range l.Components {
+		if c := &l.Components[i]; c.Motion != nil {
+			return c.Field(c.Motion.X).Quantum, true
+		}
+	}
+	return 0, false
+}
+
+func (l *Layout) finishKind(k *Kind) error {
+	if len(k.Components) > MaxComponents {
+		return fmt.Errorf("%d components, at most %d", len(k.Components), MaxComponents)
+	}
+	var worst [Audiences]int
+	places := 0
+	for i, id := range k.Components {
+		c := l.Component(id)
+		if c == nil || slices.Contains(k.Components[:i], id) {
+			return fmt.Errorf("component %d is not there, or named twice", id)
+		}
+		if c.Motion != nil {
+			places++
+		}
+		for j := range c.Fields {
+			worst[c.Fields[j].Audience] += c.Fields[j].worst()
+		}
+	}
+	if places > 1 {
+		return fmt.Errorf("%d components have a place, at most 1", places)
+	}
+	for a, n := range worst[:Server] {
+		if n > MaxPartBits {
+			return fmt.Errorf("the worst full state for audience %d has %d bits, at most %d: lower max of its lists, maps, strings or bytes", a, n, MaxPartBits)
+		}
+	}
+	if !(k.Sees >= 0 && k.Sees < 1<<24) {
+		return fmt.Errorf("sees %v", k.Sees)
+	}
+	return nil
+}
+
+// Field finds a field by its number; nil: there is none.
+func (c *Component) Field(id uint32) *Field {
+	i := slices.IndexFunc(c.Fields, func(f Field) bool { return f.ID == id })
+	if i < 0 || id == 0 {
+		return nil
+	}
+	return &c.Fields[i]
+}
+
+// finish orders the fields' places: by audience, then as declared.
+func (c *Component) finish(hz uint32) error {
+	c.Words, c.Vars = 0, 0
+	if err := checkFields(c.Fields, 0, new(int)); err != nil {
+		return err
+	}
+	for a := range Audiences {
+		for i := range c.Fields {
+			if f := &c.Fields[i]; f.Audience == a {
+				f.place(&c.Words, &c.Vars)
+			}
+		}
+	}
+	if c.Motion != nil {
+		return c.checkMotion(float64(hz))
+	}
+	return nil
+}
+
+func checkFields(fields []Field, depth int, count *int) error {
+	for i := range fields {
+		f := &fields[i]
+		if *count++; *count > maxFields || depth > MaxDepth {
+			return fmt.Errorf("more than %d fields or %d levels", maxFields, MaxDepth)
+		}
+		if f.ID == 0 || slices.ContainsFunc(fields[:i], func(o Field) bool { return o.ID == f.ID }) {
+			return fmt.Errorf("field %d %q: the number is 0 or taken", f.ID, f.Name)
+		}
+		if err := f.check(depth, count); err != nil {
+			return fmt.Errorf("field %d %q: %w", f.ID, f.Name, err)
+		}
+	}
+	return nil
+}
+
+func (f *Field) check(depth int, count *int) error {
+	span := uint64(f.Limit) - uint64(f.Min)
+	inType := true
+	switch f.Type {
+	case Int32, Steps:
+		inType = f.Min >= math.MinInt32 && f.Limit <= math.MaxInt32
+	case Uint32:
+		inType = f.Min >= 0 && f.Limit <= math.MaxUint32
+	case Uint64:
+		inType = f.Min >= 0
+	}
+	switch {
+	case f.Audience >= Audiences || f.Interp > Turn || f.Priority > 2:
+		return fmt.Errorf("audience %d, interpolation %d, priority %d", f.Audience, f.Interp, f.Priority)
+	case f.Type < Bool || f.Type > Map:
+		return fmt.Errorf("unknown type %d", f.Type)
+	case f.Bits == 0 && (f.Min != 0 || f.Limit != 0):
+		return fmt.Errorf("a range from %d to %d without bits", f.Min, f.Limit)
+	case f.ranged() && (f.Min >= f.Limit || !inType || f.Bits > maxRangeBits || int(f.Bits) < bits.Len64(span)):
+		return fmt.Errorf("%d bits for the range %d to %d", f.Bits, f.Min, f.Limit)
+	case f.Type == Enum && (f.Bits < 1 || f.Bits > 31), f.Type == Angle && (f.Bits < 1 || f.Bits > 16):
+		return fmt.Errorf("%d bits", f.Bits)
+	case f.Type == Steps && !(f.Quantum > 0 && f.Quantum < math.MaxFloat64) || math.IsNaN(f.Origin) || math.IsInf(f.Origin, 0):
+		return fmt.Errorf("quantum %v, origin %v", f.Quantum, f.Origin)
+	case f.Type >= String && f.Type != Message && (f.Max < 1 || f.Max > MaxElements):
+		return fmt.Errorf("max %d, need 1 to %d", f.Max, MaxElements)
+	case f.Type == List && len(f.Fields) != 1, f.Type == Map && len(f.Fields) != 2, f.Type == Message && len(f.Fields) == 0, f.Type < Message && len(f.Fields) != 0:
+		return fmt.Errorf("%d nested fields", len(f.Fields))
+	case f.Optional && f.Type >= Message:
+		return fmt.Errorf("messages, lists and maps are not optional: a message always is, an empty list or map is absent")
+	case f.Type == Map && (f.Fields[0].Optional || !f.Fields[0].key()):
+		return fmt.Errorf("keys of type %d", f.Fields[0].Type)
+	}
+	if (f.Type == List || f.Type == Map) && slices.ContainsFunc(f.Fields, func(e Field) bool { return e.Type == List || e.Type == Map || e.Optional }) {
+		return fmt.Errorf("elements are lists, maps or optional")
+	}
+	return checkFields(f.Fields, depth+1, count)
+}
+
+func (f *Field) ranged() bool {
+	return f.Bits > 0 && (f.Type >= Int32 && f.Type <= Uint64 || f.Type == Steps)
+}
+
+func (f *Field) key() bool {
+	return f.Type >= Bool && f.Type <= Uint64 && !f.ranged() || f.Type == String
+}
+
+// HasPresence tells whether a word before the value says that it is there.
+func (f *Field) HasPresence() bool { return f.Optional || f.Type == Message }
+
+// place gives the field its place behind what has one already. Elements begin a view of their own.
+func (f *Field) place(words, vars *int) {
+	f.Word, f.Var = *words, *vars
+	if f.HasPresence() {
+		*words++
+	}
+	switch f.Type {
+	case Int64, Uint64, Float64, Entity:
+		*words += 2
+	case String, Bytes:
+		*vars++
+	case Message:
+		for i := range f.Fields {
+			f.Fields[i].place(words, vars)
+		}
+	case List, Map:
+		*vars++
+		f.elemWords, f.elemVars = 0, 0
+		for i := range f.Fields {
+			f.Fields[i].place(&f.elemWords, &f.elemVars)
+		}
+	default:
+		*words++
+	}
+}
+
+// size is how many words and variable parts the field takes, itself placed already.
+func (f *Field) size() (words, vars int) {
+	switch f.Type {
+	case Int64, Uint64, Float64, Entity:
+		words = 2
+	case String, Bytes, List, Map:
+		vars = 1
+	case Message:
+		for i := range f.Fields {
+			w, v := f.Fields[i].size()
+			words, vars = words+w, vars+v
+		}
+	default:
+		words = 1
+	}
+	if f.HasPresence() {
+		words++
+	}
+	return words, vars
+}
+
+// value is the word where the value begins.
+func (f *Field) value() int {
+	if f.HasPresence() {
+		return f.Word + 1
+	}
+	return f.Word
+}
+
+// worst bounds the bits of the field's full form.
+func (f *Field) worst() (n int) {
+	if f.HasPresence() {
+		n = 1
+	}
+	switch f.Type {
+	case Bool:
+		return n + 1
+	case Int32, Uint32, Steps:
+		if f.ranged() {
+			return n + int(f.Bits)
+		}
+		return n + 35
+	case Int64, Uint64:
+		if f.ranged() {
+			return n + int(f.Bits)
+		}
+		return n + 68
+	case Float32:
+		return n + 32
+	case Float64:
+		return n + 64
+	case Enum, Angle:
+		return n + int(f.Bits)
+	case Entity:
+		return n + 67
+	case String, Bytes:
+		return n + 23 + 8*int(f.Max)
+	}
+	for i := range f.Fields {
+		n = min(n+f.Fields[i].worst(), 1<<40)
+	}
+	if f.Type == List || f.Type == Map {
+		n = min(23+n*int(f.Max), 1<<40)
+	}
+	return n
+}
+
+func (c *Component) checkMotion(hz float64) error {
+	m := c.Motion
+	axis := func(p, v uint32) error {
+		x, dx := c.Field(p), c.Field(v)
+		switch {
+		case x == nil || dx == nil || x.Type != Steps || dx.Type != Steps || x.Audience != AOI || dx.Audience != AOI || x.Optional || dx.Optional:
+			return fmt.Errorf("position: fields %d and %d must be quantised numbers that everyone gets", p, v)
+		case x.Quantum != c.Field(m.X).Quantum || dx.Quantum != c.Field(m.VX).Quantum:
+			return fmt.Errorf("position: the axes' quanta differ")
+		case math.Abs(x.Quantum*hz-dx.Quantum) > 1e-9*dx.Quantum:
+			return fmt.Errorf("position: quantum %v of %q is not %v, the velocity's %v ÷ %v ticks per second: any other rounds, drifts and is sent again and again",
+				x.Quantum, x.Name, dx.Quantum/hz, dx.Quantum, hz)
+		case dx.ranged():
+			return fmt.Errorf("position: velocity %q has a range: it has none, its short forms adapt", dx.Name)
+		}
+		return nil
+	}
+	if err := axis(m.X, m.VX); err != nil {
+		return err
+	}
+	if err := axis(m.Z, m.VZ); err != nil {
+		return err
+	}
+	if m.Y != 0 || m.VY != 0 {
+		if err := axis(m.Y, m.VY); err != nil {
+			return err
+		}
+	}
+	if m.Heading != 0 || m.Polar {
+		if h := c.Field(m.Heading); h == nil || h.Type != Angle || h.Audience != AOI || h.Optional {
+			return fmt.Errorf("position: heading %d must be an angle that everyone gets", m.Heading)
+		}
+		if h := c.Field(m.Heading); m.Polar && (h.Bits < 5 || h.Bits > 12) {
+			return fmt.Errorf("position: polar needs a heading of 5 to 12 bits, not %d", h.Bits)
+		}
+	}
+	used := []uint32{m.X, m.Y, m.Z, m.VX, m.VY, m.VZ, m.Heading}
+	for i, id := range used {
+		if id != 0 && slices.Contains(used[:i], id) {
+			return fmt.Errorf("position: field %d is named twice", id)
+		}
+	}
+	return nil
+}

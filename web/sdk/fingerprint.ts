@@ -1,0 +1,35 @@
+/**
+ * Fingerprints of schemas: 8 bytes that both sides of a handshake exchange.
+ *
+ *   generation u16 | revision u16 | hash (4)            numbers little-endian
+ *
+ * Schemas of one generation understand each other; the lower revision is the older one.
+ */
+import { type Bytes, ByteReader, hex } from "./bytes.ts";
+
+/** IncompatibleError: page and server cannot understand each other. Its message is for the player: who is older, and what to do. */
+export class IncompatibleError extends Error {
+  override name = "IncompatibleError";
+}
+
+/** describeFingerprint writes a fingerprint as people compare it: "2.14-9f3a01bc". */
+export function describeFingerprint(f: Bytes): string {
+  const r = new ByteReader(f);
+  return `${r.u16()}.${r.u16()}-${hex(r.bytes(4))}`;
+}
+
+/** compatible tells whether schemas with these fingerprints understand each other. */
+export function compatible(mine: Bytes, theirs: Bytes): boolean {
+  return hex(mine) === hex(theirs) || (hex(mine.subarray(0, 2)) === hex(theirs.subarray(0, 2)) && hex(mine.subarray(2, 4)) !== hex(theirs.subarray(2, 4)));
+}
+
+/** incompatible makes the error for two fingerprints; what says what does not fit, if more is known than that. */
+export function incompatible(mine: Bytes, theirs: Bytes, what = ""): IncompatibleError {
+  const age = (f: Bytes): number => f[0]! * 2 ** 16 + f[1]! * 2 ** 24 + f[2]! + f[3]! * 2 ** 8;
+  const d = age(mine) - age(theirs);
+  const advice =
+    d < 0 ? "this page is older than the server: reload it"
+    : d > 0 ? "the server is older than this page: wait until it is updated, or open the page that it serves"
+    : "page and server were made from two schemas that call themselves the same revision: run mmo gen for both and rebuild web/dist";
+  return new IncompatibleError(`${advice} (schema ${describeFingerprint(mine)} here, ${describeFingerprint(theirs)} there${what === "" ? "" : `; ${what}`})`);
+}
