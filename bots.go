@@ -32,6 +32,7 @@ type swarm struct {
 
 	playing atomic.Int64
 	lost    atomic.Int64 // connections that ended, and attempts that failed, before ctx did
+	why     atomic.Pointer[string]
 }
 
 // run returns when ctx has ended and every bot has stopped.
@@ -57,12 +58,22 @@ func (s *swarm) bot(ctx context.Context, i int) {
 			return
 		}
 		s.lost.Add(1)
+		why := fmt.Sprint(err)
+		s.why.Store(&why)
 		s.log.Warn("bot lost its connection", "bot", i, "error", err)
 		select {
 		case <-ctx.Done():
 		case <-time.After(time.Second):
 		}
 	}
+}
+
+// reason says why the last one failed, if one did.
+func (s *swarm) reason() string {
+	if why := s.why.Load(); why != nil {
+		return ", the last: " + *why
+	}
+	return ""
 }
 
 func (s *swarm) once(ctx context.Context, i int) error {
@@ -201,13 +212,13 @@ func (a App) bots(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	for {
 		select {
 		case <-done:
-			fmt.Fprintf(stdout, "stopped; %d connections or attempts failed on the way\n", s.lost.Load())
+			fmt.Fprintf(stdout, "stopped; %d connections or attempts failed on the way%s\n", s.lost.Load(), s.reason())
 			if s.lost.Load() > 0 {
 				return exitFailed
 			}
 			return exitOK
 		case <-t.C:
-			fmt.Fprintf(stdout, "%d of %d play, %d connections or attempts failed so far\n", s.playing.Load(), s.n, s.lost.Load())
+			fmt.Fprintf(stdout, "%d of %d play, %d connections or attempts failed so far%s\n", s.playing.Load(), s.n, s.lost.Load(), s.reason())
 		}
 	}
 }

@@ -53,14 +53,27 @@ func (a App) Run(ctx context.Context, args []string, stdout, stderr io.Writer) i
 		fmt.Fprintf(stdout, "%s %s\n", a.name(), Version())
 		return exitOK
 	case "help":
+		if len(args) > 0 && a.command(args[0]) != nil {
+			return a.command(args[0]).Run(ctx, []string{"-h"}, stdout, stderr)
+		}
 		a.usage(stdout)
 		return exitOK
 	}
-	if i := slices.IndexFunc(a.Commands, func(c Command) bool { return c.Name == command }); i >= 0 {
-		return a.Commands[i].Run(ctx, args, stdout, stderr)
+	if c := a.command(command); c != nil {
+		return c.Run(ctx, args, stdout, stderr)
 	}
 	fmt.Fprintf(stderr, "%s: unknown command %q%s\nRun \"%s help\" for the list.\n", a.name(), command, suggestion(command, a.commands()), a.name())
 	return exitUsage
+}
+
+// command finds one of the app's own commands; nil: there is none.
+func (a App) command(name string) *Command {
+	for i := range a.Commands {
+		if a.Commands[i].Name == name {
+			return &a.Commands[i]
+		}
+	}
+	return nil
 }
 
 func (a App) name() string {
@@ -71,7 +84,11 @@ func (a App) name() string {
 }
 
 func (a App) usage(w io.Writer) {
-	fmt.Fprintf(w, "%[1]s runs a world: gateway, server and page in one process.\n\n  %[1]s [dev] [flags]   run it (the default); Ctrl-C ends it\n", a.name())
+	parts := "gateway and server"
+	if a.Web != nil {
+		parts = "gateway, server and page"
+	}
+	fmt.Fprintf(w, "%[1]s runs a world: %[2]s in one process.\n\n  %[1]s [dev] [flags]   run it (the default); Ctrl-C ends it\n", a.name(), parts)
 	if a.Bot != nil {
 		fmt.Fprintf(w, "  %s bots [flags]    let bot clients play in a world that another process runs\n", a.name())
 	}
@@ -140,12 +157,14 @@ func (f *flags) deadline(ctx context.Context) (context.Context, context.CancelFu
 }
 
 func (a App) flags(command string) (*flag.FlagSet, *flags) {
-	var f flags
+	f := flags{rate: 250}
 	fs := flag.NewFlagSet(a.name(), flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.BoolVar(&f.verbose, "v", false, "log what happens to standard error")
 	fs.DurationVar(&f.stop, "for", 0, "end by itself after this `time`, as in 60s; 0 runs until Ctrl-C")
-	fs.IntVar(&f.rate, "rate", 250, "let this many `bots` join per second")
+	if a.Bot != nil {
+		fs.IntVar(&f.rate, "rate", f.rate, "let this many `bots` join per second")
+	}
 	if command == "bots" {
 		fs.StringVar(&f.url, "url", "http://127.0.0.1:8080/", "`page` of the world to play in")
 		fs.IntVar(&f.bots, "n", 100, "`number` of bots")

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tianxia-mmo/tianxia"
 	"github.com/tianxia-mmo/tianxia/pkg/client"
@@ -97,7 +98,10 @@ func TestOlderAndNewerClientsUnderstandTheServer(t *testing.T) {
 					return false
 				}
 				v, ok := own.View(deltatest.Vitals)
-				hp := v.W[len(v.W)-1] // it stands last in every revision
+				hp := v.W[own.Layout().Component(deltatest.Vitals).Field(1).Word]
+				if c.client == first && len(v.W) != 1 {
+					t.Fatalf("an old client is handed %d words of a component that has one for it", len(v.W))
+				}
 				x, y, placed := own.Position(cl.Mirror.Rows[0].Tick)
 				if !ok || hp != 40 || !placed || x <= 5000 || y != 6000 {
 					t.Fatalf("health %v (%v), at %d, %d", v, ok, x, y)
@@ -147,6 +151,7 @@ func TestIncompatibleSchemaSaysWhoIsOlderAndWhatToRun(t *testing.T) {
 	other.Layout.Name = "chess"
 	cfg.Codec = other
 	if c, err := client.Dial(context.Background(), cfg); err == nil {
+		defer time.AfterFunc(patience, func() { _ = c.Close() }).Stop()
 		err = c.Serve(client.Handler{})
 		if !errors.Is(err, delta.ErrIncompatible) || !strings.Contains(err.Error(), `of game "test"`) {
 			t.Errorf("another game: %v", err)

@@ -182,6 +182,10 @@ func (s *Server) tick(late bool) {
 		k := &out.Kicks[i]
 		s.reliable(k.Gateway, link.Down{Kind: link.Kick, Session: uint64(k.Session), Code: k.Code, Reason: k.Reason})
 	}
+	for i := range out.Panics {
+		p := &out.Panics[i]
+		s.cfg.Log.Error("the game panicked; the call was ended", "where", p.Where, "session", p.Session, "tick", s.zone.Tick(), "panic", p.Value, "stack", string(p.Stack))
+	}
 	s.measure(time.Since(start), late, lost)
 	if s.zone.Tick()%s.cfg.StatusTick == 0 {
 		s.status()

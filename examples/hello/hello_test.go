@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"github.com/tianxia-mmo/tianxia"
 	"github.com/tianxia-mmo/tianxia/examples/hello/bind"
 	"github.com/tianxia-mmo/tianxia/pkg/client"
+	"github.com/tianxia-mmo/tianxia/pkg/protocol"
 )
 
 // patience bounds every wait for something that should happen at once.
@@ -38,10 +40,8 @@ func TestTwoPlayersMeetWalkAndFight(t *testing.T) {
 	other := func(c *client.Client) (id uint64, hp int32, ok bool) {
 		for i := range c.Mirror.Entities {
 			e := &c.Mirror.Entities[i]
-			v, has := e.View(2)
-			if e.Live && has && c.Avatar != nil && e.ID != c.Avatar.Entity {
-				var m hellov1.Vitals
-				bind.VitalsRead(v, &m)
+			var m hellov1.Vitals
+			if e.Live && c.Avatar != nil && e.ID != c.Avatar.Entity && bind.VitalsRead(e, &m) {
 				return e.ID, m.Hp, true
 			}
 		}
@@ -59,7 +59,7 @@ func TestTwoPlayersMeetWalkAndFight(t *testing.T) {
 			}
 		}})
 	}()
-	asked, far := false, false
+	asked, far, refused := false, false, false
 	var start int32
 	err := ann.Serve(client.Handler{State: func() {
 		target, hp, ok := other(ann)
@@ -71,6 +71,7 @@ func TestTwoPlayersMeetWalkAndFight(t *testing.T) {
 		switch {
 		case !asked: // they stand on the same spot
 			asked, start = true, x
+			_ = bind.SendMove(ann, &hellov1.Move{Vx: math.NaN()}) // no number passes every comparison: the setter panics, the world lives on
 			_ = bind.SendAttack(ann, &hellov1.Attack{Target: target})
 		case hp == 90 && x == start:
 			_ = bind.SendMove(ann, &hellov1.Move{Vx: 500}) // cut to 5 m/s
@@ -79,6 +80,10 @@ func TestTwoPlayersMeetWalkAndFight(t *testing.T) {
 			_ = bind.SendAttack(ann, &hellov1.Attack{Target: target})
 		}
 	}, Error: func(route uint16, _ uint32, err *client.Error) {
+		if route == bind.RouteMove && err.Code == protocol.ErrorInternal && !refused {
+			refused = true
+			return
+		}
 		if !far || route != bind.RouteAttack || err.Code != 1000 {
 			t.Errorf("error on route %d: %v", route, err)
 		}
@@ -86,6 +91,9 @@ func TestTwoPlayersMeetWalkAndFight(t *testing.T) {
 	}})
 	_ = bo.Close()
 	<-done
+	if !refused {
+		t.Error("a velocity that is no number was not refused")
+	}
 	if !far {
 		t.Errorf("Ann never walked out of reach: %v", err)
 	}

@@ -1,6 +1,7 @@
 package sink_test
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -93,7 +94,9 @@ func exchange(t *testing.T, from, to game.Entity, id uint16, same func(string)) 
 		try(bind.Maps(to).ParsePersist(b))
 	case bind.ComponentWide:
 		var m pb.Wide
-		bind.WideRead(from.Cell(id).View(), &m)
+		if !bind.WideRead(seen{from, bind.NewLayout()}, &m) {
+			t.Error("an entity that has the component has none")
+		}
 		try(bind.Wide(to).From(&m))
 	case bind.ComponentShares:
 		var m pb.Shares
@@ -151,6 +154,66 @@ func TestWhatIsStoredLeavesTheRestAlone(t *testing.T) {
 	}
 }
 
+func TestStoredEnumeratorsThatAreGoneLoadAsTheyAreIfTheyFit(t *testing.T) {
+	const fits, beyond, below = pb.Mood(7), pb.Mood(8), pb.Mood(-1) // of three bits
+	for _, c := range []struct{ stored, want pb.Mood }{{pb.Mood_MOOD_SAD, pb.Mood_MOOD_SAD}, {fits, fits}, {beyond, 0}, {below, 0}} {
+		o := omnibus(t)
+		load := func(parse func([]byte) error, m proto.Message) {
+			t.Helper()
+			b, err := proto.Marshal(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := parse(b); err != nil {
+				t.Errorf("mood %d: %v", c.stored, err)
+			}
+		}
+		load(o.Flat().ParsePersist, &pb.Flat{X: 1, Z: 2, Mood: c.stored})
+		load(o.Scalars().ParsePersist, &pb.Scalars{I32: 5, Mood: c.stored})
+		load(o.Optionals().ParsePersist, &pb.Optionals{Mood: &c.stored})
+		load(o.Lists().ParsePersist, &pb.Lists{Moods: []pb.Mood{1, c.stored, 2}})
+		load(o.Maps().ParsePersist, &pb.Maps{BySint64: map[int64]pb.Mood{-3: c.stored, 3: 2}})
+		if o.Lists().MoodsLen() != 3 {
+			t.Fatalf("stored mood %d: the list is %v", c.stored, o.Lists())
+		}
+		moods, _ := o.Maps().BySint64Get(-3)
+		if got := []pb.Mood{o.Flat().Mood(), o.Scalars().Mood(), o.Optionals().Mood(), o.Lists().MoodsAt(1), moods}; !slices.Equal(got, slices.Repeat([]pb.Mood{c.want}, len(got))) {
+			t.Errorf("stored mood %d loads as %v, want %v", c.stored, got, c.want)
+		}
+		if o.Scalars().I32() != 5 || o.Lists().MoodsAt(2) != 2 || !o.Optionals().HasMood() {
+			t.Errorf("stored mood %d: what is stored beside it is lost", c.stored)
+		}
+		if err := o.Scalars().From(&pb.Scalars{Mood: beyond}); err == nil {
+			t.Error("a game set a mood of which there is none")
+		}
+	}
+}
+
+func TestStoredListsAndTextsThatAreTooLongAreRefused(t *testing.T) {
+	o := omnibus(t)
+	o.Texts().SetShort("kept")
+	for _, c := range []struct {
+		parse func([]byte) error
+		m     proto.Message
+		say   string
+	}{
+		{o.Texts().ParsePersist, &pb.Texts{Short: "longer"}, "Texts.short: 6 bytes, at most 5"},
+		{o.Lists().ParsePersist, &pb.Lists{Flags: make([]bool, 11)}, "Lists.flags: 11 elements, at most 10"},
+		{o.Maps().ParsePersist, &pb.Maps{Purse: map[uint32]uint64{1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 6}}, "Maps.purse: 6 elements, at most 5"},
+	} {
+		b, err := proto.Marshal(c.m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.parse(b); err == nil || !strings.Contains(err.Error(), c.say) {
+			t.Errorf("%v does not say %q", err, c.say)
+		}
+	}
+	if o.Texts().Short() != "kept" {
+		t.Error("a field was changed")
+	}
+}
+
 func TestStringsShowUnits(t *testing.T) {
 	h := hero(t)
 	h.Flat().SetSign("hi")
@@ -168,4 +231,36 @@ func TestStringsShowUnits(t *testing.T) {
 	if got := o.Maps().String(); !strings.Contains(got, `by_string: {"k": Sword{id: 3, weight: 0, hilt: -, tag: -}}`) {
 		t.Error(got)
 	}
+}
+
+// seen stands for an entity in a client's replica.
+type seen struct {
+	game.Entity
+	layout *delta.Layout
+}
+
+func (s seen) View(component uint16) (delta.View, bool) {
+	if !s.Has(component) {
+		return delta.View{}, false
+	}
+	return s.Cell(component).View(), true
+}
+
+func (s seen) Layout() *delta.Layout { return s.layout }
+
+// TestReadingAForeignLayoutPanicsInsteadOfLying: what lies where is another schema's.
+func TestReadingAForeignLayoutPanicsInsteadOfLying(t *testing.T) {
+	o := omnibus(t)
+	var m pb.Ranges
+	if !bind.RangesRead(seen{o.Entity, bind.NewLayout()}, &m) {
+		t.Error("the component was not read")
+	}
+	other := bind.NewLayout()
+	other.Fingerprint++
+	defer func() {
+		if got := fmt.Sprint(recover()); !strings.Contains(got, "set client.Config.Codec to what NewCodec makes") {
+			t.Errorf("panic %q", got)
+		}
+	}()
+	bind.RangesRead(seen{o.Entity, other}, &m)
 }

@@ -1,8 +1,10 @@
 package schema
 
 import (
+	"cmp"
 	"fmt"
 	"go/token"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -130,8 +132,12 @@ func (b *builder) open(file *protogen.File, o *mmo.Schema) *schema {
 		switch {
 		case !strings.HasPrefix(o.Bind, b.module+"/") || path.Clean(o.Bind) != o.Bind:
 			wrong("bind", "bind %q is no package of this module: make it an import path that begins with %q", o.Bind, b.module+"/")
-		case !token.IsIdentifier(s.BindName):
-			wrong("bind", "bind %q: the last element %q names the Go package, so it must be an identifier, such as %q", o.Bind, s.BindName, "bind")
+		case !token.IsIdentifier(s.BindName) || s.BindName == "_" || s.BindName == "main" || strings.HasSuffix(s.BindName, "_test"):
+			wrong("bind", "bind %q: the last element %q names the Go package that others import, so it must be an identifier, such as %q", o.Bind, s.BindName, "bind")
+		case o.Bind == string(file.GoImportPath):
+			wrong("bind", "bind %q is where the messages lie: bindings import them, so give them a package of their own, such as %q", o.Bind, o.Bind+"/bind")
+		default:
+			b.checkFolder(o.Bind, wrong)
 		}
 	}
 	if o.Typescript != "" && (!inside(o.Typescript) || !strings.HasSuffix(o.Typescript, ".ts") || strings.HasSuffix(o.Typescript, ".d.ts")) {
@@ -150,6 +156,35 @@ func (b *builder) open(file *protogen.File, o *mmo.Schema) *schema {
 		wrong("manual", "manual %q is no Markdown file of the module: name a .md file relative to the folder of go.mod", o.Manual)
 	}
 	return s
+}
+
+// checkFolder refuses import paths that Go would not build, or not import.
+func (b *builder) checkFolder(bind string, wrong func(names, format string, args ...any)) {
+	elements := strings.Split(strings.TrimPrefix(bind, b.module+"/"), "/")
+	for i, e := range elements {
+		switch {
+		case e == "vendor" || e == "testdata" || e == "node_modules" || e[0] == '.' || e[0] == '_':
+			wrong("bind", "bind %q: Go does not look into folders called %q, name another", bind, e)
+			return
+		case strings.ContainsFunc(e, func(c rune) bool {
+			return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("-._~", c))
+		}):
+			wrong("bind", "bind %q: %q is no element of an import path, write letters, digits, - and _", bind, e)
+			return
+		case e == "internal" && i > 0 && !strings.HasPrefix(b.rel+"/", strings.Join(elements[:i], "/")+"/"):
+			wrong("bind", "bind %q lies in the internals of %s, which nobody else can import: name a package outside, or internal at the top of the module", bind, path.Join(b.module, strings.Join(elements[:i], "/")))
+			return
+		}
+		if stop := filepath.Join(b.folder, filepath.Join(elements[:i+1]...), "go.mod"); exists(stop) {
+			wrong("bind", "bind %q lies in another module, that of %s: name a package of %s", bind, path.Join(append(elements[:i+1:i+1], "go.mod")...), b.module)
+			return
+		}
+	}
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
 }
 
 // inside tells whether a name stays below the folder that it is relative to.
@@ -225,6 +260,17 @@ func marked(s *schema, name string) (list []*protogen.Message) {
 		}
 	}
 	return list
+}
+
+// byID sorts messages by the id that their option has: the layout is the same however the file is arranged.
+func byID(list []*protogen.Message, id func(m *protogen.Message) uint32) []*protogen.Message {
+	slices.SortStableFunc(list, func(a, c *protogen.Message) int { return cmp.Compare(id(a), id(c)) })
+	return list
+}
+
+// byNumber sorts the fields of a component or nested message, for the same reason.
+func byNumber(fields []delta.Field) {
+	slices.SortStableFunc(fields, func(a, c delta.Field) int { return cmp.Compare(a.ID, c.ID) })
 }
 
 // finish checks the layout as a whole with the rules of the codec, which also fills what is computed.

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"path"
 	"strings"
 	"time"
@@ -52,6 +53,8 @@ func Command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		err = errors.New("-check writes nothing, so neither -watch nor -break goes with it")
 	case *watch && o.Break != "":
 		err = errors.New("-watch with -break: a break is one decision, run once with -break and then watch")
+	case o.Break != "" && isFolder(o.Break):
+		err = fmt.Errorf("-break %q: that is a folder, not a reason: say why, and then the folder: mmo gen -break \"why\" %s", o.Break, o.Break)
 	case reasonless:
 		err = errors.New("-break without a reason: say in a line why deployed programs have to be replaced")
 	}
@@ -66,20 +69,39 @@ func Command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 	}
 	*root = path.Clean(*root)
+	o.Note = func(text string) { fmt.Fprintln(stderr, "note:", text) }
 	switch {
 	case *check:
-		return checkTree(*root, stdout, stderr)
+		return checkTree(*root, o, stdout, stderr)
 	case *watch:
 		return watchTree(ctx, *root, o, stdout, stderr)
 	}
 	began := time.Now()
-	touched, err := Write(*root, o)
+	done, err := Write(*root, o)
 	if err != nil {
-		fmt.Fprintln(stderr, err)
+		tell(stderr, err)
 		return 1
 	}
-	tell(stdout, touched, time.Since(began))
+	list(stdout, done)
+	if took := time.Since(began).Round(time.Millisecond); done.Touched() == 0 {
+		fmt.Fprintf(stdout, "everything is fresh (%v)\n", took)
+	} else {
+		fmt.Fprintf(stdout, "%d files in %v\n", done.Touched(), took)
+	}
 	return 0
+}
+
+func isFolder(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.IsDir()
+}
+
+// tell prints what went wrong, and the ways out of what the lock forbids.
+func tell(w io.Writer, err error) {
+	fmt.Fprintln(w, err)
+	if strings.Contains(err.Error(), "schema.lock") {
+		fmt.Fprintln(w, `note: a draft that was never released? Restore schema.lock from version control and generate again. On purpose? mmo gen -break "why" begins a new generation.`)
+	}
 }
 
 // suggest adds the flag that was meant.
@@ -90,22 +112,21 @@ func suggest(err error) error {
 	return err
 }
 
-func tell(w io.Writer, touched []string, took time.Duration) {
-	for _, name := range touched {
+// list says what a run changed.
+func list(w io.Writer, done Result) {
+	for _, name := range done.Wrote {
 		fmt.Fprintln(w, "wrote", name)
 	}
-	if len(touched) == 0 {
-		fmt.Fprintf(w, "everything is fresh (%v)\n", took.Round(time.Millisecond))
-		return
+	for _, name := range done.Removed {
+		fmt.Fprintln(w, "removed", name)
 	}
-	fmt.Fprintf(w, "%d files in %v\n", len(touched), took.Round(time.Millisecond))
 }
 
 // checkTree reports what is out of date without touching it.
-func checkTree(root string, stdout, stderr io.Writer) int {
-	stale, err := Check(root)
+func checkTree(root string, o Options, stdout, stderr io.Writer) int {
+	stale, err := check(root, o)
 	if err != nil {
-		fmt.Fprintln(stderr, err)
+		tell(stderr, err)
 		return 1
 	}
 	for _, name := range stale {
@@ -121,17 +142,15 @@ func checkTree(root string, stdout, stderr io.Writer) int {
 // watchTree generates until ctx ends.
 func watchTree(ctx context.Context, root string, o Options, stdout, stderr io.Writer) int {
 	fmt.Fprintf(stdout, "watching %s; Ctrl-C ends it\n", root)
-	err := Watch(ctx, root, o, func(touched []string, err error) {
+	err := Watch(ctx, root, o, func(done Result, err error) {
 		if err != nil {
 			fmt.Fprintf(stderr, "%v\n", err)
 			return
 		}
-		for _, name := range touched {
-			fmt.Fprintln(stdout, "wrote", name)
-		}
+		list(stdout, done)
 	})
 	if err != nil {
-		fmt.Fprintln(stderr, err)
+		tell(stderr, err)
 		return 1
 	}
 	return 0

@@ -34,6 +34,7 @@ func TestExitCodesAndMessages(t *testing.T) {
 		{"check and watch", source, []string{"-check", "-watch", root}, 2, "neither -watch nor -break"},
 		{"watch and break", source, []string{"-watch", "-break", "x", root}, 2, "one decision"},
 		{"no reason", source, []string{"-break", " ", root}, 2, "say in a line"},
+		{"a folder for a reason", source, []string{"-break", root}, 2, "that is a folder, not a reason"},
 	}
 	for _, step := range steps { // a story: each step starts from the one before
 		put(t, root, "a/v1/a.proto", step.schema)
@@ -62,11 +63,11 @@ func TestWatchGeneratesAgainAfterEveryChange(t *testing.T) {
 		var reports []string
 		done := make(chan error)
 		go func() {
-			done <- Watch(ctx, root, Options{}, func(touched []string, err error) {
+			done <- Watch(ctx, root, Options{}, func(changed Result, err error) {
 				if err != nil {
 					reports = append(reports, err.Error())
 				} else {
-					reports = append(reports, strings.Join(touched, " "))
+					reports = append(reports, strings.Join(changed.Wrote, " "))
 				}
 			})
 		}()

@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"go/build"
+	"go/token"
+	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/bufbuild/protocompile"
@@ -51,7 +55,7 @@ func compile(root string) (*tree, error) {
 		return nil, err
 	}
 	wrong := &mistakes{root: root}
-	t.checkPackages(files, wrong)
+	t.checkFiles(files, wrong)
 	if err := wrong.err(); err != nil {
 		return nil, err
 	}
@@ -61,6 +65,9 @@ func compile(root string) (*tree, error) {
 // findModule looks for the nearest go.mod upwards: it says what import paths the generated packages have.
 func (t *tree) findModule() error {
 	absolute, err := filepath.Abs(t.root)
+	if err == nil {
+		absolute, err = filepath.EvalSymlinks(absolute)
+	}
 	if err != nil {
 		return fmt.Errorf("find the folder of the schema: %w", err)
 	}
@@ -148,21 +155,65 @@ func linkedIn(name string) (protocompile.SearchResult, error) {
 	return protocompile.SearchResult{Desc: file}, nil
 }
 
-// checkPackages refuses a go_package that does not lead to the folder its file lies in: the generated file would sit where no import finds it.
-func (t *tree) checkPackages(files linker.Files, wrong *mistakes) {
+// framework is the path of the module that the packages mmo belong to.
+const framework = "github.com/tianxia-mmo/tianxia"
+
+// checkFiles refuses files that the generated code would not build or be found with, whatever stands in them.
+func (t *tree) checkFiles(files linker.Files, wrong *mistakes) {
+	type naming struct{ name, file string }
+	folders := map[string]naming{}
 	for _, file := range files {
 		options, _ := file.Options().(*descriptorpb.FileOptions)
 		importPath, name, _ := strings.Cut(options.GetGoPackage(), ";")
 		want := path.Join(t.module, t.rel, path.Dir(file.Path()))
+		suggested := name
 		if name == "" {
-			name = strings.ReplaceAll(string(file.Package()), ".", "")
+			suggested = strings.ReplaceAll(string(file.Package()), ".", "")
+			name = strings.NewReplacer("-", "_", ".", "_", "~", "_").Replace(path.Base(want))
 		}
-		switch { // 8 is the number of FileDescriptorProto.options, 11 of FileOptions.go_package
+		first, seen := folders[path.Dir(file.Path())]
+		goPackage := at(file, 8, 11) // the numbers of FileDescriptorProto.options and FileOptions.go_package
+		switch {
+		case file.Syntax() != protoreflect.Proto3:
+			wrong.add(at(file, 12), // FileDescriptorProto.syntax
+				"syntax %s has no fast path: its fields carry defaults, groups and required; write syntax = \"proto3\"", file.Syntax())
 		case importPath == "":
-			wrong.add(place{file.Path(), 1, 1}, "option go_package is missing: add option go_package = %q;", want+";"+name)
+			wrong.add(place{file.Path(), 1, 1}, "option go_package is missing: add option go_package = %q;", want+";"+suggested)
 		case importPath != want:
-			wrong.add(at(file, 8, 11), "go_package %q is not where the file lies: make it %q", importPath, want+";"+name)
+			wrong.add(goPackage, "go_package %q is not where the file lies: make it %q", importPath, want+";"+suggested)
+		case !token.IsIdentifier(name) || name == "_" || name == "main":
+			wrong.add(goPackage, "go_package names the Go package %q, which nobody can import: write %q", name, importPath+";"+strings.ReplaceAll(string(file.Package()), ".", ""))
+		case seen && first.name != name:
+			wrong.add(goPackage, "go_package names the Go package %s, and that of %s in the same folder %s: a folder holds one package, name one of them", name, first.file, first.name)
+		case t.module != framework && (file.Package() == "mmo" || strings.HasPrefix(string(file.Package()), "mmo.")):
+			wrong.add(at(file, 2), "package %s: mmo is the framework's, with route ids of its own; name the package after the game", file.Package())
 		}
+		if !seen {
+			folders[path.Dir(file.Path())] = naming{name, file.Path()}
+		}
+		t.checkFileName(file.Path(), wrong)
+	}
+}
+
+// checkFileName refuses names of files that mean something to Go.
+func (t *tree) checkFileName(name string, wrong *mistakes) {
+	base := strings.TrimSuffix(path.Base(name), ".proto")
+	// A platform that there is not: what does not match is for some other one.
+	nowhere := build.Context{GOOS: "nowhere", GOARCH: "none", Compiler: "gc", OpenFile: func(string) (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader("package p\n")), nil
+	}}
+	match, err := nowhere.MatchFile(".", base+goSuffix)
+	fast, bad := nowhere.MatchFile(".", base+fastSuffix)
+	switch {
+	case strings.HasPrefix(base, "_") || strings.HasPrefix(base, "."):
+		wrong.add(place{name, 1, 1}, "the file's name begins with %q: Go would leave out %s%s, rename the file", base[:1], base, goSuffix)
+	case strings.HasSuffix(base, "_test"):
+		wrong.add(place{name, 1, 1}, "the file's name ends in _test: in Go that is what tests are called, rename the file")
+	case err != nil || bad != nil || !match || !fast:
+		wrong.add(place{name, 1, 1}, "the file's name ends in that of a system or processor: Go would build %s%s only there, rename the file", base, goSuffix)
+	}
+	if plain, ok := strings.CutSuffix(name, "_fast.proto"); ok && slices.Contains(t.sources, plain+".proto") {
+		wrong.add(place{name, 1, 1}, "the file's name is that of %s.proto with _fast: both would give %s, rename one of them", path.Base(plain), path.Base(plain)+fastSuffix)
 	}
 }
 
@@ -199,17 +250,24 @@ func addWithImports(request *pluginpb.CodeGeneratorRequest, file protoreflect.Fi
 	request.ProtoFile = append(request.ProtoFile, protoutil.ProtoFromFileDescriptor(file))
 }
 
-// find lists the files below root whose name ends in suffix, relative to root with forward slashes, sorted.
+// find lists the files below root whose name ends in suffix, relative to root with forward slashes, sorted. Folders that belong to somebody else are left out.
 func find(root, suffix string) ([]string, error) {
+	real, err := filepath.EvalSymlinks(root) // a walk would not enter a link
+	if err != nil {
+		return nil, fmt.Errorf("look for %s files: %w", suffix, err)
+	}
 	var names []string
-	err := filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
+	err = filepath.WalkDir(real, func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
+		}
+		if entry.IsDir() && name != real && foreign(name) {
+			return fs.SkipDir
 		}
 		if entry.IsDir() || !strings.HasSuffix(name, suffix) {
 			return nil
 		}
-		relative, err := filepath.Rel(root, name)
+		relative, err := filepath.Rel(real, name)
 		if err != nil {
 			return err
 		}
@@ -220,4 +278,14 @@ func find(root, suffix string) ([]string, error) {
 		return nil, fmt.Errorf("look for %s files: %w", suffix, err)
 	}
 	return names, nil
+}
+
+// foreign tells whether a folder is not the tree's: what package managers fetched, what tools hide, and other Go modules.
+func foreign(folder string) bool {
+	base := filepath.Base(folder)
+	if base == "vendor" || base == "node_modules" || strings.HasPrefix(base, ".") {
+		return true
+	}
+	_, err := os.Stat(filepath.Join(folder, "go.mod"))
+	return err == nil
 }

@@ -14,10 +14,11 @@ import (
 
 const maxComponentID = 1<<16 - 1
 
-// components fills the schema's components as declared.
+// components fills the schema's components by id, and their fields by number.
 func (b *builder) components(s *schema) {
 	taken := map[uint32]protoreflect.Descriptor{}
-	for _, m := range marked(s, "component") {
+	id := func(m *protogen.Message) uint32 { return optionOf[*mmo.Component](m.Desc, mmo.E_Component).Id }
+	for _, m := range byID(marked(s, "component"), id) {
 		d, o := m.Desc, optionOf[*mmo.Component](m.Desc, mmo.E_Component)
 		b.claim(taken, d, "component", o.Id, maxComponentID)
 		s.places[fmt.Sprintf("component %d", o.Id)] = option(d, "component.id")
@@ -34,6 +35,7 @@ func (b *builder) components(s *schema) {
 			}
 			c.Fields = append(c.Fields, b.field(w, f))
 		}
+		byNumber(c.Fields)
 		b.position(s, m, o.Position, &c)
 		s.layout.Components = append(s.layout.Components, c)
 		s.Components = append(s.Components, &model.Component{Message: m, Persist: o.Persist})
@@ -151,6 +153,10 @@ func (b *builder) quanta(s *schema, m *protogen.Message, fields map[string]*delt
 				f.Quantum, f.Name, first.Quantum, first.Name)
 			return
 		}
+	}
+	if x.Quantum < minPlaceQuantum {
+		b.add(place(x), "quantize %v of %s: a place counts in steps of at least %v, or no zone would be larger than a table; choose other units", x.Quantum, x.Name, minPlaceQuantum)
+		return
 	}
 	if want := x.Quantum * float64(s.tick); math.Abs(want-vx.Quantum) > 1e-9*vx.Quantum {
 		b.add(place(x), "quantize %v of %s does not fit the velocity's %v at %d ticks per second: a step of place is a step of velocity ÷ %[4]d, else it rounds, drifts and is sent again and again; "+

@@ -27,11 +27,15 @@ type walk struct {
 	field   *protogen.Field         // of the component, which stands for nested ones that have no place in the tree
 	types   []protoreflect.FullName // messages on the way, the component first
 	persist bool                    // the component's field is stored
+	key     bool                    // of a map: options of the field are about its values
 	count   *int                    // fields of the component so far, nested ones counted as often as they are held
 }
 
 // own tells whether a field is the component's, not one of a nested message.
 func (w *walk) own() bool { return len(w.types) == 1 }
+
+// given tells whether an option of a field that is about what is being looked at was written down.
+func (w *walk) given(d protoreflect.Descriptor, names string) bool { return !w.key && given(d, names) }
 
 // spot is the place of a field's option, or of the component's field if the field is declared outside the tree.
 func (b *builder) spot(w *walk, d protoreflect.FieldDescriptor, names string) place {
@@ -61,7 +65,9 @@ func (b *builder) field(w *walk, f *protogen.Field) delta.Field {
 	case d.IsMap():
 		out.Type = delta.Map
 		key := delta.Field{ID: 1, Name: "key"}
+		w.key = true
 		b.value(w, d, d.MapKey(), &mmo.Sync{}, &key)
+		w.key = false
 		value := delta.Field{ID: 2, Name: "value"}
 		b.value(w, d, d.MapValue(), o, &value)
 		b.element(w, f.Message.Fields[1], &value)
@@ -123,15 +129,20 @@ func (b *builder) reach(w *walk, f *protogen.Field, o *mmo.Sync, out *delta.Fiel
 			b.add(at, "tolerance at distance %v: distances are greater than 0 and rise from one to the next", t.Distance)
 		case !(t.By > 0) || math.IsInf(t.By, 0):
 			b.add(at, "tolerance by %v: say by how much the value may be off, in the field's units", t.By)
-		case d.IsList() || d.IsMap() || !number(d.Kind()):
+		case d.IsList() || d.IsMap() || o.Entity || !number(d.Kind()):
 			b.add(at, "tolerance on %s: only numbers are nearly right, drop it", typeName(d))
 		}
 		least = t.Distance
 	}
 }
 
+// number tells whether a kind is a quantity.
 func number(k protoreflect.Kind) bool {
-	return k != protoreflect.BoolKind && k != protoreflect.EnumKind && k < protoreflect.StringKind || k > protoreflect.EnumKind
+	switch k {
+	case protoreflect.BoolKind, protoreflect.EnumKind, protoreflect.StringKind, protoreflect.BytesKind, protoreflect.MessageKind, protoreflect.GroupKind:
+		return false
+	}
+	return true
 }
 
 // value fills type and range. d is where the options stand; v is d itself, or the key or value of a map.
@@ -190,7 +201,7 @@ func (b *builder) value(w *walk, d, v protoreflect.FieldDescriptor, o *mmo.Sync,
 		b.integer(w, d, o, out)
 	default:
 		for name, set := range map[string]bool{
-			"quantize": given(d, "sync.quantize"), "bits": given(d, "sync.bits") && out.Type != delta.Enum, "range": o.Range != nil, "interp": o.Interp == mmo.Sync_ANGLE,
+			"quantize": w.given(d, "sync.quantize"), "bits": w.given(d, "sync.bits") && out.Type != delta.Enum, "range": o.Range != nil, "interp": o.Interp == mmo.Sync_ANGLE,
 		} {
 			if set {
 				wrong(name, "%s on %s: only numbers have it, drop it", name, typeName(d))
@@ -221,7 +232,7 @@ func (b *builder) enum(w *walk, d protoreflect.FieldDescriptor, e protoreflect.E
 	least := max(bits.Len32(greatest), 1)
 	out.Bits = uint8(least)
 	switch {
-	case !given(d, "sync.bits"):
+	case !w.given(d, "sync.bits"):
 	case int(o.Bits) < least || o.Bits > 31:
 		b.add(b.spot(w, d, "sync.bits"), "bits %d for enum %s, whose greatest number is %d: need %d to 31, or drop it", o.Bits, e.FullName(), greatest, least)
 	default:
@@ -254,6 +265,7 @@ func (b *builder) element(w *walk, f *protogen.Field, out *delta.Field) {
 		}
 		out.Fields = append(out.Fields, b.field(inner, nested))
 	}
+	byNumber(out.Fields)
 }
 
 // inTree is the field that a mistake about f is shown at: the values of maps have no place of their own.

@@ -20,10 +20,11 @@ const (
 	maxSees   = 1 << 24
 )
 
-// kinds fills the schema's kinds as declared.
+// kinds fills the schema's kinds by id.
 func (b *builder) kinds(s *schema) {
 	taken := map[uint32]protoreflect.Descriptor{}
-	for _, m := range marked(s, "kind") {
+	id := func(m *protogen.Message) uint32 { return optionOf[*mmo.Kind](m.Desc, mmo.E_Kind).Id }
+	for _, m := range byID(marked(s, "kind"), id) {
 		d, o := m.Desc, optionOf[*mmo.Kind](m.Desc, mmo.E_Kind)
 		b.claim(taken, d, "kind", o.Id, maxKindID)
 		s.places[fmt.Sprintf("kind %d", o.Id)] = option(d, "kind.id")

@@ -1,6 +1,8 @@
 package schema
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -24,7 +26,7 @@ const lockFile = "schema.lock"
 
 // promise describes the schema as its lock does.
 func (s *schema) promise() lock.Body {
-	var body lock.Body
+	body := lock.Body{TickHz: s.tick, Layout: s.layoutSum()}
 	needed := map[protoreflect.FullName]bool{}
 	for _, r := range s.Routes {
 		reply := "-"
@@ -46,9 +48,8 @@ func (s *schema) promise() lock.Body {
 	for _, c := range s.Components {
 		s.promiseMessage(&body, c.Message, needed)
 		body.Components = append(body.Components, lock.Component{ID: c.Def.ID, Name: c.Def.Name, Motion: motionForm(c.Def.Motion)})
-		for i, f := range c.Message.Fields {
-			d := f.Desc
-			s.promiseState(&body, c.Def.ID, nil, &c.Def.Fields[i], d)
+		for _, f := range c.Message.Fields {
+			s.promiseState(&body, c.Def.ID, nil, c.Def.Field(uint32(f.Desc.Number())), f.Desc)
 		}
 	}
 	body.Sort()
@@ -80,14 +81,45 @@ func (s *schema) promiseMessage(body *lock.Body, m *protogen.Message, needed map
 		}
 		body.Fields = append(body.Fields, entry)
 		s.places[entry.Key()] = named(d)
-		inner := f.Message
+		inner := f
 		if d.IsMap() {
-			inner = f.Message.Fields[1].Message
+			inner = f.Message.Fields[1]
 		}
-		if inner != nil {
-			s.promiseMessage(body, inner, needed)
+		if inner.Message != nil {
+			s.promiseMessage(body, inner.Message, needed)
+		}
+		if inner.Enum != nil {
+			s.promiseEnum(body, inner.Enum, needed)
 		}
 	}
+}
+
+// promiseEnum describes the numbers of an enum.
+func (s *schema) promiseEnum(body *lock.Body, e *protogen.Enum, needed map[protoreflect.FullName]bool) {
+	if needed[e.Desc.FullName()] {
+		return
+	}
+	needed[e.Desc.FullName()] = true
+	byNumber := map[protoreflect.EnumNumber]int{} // places in body.Enums
+	for _, v := range e.Values {
+		i, known := byNumber[v.Desc.Number()]
+		if !known {
+			i = len(body.Enums)
+			byNumber[v.Desc.Number()] = i
+			body.Enums = append(body.Enums, lock.Enum{Name: string(e.Desc.FullName()), Number: int32(v.Desc.Number())})
+			s.places[body.Enums[i].Key()] = named(v.Desc)
+		}
+		body.Enums[i].Values = append(body.Enums[i].Values, string(v.Desc.Name()))
+	}
+}
+
+// layoutSum is the beginning of the SHA-256 of the layout table, in hexadecimal. With it in the lock nothing that the table says changes while the fingerprint
+// stays: a client with the same fingerprint reads state with the table that it was built with.
+func (s *schema) layoutSum() string {
+	plain := s.layout
+	plain.Fingerprint = 0
+	sum := sha256.Sum256(plain.Table())
+	return hex.EncodeToString(sum[:4])
 }
 
 // promiseState describes how a field of a component travels, and those in it. d is where a mistake about it is shown.
@@ -170,6 +202,9 @@ func (b *builder) settle(all []*schema, o Options) (map[string][]byte, error) {
 			if old, err = lock.Parse(shown, text); err != nil {
 				return nil, err
 			}
+			if old.Sum != old.Body.Sum() && !old.Merged && o.Note != nil {
+				o.Note(fmt.Sprintf("%s: its sum is not that of its lines: if it was edited by hand, restore it from version control; if a merge kept one side of the sum, all is well", shown))
+			}
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("read the lock of package %s: %w", s.Package, err)
 		}
@@ -198,6 +233,9 @@ func (b *builder) settle(all []*schema, o Options) (map[string][]byte, error) {
 		s.Fingerprint = protocol.NewFingerprint(next.Generation, next.Revision, next.Sum)
 		s.layout.Fingerprint = s.Fingerprint.Uint64()
 		texts[name] = next.Text()
+		if _, err := lock.Parse(shown, texts[name]); err != nil { // it would stop every later run
+			return nil, fmt.Errorf("the new lock of package %s could not be read again: %w", s.Package, err)
+		}
 	}
 	if o.Break != "" && !broken && len(b.list) == 0 {
 		return nil, errors.New("nothing in the schema breaks what schema.lock promised: run again without a reason for a break, so that deployed clients go on working")

@@ -106,7 +106,7 @@ func TestALockAfterAMergeIsBroughtUpToDate(t *testing.T) {
 	root := released(t)
 	text := read(t, root, "game/v1/schema.lock")
 	put(t, root, "game/v1/schema.lock", strings.Replace(text, "revision 1\nsum ", "<<<<<<< ours\nrevision 2\nsum 01020304\n=======\nrevision 2\nsum ", 1))
-	if _, err := Load(root); err == nil || !strings.Contains(err.Error(), "schema.lock:5: an unresolved merge conflict: keep either side") {
+	if _, err := Load(root); err == nil || !strings.Contains(err.Error(), "schema.lock:5: an unresolved merge conflict: keep both sides") {
 		t.Errorf("a conflict: %v", err)
 	}
 	put(t, root, "game/v1/schema.lock", strings.Replace(text, "revision 1\nsum ", "revision 4\nsum 01020304\n# ", 1))
@@ -130,6 +130,53 @@ func TestReasonsOfBreaksFitALine(t *testing.T) {
 	for _, reason := range []string{"two\nlines", " ahead", strings.Repeat("x", 201), "\x00", "\xff"} {
 		if _, err := Generate(t.TempDir(), Options{Break: reason}); err == nil || !strings.Contains(err.Error(), "write one line") {
 			t.Errorf("%q: %v", reason, err)
+		}
+	}
+}
+
+func TestAMergeThatKeptEverythingGoesOn(t *testing.T) {
+	root := released(t)
+	text := read(t, root, "game/v1/schema.lock")
+	_, body, _ := strings.Cut(text, "\n\n")
+	put(t, root, "game/v1/schema.lock", text+"generation 1\nrevision 7\nsum 01020304\n"+body+
+		"kind 2 Hero Place\nretired field game.v1.Answer 9 a\nretired field game.v1.Answer 9 b\nretired route 65 game.hit_by\n")
+	source := strings.Replace(fullGame, "message HitBy { option (mmo.route) = {id: 65, from: SERVER, delivery: AOI_EVENT}; uint64 who = 1; }", "", 1)
+	put(t, root, "game/v1/game.proto", source)
+	if _, err := Write(root, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	text = read(t, root, "game/v1/schema.lock")
+	if !strings.Contains(text, "\nrevision 8\n") || strings.Count(text, "retired route 65 ") != 1 || strings.Count(text, "retired field game.v1.Answer 9 ") != 1 {
+		t.Errorf("the lock is\n%s", text)
+	}
+	if stale, err := Check(root); err != nil || len(stale) > 0 {
+		t.Errorf("not settled: %v, %v", stale, err)
+	}
+}
+
+func TestMaxIsNotLowered(t *testing.T) {
+	root := released(t)
+	put(t, root, "game/v1/game.proto", strings.Replace(fullGame, "{max: 20}", "{max: 19}", 1))
+	if _, err := Write(root, Options{}); err == nil || !strings.Contains(err.Error(), "game.proto:34:10: max of field title") || !strings.Contains(err.Error(), "raise it freely") {
+		t.Errorf("lowered: %v", err)
+	}
+	put(t, root, "game/v1/game.proto", strings.Replace(fullGame, "{max: 20}", "{max: 21}", 1))
+	if _, err := Write(root, Options{}); err != nil {
+		t.Errorf("raised: %v", err)
+	}
+}
+
+func TestNumbersOfEnumsStay(t *testing.T) {
+	tests := []struct{ name, from, to, says string }{
+		{"renumbered", "MOOD_WILD = 5;", "MOOD_WILD = 4;", "game.proto:8:28: MOOD_WILD of enum game.v1.Mood was 5"},
+		{"renamed", "MOOD_WILD = 5;", "MOOD_MAD = 5;", "game.proto:8:28: 5 of enum game.v1.Mood was MOOD_WILD"},
+		{"a new value", "MOOD_WILD = 5;", "MOOD_WILD = 5; MOOD_MAD = 6;", ""},
+	}
+	for _, test := range tests {
+		root := released(t)
+		put(t, root, "game/v1/game.proto", strings.Replace(fullGame, test.from, test.to, 1))
+		if _, err := Write(root, Options{}); (test.says == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s: %v\nwant %q", test.name, err, test.says)
 		}
 	}
 }

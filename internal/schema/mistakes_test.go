@@ -36,6 +36,16 @@ func TestMistakesAreShownWhereTheyAre(t *testing.T) {
 		wide += " }\n"
 	}
 	wide += "message W8 { bool b = 1; }\n"
+	deep := func(levels int) (text string) { // the last but one is where it is too much
+		for i := 1; i < levels; i++ {
+			mark := ""
+			if i == levels-1 {
+				mark = "§"
+			}
+			text += fmt.Sprintf("message L%d { %sL%d l = 1; }\n", i, mark, i+1)
+		}
+		return text + fmt.Sprintf("message L%d { bool b = 1; }\n", levels)
+	}
 	tests := []struct{ name, body, says string }{
 		// What the compiler finds, with a way out.
 		{"unknown option", "message M { option §(mmo.rout) = {id: 64}; }", "did you mean (mmo.route)?"},
@@ -60,7 +70,15 @@ func TestMistakesAreShownWhereTheyAre(t *testing.T) {
 		{"route above all", route("§id: 65536, from: CLIENT"), "64 to 65535"},
 		{"route id twice", route("id: 64, from: CLIENT") + "message N { option (mmo.route) = {§id: 64, from: CLIENT}; }", "game.proto:6:35: take another one, such as 65"},
 		{"route name twice", route(`id: 64, name: "a", from: CLIENT`) + `message N { option (mmo.route) = {id: 65, §name: "a", from: CLIENT}; }`, "is taken by M at"},
-		{"route name with a space", route(`id: 64, §name: "a b", from: CLIENT`), "no space"},
+		{"route name with a space", route(`id: 64, §name: "a b", from: CLIENT`), "words of small letters"},
+		{"route name with a dot at its end", route(`id: 64, from: CLIENT, §name: "game.look."`), "words of small letters"},
+		{"route name with a dot at its beginning", route(`id: 64, from: CLIENT, §name: ".look"`), "words of small letters"},
+		{"route name with a quote", route(`id: 64, from: CLIENT, §name: "a\"b"`), "words of small letters"},
+		{"route name with a percent sign", route(`id: 64, from: CLIENT, §name: "a%d"`), "words of small letters"},
+		{"route name with a dash", route(`id: 64, from: CLIENT, §name: "a-b"`), "words of small letters"},
+		{"route name with an accent", route(`id: 64, from: CLIENT, §name: "é"`), "words of small letters"},
+		{"route names alike", route(`id: 64, from: CLIENT, name: "look"`) + "message N { option (mmo.route) = {id: 65, from: CLIENT, name: \"x.look\"}; }\n" +
+			"message O { option (mmo.route) = {id: 66, from: CLIENT, §name: \"x_look\"}; }", "rename one of them"},
 		{"nobody sends", "message M { §option (mmo.route) = {id: 64}; }", "add from: CLIENT, SERVER or BOTH"},
 		{"unknown reply", "message Answer { bool ok = 1; }\n" + route(`id: 64, from: CLIENT, §reply: "Anwser"`), "did you mean Answer?"},
 		{"states of the server", route("id: 64, from: SERVER, states: [§PLAYING]"), "make it from: BOTH"},
@@ -93,6 +111,7 @@ func TestMistakesAreShownWhereTheyAre(t *testing.T) {
 		{"oneof", field("oneof o { §bool b = 1; }"), "optional fields"},
 		{"recursive", field("Tree t = 1;") + "message Tree { repeated §Tree next = 1; }", "keep keys in place"},
 		{"empty message", "message Nothing {}\n" + field("§Nothing n = 1;"), "make the field a bool"},
+		{"too deep", deep(9) + field("L1 l = 1;"), "nested more than 8 deep"},
 		{"too many fields", wide + field("§W1 w = 1;"), "make it smaller"},
 		{"negative enumerator", "enum E { Z = 0; N = -1; }\n" + field("§E e = 1;"), "renumber it"},
 		{"enum with too few bits", "enum E { Z = 0; F = 4; }\n" + field("E e = 1 [(mmo.sync) = {§bits: 2}];"), "need 3 to 31"},
@@ -114,6 +133,14 @@ func TestMistakesAreShownWhereTheyAre(t *testing.T) {
 		{"range not finite", field("int32 a = 1 [(mmo.sync) = {§range: {max: inf}}];"), "finite numbers"},
 		{"range not whole", field("int32 a = 1 [(mmo.sync) = {§range: {max: 1.5}}];"), "are whole"},
 		{"range beyond the type", field("uint32 a = 1 [(mmo.sync) = {§range: {min: -1, max: 1}}];"), "holds 0 to 4294967295"},
+		{"range that begins beyond JavaScript", field("int64 a = 1 [(mmo.sync) = {§range: {min: -9007199254740994, max: -9007199254740000}}];"), "at most 53 bits"},
+		{"quantum too fine", field("double a = 1 [(mmo.sync) = {§quantize: 0.9e-9}];"), "choose other units"},
+		{"quantum too coarse", field("double a = 1 [(mmo.sync) = {§quantize: 1.1e9}];"), "choose other units"},
+		{"quantum of nothing", field("double a = 1 [(mmo.sync) = {§quantize: 5e-324}];"), "choose other units"},
+		{"range too far", field("double a = 1 [(mmo.sync) = {bits: 31, §range: {max: 1.1e15}}];"), "at most 1e+15"},
+		{"range beyond a float", field("float a = 1 [(mmo.sync) = {bits: 4, §range: {min: -1e39}}];"), "at most 1e+15"},
+		{"bits too fine", field("double a = 1 [(mmo.sync) = {§bits: 31, range: {max: 1}}];"), "choose other bits or units"},
+		{"bits too coarse", field("double a = 1 [(mmo.sync) = {§bits: 1, range: {max: 1e14}}];"), "choose other bits or units"},
 		{"range beyond JavaScript", field("int64 a = 1 [(mmo.sync) = {§range: {max: 1e18}}];"), "at most 53 bits"},
 		{"too few bits for the range", field("int32 a = 1 [(mmo.sync) = {range: {max: 9}, §bits: 3}];"), "need 4 to 53"},
 		{"too many bits for the type", field("int32 a = 1 [(mmo.sync) = {§bits: 33}];"), "need 1 to 32"},
@@ -139,6 +166,8 @@ func TestMistakesAreShownWhereTheyAre(t *testing.T) {
 		{"tolerance that falls", field("float a = 1 [(mmo.sync) = {tolerance: [{distance: 2, by: 1}, §{distance: 1, by: 1}]}];"), "rise from one to the next"},
 		{"tolerance of nothing", field("float a = 1 [(mmo.sync) = {tolerance: [§{distance: 2}]}];"), "by how much"},
 		{"tolerance of a string", field("string a = 1 [(mmo.sync) = {tolerance: [§{distance: 2, by: 1}]}];"), "only numbers"},
+		{"tolerance of an entity", field("uint64 a = 1 [(mmo.sync) = {entity: true, tolerance: [§{distance: 2, by: 1}]}];"), "only numbers"},
+		{"tolerance of a message", "message I { bool b = 1; }\n" + field("I a = 1 [(mmo.sync) = {tolerance: [§{distance: 2, by: 1}]}];"), "only numbers"},
 		{"sync outside", "message M { int32 a = 1 [§(mmo.sync) = {bits: 4}]; }", "it would do nothing"},
 		// Positions.
 		{"position misspelt", pos(`§x: "xx", z: "z", vx: "vx", vz: "vz"`, plane), "did you mean x?"},
@@ -151,6 +180,10 @@ func TestMistakesAreShownWhereTheyAre(t *testing.T) {
 		{"quanta of two axes", pos(`x: "x", z: "a", vx: "vx", vz: "vz"`, plane+"double a = 9 [(mmo.sync) = {§quantize: 0.1}];"), "write quantize: 0.05"},
 		{"quantum that rounds", "message C { option (mmo.component) = {id: 1, position: {x: \"x\", z: \"z\", vx: \"vx\", vz: \"vz\"}};\n" +
 			strings.Replace(strings.ReplaceAll(plane, "0.05", "0.04"), "quantize: 0.04", "§quantize: 0.04", 1) + "}", "write quantize: 0.05 here, or 0.8 for the velocity"},
+		{"quantum that nearly fits", "message C { option (mmo.component) = {id: 1, position: {x: \"x\", z: \"z\", vx: \"vx\", vz: \"vz\"}};\n" +
+			strings.Replace(strings.NewReplacer("0.05", "0.003126", "quantize: 1", "quantize: 0.0625").Replace(plane), "quantize: 0.003126", "§quantize: 0.003126", 1) + "}", "write quantize: 0.003125 here"},
+		{"quantum of places too fine", "message C { option (mmo.component) = {id: 1, position: {x: \"x\", z: \"z\", vx: \"vx\", vz: \"vz\"}};\n" +
+			strings.Replace(strings.NewReplacer("0.05", "0.9e-6", "quantize: 1", "quantize: 18e-6").Replace(plane), "quantize: 0.9e-6", "§quantize: 0.9e-6", 1) + "}", "steps of at least 1e-06"},
 		{"quanta of two components", placeComponent + "message C { option (mmo.component) = {id: 2, position: {x: \"x\", z: \"z\", vx: \"vx\", vz: \"vz\"}};\n" +
 			strings.Replace(plane, "quantize", "§quantize", 1) + "}", "write quantize: 0.003125"},
 		{"heading that is no angle", pos(`x: "x", z: "z", vx: "vx", vz: "vz", §heading: "a"`, plane+"double a = 9;"), "give it bits: 10"},
@@ -176,6 +209,8 @@ func TestMistakesAreShownWhereTheyAre(t *testing.T) {
 		{"too large", field("repeated string a = 1 [(mmo.sync) = {max: 65536}];") + "message K { §option (mmo.kind) = {id: 1, components: [\"C\"]}; }", "lower max of its lists"},
 		// Names.
 		{"two Go names", "message A_B { bool b = 1; }\nmessage A { message §B { bool b = 1; } }", "rename one of them"},
+		{"a method of protobuf", "message M { bool §proto_reflect = 1; }", "rename it"},
+		{"capitals and small letters", "message Look { bool b = 1; }\nmessage §look { bool b = 1; }", "rename one of them"},
 		{"a method's name", "message M { bool §size_fast = 1; }", "rename it"},
 	}
 	for _, test := range tests {

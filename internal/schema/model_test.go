@@ -189,15 +189,15 @@ func TestALayoutThatFitsNoMessageIsRefused(t *testing.T) {
 }
 
 func TestAFrameworkSchemaHasRoutesOfItsOwn(t *testing.T) {
-	source := strings.NewReplacer("game.v1", "mmo.v9", "game/v1", "mmo/v9").Replace(marked1) + "message LoginAgain { option (mmo.route) = {id: 63, from: CLIENT}; bool b = 1; }\n"
-	tree, err := Load(lay(t, map[string]string{"mmo/v9/x.proto": source}))
+	source := strings.NewReplacer("game.v1", "mmo.v9", "game/v1", "mmo/v9", "example.test/game", framework).Replace(marked1) + "message LoginAgain { option (mmo.route) = {id: 63, from: CLIENT}; bool b = 1; }\n"
+	tree, err := Load(lay(t, map[string]string{"go.mod": "module " + framework + "\n", "mmo/v9/x.proto": source}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if r := tree.Schemas[0].Routes[0]; r.Name != "login_again" || r.Affinity != protocol.Gateway || r.States != protocol.Playing {
 		t.Errorf("route %+v", r.Route)
 	}
-	_, err = Load(lay(t, map[string]string{"mmo/v9/x.proto": strings.Replace(source, "63", "64", 1)}))
+	_, err = Load(lay(t, map[string]string{"go.mod": "module " + framework + "\n", "mmo/v9/x.proto": strings.Replace(source, "63", "64", 1)}))
 	if err == nil || !strings.Contains(err.Error(), "take one of 32 to 63") {
 		t.Errorf("a game's id: %v", err)
 	}
@@ -219,15 +219,30 @@ func TestMistakesInImportedMessagesAreShownAtTheField(t *testing.T) {
 	}
 }
 
-func TestEditionsMeanWhatTheySay(t *testing.T) {
-	source := strings.Replace(marked1, `syntax = "proto3";`, `edition = "2023";`, 1) +
-		"message C { option (mmo.component) = {id: 1}; int32 a = 1; int32 b = 2 [features.field_presence = IMPLICIT]; }\n"
-	s := loaded(t, source)
-	if f := s.Components[0].Def.Fields; !f[0].Optional || f[1].Optional {
-		t.Errorf("fields %+v", f)
+func TestOnlyProto3IsAccepted(t *testing.T) {
+	for _, syntax := range []string{`edition = "2023";`, `syntax = "proto2";`} {
+		root := lay(t, map[string]string{"game/v1/game.proto": strings.Replace(marked1, `syntax = "proto3";`, syntax, 1) + "message M { }\n"})
+		if _, err := Load(root); err == nil || !strings.HasPrefix(err.Error(), root+"/game/v1/game.proto:1:1: ") || !strings.Contains(err.Error(), `write syntax = "proto3"`) {
+			t.Errorf("%s: %v", syntax, err)
+		}
 	}
-	_, err := Load(lay(t, map[string]string{"game/v1/game.proto": strings.Replace(source, "int32 a = 1;", "D a = 1 [features.message_encoding = DELIMITED];", 1) + "message D { bool b = 1; }\n"}))
-	if err == nil || !strings.Contains(err.Error(), "is a group") {
-		t.Errorf("a group: %v", err)
+}
+
+func TestEightLevelsAreNotTooDeep(t *testing.T) {
+	var text strings.Builder
+	for i := range 7 {
+		fmt.Fprintf(&text, "message L%d { L%d l = 1; }\n", i+1, i+2)
 	}
+	loaded(t, marked1+text.String()+"message L8 { bool b = 1; }\nmessage C { option (mmo.component) = {id: 1}; L1 l = 1; }\n")
+}
+
+func TestNumbersThatOnlyJustFitAreTaken(t *testing.T) {
+	loaded(t, marked1+`message C { option (mmo.component) = {id: 1};
+  int64 low = 1 [(mmo.sync) = {range: {min: -9007199254740992, max: -9007199254740000}}];
+  double fine = 2 [(mmo.sync) = {quantize: 1e-9}];
+  double coarse = 3 [(mmo.sync) = {quantize: 1e9}];
+  double far = 4 [(mmo.sync) = {bits: 31, range: {min: -1e15, max: 1e15}}];
+  uint32 nearly = 5 [(mmo.sync) = {tolerance: [{distance: 2, by: 1}]}];
+}
+`)
 }

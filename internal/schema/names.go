@@ -1,11 +1,13 @@
 package schema
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/compiler/protogen"
 
+	"github.com/tianxia-mmo/tianxia/internal/schema/model"
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
 	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
 )
@@ -40,6 +42,7 @@ func (s *scope) claim(b *builder, at place, thing string, names ...string) {
 // checkNames refuses names that would collide in generated code, where the compiler's complaint would name no .proto file.
 func (b *builder) checkNames(s *schema) {
 	b.checkMessageNames(s)
+	b.checkRouteNames(s)
 	if s.Bind != "" {
 		b.checkBindNames(s)
 	}
@@ -64,7 +67,7 @@ func (b *builder) checkMessageNames(s *schema) {
 			names.claim(b, named(m.Desc), "message "+string(m.Desc.FullName()), m.GoIdent.GoName)
 			enums(m.Enums)
 			for _, f := range m.Fields {
-				if slices.Contains([]string{"SizeFast", "AppendFast", "ParseFast"}, f.GoName) {
+				if slices.Contains([]string{"SizeFast", "AppendFast", "ParseFast", "ProtoReflect"}, f.GoName) {
 					b.add(named(f.Desc), "field %s would be named %s in Go, which is a method of every message: rename it", f.Desc.Name(), f.GoName)
 				}
 			}
@@ -72,12 +75,19 @@ func (b *builder) checkMessageNames(s *schema) {
 	}
 }
 
+// gameNames are the exported fields and methods of game.Game, which the generated Game embeds: a handler of such a name would hide it.
+func gameNames() []string {
+	return []string{"Declare", "Define", "Name", "OnJoin", "OnLeave", "Routes", "Schema", "Setup"}
+}
+
 func (b *builder) checkBindNames(s *schema) {
-	bind := newScope("the bindings of package "+s.Package, "Game", "NewGame", "Pushes", "Groups", "NewCodec", "NewLayout", "Fingerprint", "QuantaPerMetre", "VelocityPerMetre")
+	bind := newScope("the bindings of package "+s.Package,
+		"Game", "NewGame", "Routes", "Pushes", "Groups", "NewCodec", "NewLayout", "Fingerprint", "QuantaPerMetre", "VelocityPerMetre")
 	ofKind := newScope("the kinds' methods", "Entity", "String", "Kind", "Alive", "ID", "Zone", "Has", "Cell")
+	handlers, pushes := newScope("the methods of Game", append(gameNames(), "Game")...), newScope("the fields of Pushes", "Dispatch")
 	for i, c := range s.Components {
 		name, thing := c.Message.GoIdent.GoName, "component "+string(c.Message.Desc.Name())
-		bind.claim(b, named(c.Message.Desc), thing, name, name+"Read")
+		bind.claim(b, named(c.Message.Desc), thing, name, name+"Read", "Component"+name)
 		ofKind.claim(b, named(c.Message.Desc), thing, name)
 		b.checkAccessors(c.Message, &s.layout.Components[i])
 	}
@@ -86,22 +96,92 @@ func (b *builder) checkBindNames(s *schema) {
 		bind.claim(b, named(k.Message.Desc), "kind "+string(k.Message.Desc.Name()), name, "Kind"+name, name+"Of", "Spawn"+name, "Spawn"+name+"Q")
 	}
 	for _, r := range s.Routes {
-		name := r.Message.GoIdent.GoName
+		name, spot, thing := shortName(r), named(r.Message.Desc), "route message "+string(r.Message.Desc.Name())
 		all := []string{"Route" + name}
-		switch {
-		case r.Direction&protocol.ClientToServer != 0 && r.Reply != nil:
-			all = append(all, "Call"+name)
-		case r.Direction&protocol.ClientToServer != 0:
-			all = append(all, "Send"+name)
+		if r.Direction&protocol.ClientToServer != 0 {
+			verb := "Send"
+			if r.Reply != nil {
+				verb = "Call"
+			}
+			all = append(all, verb+name)
+			if r.Affinity == protocol.Zone {
+				handlers.claim(b, spot, thing, "On"+name)
+			}
 		}
-		if r.Direction&protocol.ServerToClient != 0 {
+		if r.Direction&protocol.ServerToClient != 0 && r.Reply == nil {
 			all = append(all, "Push"+name)
 			if r.Delivery == protocol.AOIEvent {
 				all = append(all, "Emit"+name)
 			}
+			pushes.claim(b, spot, thing, name)
 		}
-		bind.claim(b, named(r.Message.Desc), "route message "+string(r.Message.Desc.Name()), all...)
+		bind.claim(b, spot, thing, all...)
 	}
+	others := maps.Clone(bind.taken) // the generator looks for names that are taken before it has made any plural
+	for _, k := range s.Kinds {
+		name := k.Message.GoIdent.GoName
+		many := goPlural(name)
+		if others[many] != "" {
+			many = "All" + name
+		}
+		bind.claim(b, named(k.Message.Desc), "the plural of kind "+string(k.Message.Desc.Name()), many)
+	}
+}
+
+// shortName is the name of a route in the bindings: that of its message, without the Request of a request.
+func shortName(r *model.Route) string {
+	name := r.Message.GoIdent.GoName
+	if cut, ok := strings.CutSuffix(name, "Request"); ok && r.Reply != nil && cut != "" {
+		return cut
+	}
+	return name
+}
+
+// goPlural is the plural that the bindings give a kind.
+func goPlural(name string) string {
+	ends := func(list ...string) bool {
+		return slices.ContainsFunc(list, func(e string) bool { return strings.HasSuffix(name, e) })
+	}
+	consonant := len(name) > 1 && !strings.ContainsAny(name[len(name)-2:len(name)-1], "aeiouAEIOU")
+	switch {
+	case ends("s", "x", "z", "ch", "sh") || ends("o") && consonant:
+		return name + "es"
+	case ends("y") && consonant:
+		return name[:len(name)-1] + "ies"
+	}
+	return name + "s"
+}
+
+// scriptPlural is the plural that the TypeScript output gives a kind.
+func scriptPlural(name string) string {
+	if strings.HasSuffix(name, "o") {
+		return name + "es"
+	}
+	return goPlural(name)
+}
+
+// checkRouteNames refuses names of routes that differ only in dots, underscores or what stands before the last dot where that is not enough: constants in
+// TypeScript, and names of metrics, have no dots. They are checked whether or not a schema has such an output now.
+func (b *builder) checkRouteNames(s *schema) {
+	last := func(r *model.Route) string { return camelWords(r.Name[strings.LastIndexByte(r.Name, '.')+1:]) }
+	count := map[string]int{}
+	for _, r := range s.Routes {
+		count[last(r)]++
+	}
+	keys := newScope("the constants of routes")
+	for _, r := range s.Routes {
+		key := last(r)
+		if count[key] > 1 {
+			key = camelWords(strings.ReplaceAll(r.Name, ".", "_"))
+		}
+		keys.claim(b, option(r.Message.Desc, "route.name"), "route "+r.Name, strings.ToUpper(key[:min(len(key), 1)])+key[min(len(key), 1):])
+	}
+}
+
+// camelWords is wide_range as wideRange.
+func camelWords(name string) string {
+	first, rest, _ := strings.Cut(name, "_")
+	return first + goName(rest)
 }
 
 // checkAccessors refuses fields of a component whose getters and setters collide.
@@ -114,9 +194,9 @@ func (b *builder) checkAccessors(m *protogen.Message, c *delta.Component) {
 		}
 	}
 	names := newScope("component "+c.Name, reserved...)
-	for i, f := range m.Fields {
-		if i < len(c.Fields) {
-			names.claim(b, named(f.Desc), "field "+string(f.Desc.Name()), accessors(goName(string(f.Desc.Name())), &c.Fields[i])...)
+	for _, f := range m.Fields {
+		if d := c.Field(uint32(f.Desc.Number())); d != nil {
+			names.claim(b, named(f.Desc), "field "+string(f.Desc.Name()), accessors(goName(string(f.Desc.Name())), d)...)
 		}
 	}
 }
@@ -157,8 +237,10 @@ func goName(name string) string {
 
 // checkScriptNames refuses names that differ in Go but not in TypeScript, where words are joined and members begin with a small letter.
 func (b *builder) checkScriptNames(s *schema) {
-	types, members := newScope("the TypeScript output"), newScope("the TypeScript view of the world")
+	types := newScope("the TypeScript output")
+	members := newScope("the TypeScript view of the world", "constructor", "replica", "entity", "unknowns")
 	script := func(goName string) string { return strings.ReplaceAll(goName, "_", "") }
+	views := len(s.Kinds) > 0 // what there is nothing to see of has none
 	enums := func(list []*protogen.Enum) {
 		for _, e := range list {
 			types.claim(b, named(e.Desc), "enum "+string(e.Desc.FullName()), script(e.GoIdent.GoName))
@@ -170,6 +252,12 @@ func (b *builder) checkScriptNames(s *schema) {
 			enums(m.Enums)
 			thing := "message " + string(m.Desc.FullName())
 			types.claim(b, named(m.Desc), thing, script(m.GoIdent.GoName))
+			if views && hasOption(m.Desc, "component") {
+				types.claim(b, named(m.Desc), thing, script(m.GoIdent.GoName)+"Columns")
+			}
+			if views && (hasOption(m.Desc, "component") || hasOption(m.Desc, "kind")) {
+				types.claim(b, named(m.Desc), thing, script(m.GoIdent.GoName)+"View")
+			}
 			if hasOption(m.Desc, "component") || hasOption(m.Desc, "kind") {
 				members.claim(b, named(m.Desc), thing, strings.ToLower(script(m.GoIdent.GoName)))
 			}
@@ -178,5 +266,12 @@ func (b *builder) checkScriptNames(s *schema) {
 				fields.claim(b, named(f.Desc), "field "+string(f.Desc.Name()), f.Desc.JSONName())
 			}
 		})
+	}
+	for _, k := range s.Kinds {
+		many := scriptPlural(strings.ToLower(script(k.Message.GoIdent.GoName)))
+		if members.taken[many] != "" {
+			many = "all" + many
+		}
+		members.claim(b, named(k.Message.Desc), "the plural of kind "+string(k.Message.Desc.Name()), many)
 	}
 }

@@ -10,10 +10,19 @@ import (
 	"github.com/tianxia-mmo/tianxia/proto_define/mmo"
 )
 
+// What generated code can count in: 1 ÷ step and steps times step are far from the ends of a double, and of a float too.
+const (
+	minQuantum = 1e-9
+	maxQuantum = 1e9
+	maxEnd     = 1e15 // of a range, from 0
+
+	minPlaceQuantum = 1e-6 // of positions: a zone has a size in steps of 32 bits
+)
+
 // integer fills the range of a whole number: as given, or what bits count.
 func (b *builder) integer(w *walk, d protoreflect.FieldDescriptor, o *mmo.Sync, out *delta.Field) {
 	wrong := func(name, format string, args ...any) { b.add(b.spot(w, d, "sync."+name), format, args...) }
-	if given(d, "sync.quantize") {
+	if w.given(d, "sync.quantize") {
 		wrong("quantize", "quantize on %s: whole numbers travel whole, say range: {min: …, max: …} to make it small, or make the field float", typeName(d))
 	}
 	if o.Interp == mmo.Sync_ANGLE {
@@ -21,7 +30,7 @@ func (b *builder) integer(w *walk, d protoreflect.FieldDescriptor, o *mmo.Sync, 
 	}
 	least, most := typeRange(out.Type)
 	switch {
-	case o.Range == nil && !given(d, "sync.bits"):
+	case o.Range == nil && !w.given(d, "sync.bits"):
 	case o.Range == nil && (o.Bits < 1 || o.Bits > uint32(min(bits.Len64(uint64(most)-uint64(least)), maxRangeBits))):
 		wrong("bits", "bits %d of %s: need 1 to %d, or say range: {min: …, max: …}", o.Bits, typeName(d), min(bits.Len64(uint64(most)-uint64(least)), maxRangeBits))
 	case o.Range == nil:
@@ -40,7 +49,7 @@ func (b *builder) integer(w *walk, d protoreflect.FieldDescriptor, o *mmo.Sync, 
 	default:
 		out.Min, out.Limit = int64(o.Range.Min), int64(o.Range.Max)
 		out.Bits = uint8(bits.Len64(uint64(out.Limit - out.Min)))
-		if given(d, "sync.bits") {
+		if w.given(d, "sync.bits") {
 			if o.Bits < uint32(out.Bits) || o.Bits > maxRangeBits {
 				wrong("bits", "bits %d for the range %d to %d: need %d to %d, or drop bits", o.Bits, out.Min, out.Limit, out.Bits, maxRangeBits)
 				return
@@ -82,13 +91,16 @@ func (b *builder) badRange(w *walk, d protoreflect.FieldDescriptor, o *mmo.Sync)
 // float fills how a float travels: exactly, in steps, or as an angle.
 func (b *builder) float(w *walk, d protoreflect.FieldDescriptor, o *mmo.Sync, out *delta.Field) {
 	wrong := func(name, format string, args ...any) { b.add(b.spot(w, d, "sync."+name), format, args...) }
-	quantize, width := given(d, "sync.quantize"), given(d, "sync.bits")
+	quantize, width := w.given(d, "sync.quantize"), w.given(d, "sync.bits")
 	switch {
 	case o.Interp == mmo.Sync_ANGLE:
 		b.angle(w, d, o, out)
 		return
 	case quantize && !(o.Quantize > 0 && o.Quantize <= math.MaxFloat64):
 		wrong("quantize", "quantize %v: a step is a positive, finite number in the field's units, such as 0.01", o.Quantize)
+		return
+	case quantize && (o.Quantize < minQuantum || o.Quantize > maxQuantum):
+		wrong("quantize", "quantize %v: steps are %v to %v, or generated code could not count in them; choose other units", o.Quantize, minQuantum, maxQuantum)
 		return
 	case quantize && width && o.Range != nil:
 		wrong("bits", "bits together with quantize and range: the range in steps says how many bits there are, drop bits (or quantize, to spread bits over the range)")
@@ -104,6 +116,9 @@ func (b *builder) float(w *walk, d protoreflect.FieldDescriptor, o *mmo.Sync, ou
 		return
 	case o.Range != nil && b.badRange(w, d, o):
 		return
+	case o.Range != nil && furthest(o) > maxEnd:
+		wrong("range", "range %v to %v: its ends are at most %v from 0; choose other units", o.Range.Min, o.Range.Max, maxEnd)
+		return
 	case width && (o.Bits < 1 || o.Bits > 31):
 		wrong("bits", "bits %d: spread 1 to 31 bits over a float's range, or drop them to send it exactly", o.Bits)
 		return
@@ -113,6 +128,11 @@ func (b *builder) float(w *walk, d protoreflect.FieldDescriptor, o *mmo.Sync, ou
 		out.Type, out.Bits = delta.Steps, uint8(o.Bits)
 		out.Limit = 1<<o.Bits - 1
 		out.Quantum, out.Origin = (o.Range.Max-o.Range.Min)/float64(out.Limit), o.Range.Min
+		if out.Quantum < minQuantum || out.Quantum > maxQuantum {
+			wrong("bits", "bits %d over %v to %v: that are steps of %v, and generated code counts in steps of %v to %v; choose other bits or units",
+				o.Bits, o.Range.Min, o.Range.Max, out.Quantum, minQuantum, maxQuantum)
+			return
+		}
 	case quantize:
 		out.Type, out.Quantum = delta.Steps, o.Quantize
 	}
@@ -157,11 +177,11 @@ func near(v float64) float64 {
 func (b *builder) angle(w *walk, d protoreflect.FieldDescriptor, o *mmo.Sync, out *delta.Field) {
 	wrong := func(name, format string, args ...any) { b.add(b.spot(w, d, "sync."+name), format, args...) }
 	switch {
-	case given(d, "sync.quantize"):
+	case w.given(d, "sync.quantize"):
 		wrong("quantize", "quantize of an angle: it travels as a fraction of the turn, say bits: 10 (1024 to the turn)")
 	case o.Range != nil:
 		wrong("range", "range of an angle: it has the whole turn, drop it")
-	case !given(d, "sync.bits"):
+	case !w.given(d, "sync.bits"):
 		wrong("interp", "interp ANGLE without bits: say how many there are to the turn, such as bits: 10")
 	case o.Bits < 1 || o.Bits > maxAngleBits:
 		wrong("bits", "bits %d of an angle: need 1 to %d", o.Bits, maxAngleBits)

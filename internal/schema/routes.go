@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -48,8 +49,8 @@ func (b *builder) routes(s *schema) {
 		}
 		if first, taken := byName[r.Name]; taken {
 			b.add(option(m.Desc, "route.name"), "route name %q is taken by %s at %s: give one of them a name of its own with name: \"…\"", r.Name, first.Name(), b.where(option(first, "route.name")))
-		} else if byName[r.Name] = m.Desc; strings.ContainsFunc(r.Name, func(c rune) bool { return !unicode.IsPrint(c) || unicode.IsSpace(c) || c == '|' || c == '`' }) {
-			b.add(option(m.Desc, "route.name"), "route name %q: it stands in logs and tables, so it has no space, | or `", r.Name)
+		} else if byName[r.Name] = m.Desc; !regexp.MustCompile(`^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$`).MatchString(r.Name) {
+			b.add(option(m.Desc, "route.name"), "route name %q: it stands in logs, tables and code, so it is words of small letters, digits and _ with dots between them; say name: \"game.look\"", r.Name)
 		}
 		s.places[fmt.Sprintf("route %d", o.Id)] = option(m.Desc, "route.id")
 		b.direction(s, r, o)

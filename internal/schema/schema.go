@@ -15,14 +15,17 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/cmd/protoc-gen-go/internal_gengo"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/tianxia-mmo/tianxia/internal/schema/manual"
 	"github.com/tianxia-mmo/tianxia/internal/schema/model"
+	"github.com/tianxia-mmo/tianxia/proto_define/mmo"
 )
 
 // Options changes what a run accepts. The zero value accepts only what deployed programs can live with.
@@ -30,6 +33,9 @@ type Options struct {
 	// Break is the reason of a change that breaks deployed programs. With it such a change is accepted and begins a new generation of the schema,
 	// to whose programs older ones cannot connect. Without such a change it is a mistake.
 	Break string
+
+	// Note, if set, is told what is no mistake but worth knowing, a line each.
+	Note func(text string)
 
 	gently bool // refuse what cannot be taken back: of a run that nobody asked for
 }
@@ -89,11 +95,11 @@ func Generate(root string, o Options) (map[string][]byte, error) {
 	return r.files, nil
 }
 
-// result is what a schema gives: the files, and the folders that hold nothing else of ours.
+// result is what a schema gives: the files, and where bindings lie.
 type result struct {
 	*tree
-	files   map[string][]byte
-	folders []string // of bindings and TypeScript, relative to the module's folder
+	files    map[string][]byte
+	bindings []string // their folders, relative to the module's folder
 }
 
 func generate(root string, o Options) (*result, error) {
@@ -121,7 +127,7 @@ func generate(root string, o Options) (*result, error) {
 			if r.files[name] != nil {
 				return nil, fmt.Errorf("%s would be written by two generators: give one of the outputs another place", name)
 			}
-			r.files[name] = files[name]
+			r.files[name] = withSource(files[name], t.key(sourceOf(m, name)))
 		}
 	}
 	for name, text := range locks {
@@ -131,9 +137,57 @@ func generate(root string, o Options) (*result, error) {
 		if err := r.manual(s); err != nil {
 			return nil, err
 		}
-		r.addFolders(s)
+		if s.Bind != "" {
+			r.bindings = append(r.bindings, bindFolder(m, s))
+		}
 	}
+	r.notes(m, o)
 	return r, nil
+}
+
+// bindFolder is the folder of a schema's bindings, relative to the module's.
+func bindFolder(m *model.Tree, s *model.Schema) string {
+	return strings.TrimPrefix(s.Bind, m.Module+"/")
+}
+
+// sourceOf is the file that carries the schema's option which a file of bindings or TypeScript came of, relative to the root.
+func sourceOf(m *model.Tree, name string) string {
+	for _, s := range m.Schemas {
+		if name != s.TypeScript && (s.Bind == "" || path.Dir(name) != bindFolder(m, s)) {
+			continue
+		}
+		return schemaFile(s)
+	}
+	return ""
+}
+
+// schemaFile is the file that carries the schema's option, relative to the root.
+func schemaFile(s *model.Schema) string {
+	for _, file := range s.Files {
+		if optionOf[*mmo.Schema](file.Desc, mmo.E_Schema) != nil {
+			return file.Desc.Path()
+		}
+	}
+	return ""
+}
+
+// notes tells of schemas whose outputs are there while their lock is not: what deployed programs rely on is forgotten.
+func (r *result) notes(m *model.Tree, o Options) {
+	for _, s := range m.Schemas {
+		if o.Note == nil {
+			return
+		}
+		source := schemaFile(s)
+		lock := path.Join(path.Dir(source), lockFile)
+		if _, err := os.Stat(filepath.Join(r.root, filepath.FromSlash(lock))); err == nil || !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		messages := strings.TrimSuffix(source, ".proto") + goSuffix
+		if _, err := os.Stat(filepath.Join(r.root, filepath.FromSlash(messages))); err == nil {
+			o.Note(fmt.Sprintf("%s is missing though %s was generated before: a new one begins at generation 1 and knows of no deployed client; if this schema was ever released, "+
+				"restore the file from version control", below(r.root, lock), below(r.root, messages)))
+		}
+	}
 }
 
 // manual puts the schema's tables into its manual.
@@ -160,8 +214,10 @@ func (r *result) manual(s *model.Schema) error {
 
 // Check says which generated files are not what Generate gives: changed, missing, or left over from a schema that is gone. Names are relative to the folder
 // of go.mod with forward slashes, sorted. It writes nothing.
-func Check(root string) (stale []string, err error) {
-	r, err := generate(root, Options{})
+func Check(root string) (stale []string, err error) { return check(root, Options{}) }
+
+func check(root string, o Options) (stale []string, err error) {
+	r, err := generate(root, o)
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ type stamp struct {
 // failed it calls report, on the caller's goroutine. A mistake in the schema is reported and ends nothing. A change that removes a route, kind, component or
 // field from the lock is reported as a mistake too, since that retires an id for good and may be half an edit: a run of Write confirms it. A reason for a break
 // is for the first run.
-func Watch(ctx context.Context, root string, o Options, report func(touched []string, err error)) error {
+func Watch(ctx context.Context, root string, o Options, report func(done Result, err error)) error {
 	o.gently = true
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
@@ -31,9 +31,9 @@ func Watch(ctx context.Context, root string, o Options, report func(touched []st
 		now, err := stamps(root)
 		switch {
 		case err != nil && last == nil || err == nil && (last == nil || !maps.Equal(last, now)):
-			touched, err := Write(root, o)
-			if len(touched) > 0 || err != nil {
-				report(touched, err)
+			done, err := Write(root, o)
+			if done.Touched() > 0 || err != nil {
+				report(done, err)
 			}
 			o.Break = "" // it is for the change that was there at the start
 			last = now
@@ -41,7 +41,7 @@ func Watch(ctx context.Context, root string, o Options, report func(touched []st
 				last = map[string]stamp{}
 			}
 		case err != nil && len(last) > 0:
-			report(nil, err)
+			report(Result{}, err)
 			last = map[string]stamp{}
 		}
 		select {

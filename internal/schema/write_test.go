@@ -13,22 +13,22 @@ import (
 func TestWriteTouchesOnlyWhatIsStale(t *testing.T) {
 	root := lay(t, map[string]string{
 		"one/v1/a.proto":        valid("one.v1", "one/v1;onev1", "A"),
-		"old/v1/old.pb.go":      generatedMarks()[0] + "package oldv1\n",
-		"old/v1/old_fast.pb.go": generatedMarks()[1] + "package oldv1\n",
+		"old/v1/old.pb.go":      messagesMark + "\n// source: old/v1/old.proto\n\npackage oldv1\n",
+		"old/v1/old_fast.pb.go": ownMark + "\n// source: old/v1/old.proto\n\npackage oldv1\n",
 		"old/v1/mine.pb.go":     "package oldv1\n",
 	})
 	all := []string{"old/v1/old.pb.go", "old/v1/old_fast.pb.go", "one/v1/a.pb.go", "one/v1/a_fast.pb.go"}
 	if stale, err := Check(root); err != nil || !slices.Equal(stale, all) {
 		t.Errorf("Check before: %v, %v", stale, err)
 	}
-	if touched, err := Write(root, Options{}); err != nil || !slices.Equal(touched, all) {
-		t.Errorf("first Write touched %v, %v", touched, err)
+	if done, err := Write(root, Options{}); err != nil || !slices.Equal(done.Removed, all[:2]) || !slices.Equal(done.Wrote, all[2:]) {
+		t.Errorf("first Write did %+v, %v", done, err)
 	}
-	if touched, err := Write(root, Options{}); err != nil || len(touched) != 0 {
+	if touched, err := Write(root, Options{}); err != nil || touched.Touched() != 0 {
 		t.Errorf("second Write touched %v, %v", touched, err)
 	}
 	put(t, root, "one/v1/a.pb.go", "edited by hand")
-	if touched, err := Write(root, Options{}); err != nil || !slices.Equal(touched, []string{"one/v1/a.pb.go"}) {
+	if touched, err := Write(root, Options{}); err != nil || !slices.Equal(touched.Wrote, []string{"one/v1/a.pb.go"}) {
 		t.Errorf("Write after an edit touched %v, %v", touched, err)
 	}
 	want := []string{"go.mod", "old/v1/mine.pb.go", "one/v1/a.pb.go", "one/v1/a.proto", "one/v1/a_fast.pb.go"}
@@ -40,9 +40,10 @@ func TestWriteTouchesOnlyWhatIsStale(t *testing.T) {
 func TestLeftOversOfBindingsAndTypeScriptGo(t *testing.T) {
 	root := lay(t, map[string]string{
 		"game/v1/game.proto": strings.Replace(fullGame, `manual: "docs/manual.md"`, `bind: "example.test/game/bind", typescript: "web/game.ts"`, 1),
-		"bind/old_gen.go":    generatedMarks()[1] + "\npackage bind\n",
+		"bind/old_gen.go":    ownMark + "\n\npackage bind\n",
 		"bind/mine.go":       "package bind\n",
-		"web/old.ts":         generatedMarks()[1],
+		"web/old.ts":         ownMark + "\n// source: game/v1/game.proto\n",
+		"web/theirs.ts":      ownMark + "\n",
 		"web/mine.ts":        "// mine\n",
 	})
 	touched, err := Write(root, Options{})
@@ -51,11 +52,11 @@ func TestLeftOversOfBindingsAndTypeScriptGo(t *testing.T) {
 	}
 	left := snapshot(t, root)
 	for _, name := range []string{"bind/old_gen.go", "web/old.ts"} {
-		if _, still := left[name]; still || !slices.Contains(touched, name) {
+		if _, still := left[name]; still || !slices.Contains(touched.Removed, name) {
 			t.Errorf("%s was not removed: %v", name, touched)
 		}
 	}
-	for _, name := range []string{"bind/mine.go", "web/mine.ts", "web/game.ts", "bind/game_gen.go", "game/v1/game.pb.go", "game/v1/schema.lock"} {
+	for _, name := range []string{"bind/mine.go", "web/mine.ts", "web/theirs.ts", "web/game.ts", "bind/game_gen.go", "game/v1/game.pb.go", "game/v1/schema.lock"} {
 		if _, there := left[name]; !there {
 			t.Errorf("%s is not there", name)
 		}
@@ -69,7 +70,7 @@ func TestOneMistakeLeavesEveryFileAsItWas(t *testing.T) {
 		"one/v1/a.pb.go": "as it was",
 	})
 	before := snapshot(t, root)
-	if touched, err := Write(root, Options{}); err == nil || len(touched) != 0 {
+	if touched, err := Write(root, Options{}); err == nil || touched.Touched() != 0 {
 		t.Errorf("Write touched %v, %v", touched, err)
 	}
 	if after := snapshot(t, root); !maps.Equal(before, after) {
@@ -81,7 +82,7 @@ func TestOneMistakeLeavesEveryFileAsItWas(t *testing.T) {
 func TestARenameThatFailsPutsEverythingBack(t *testing.T) {
 	root := lay(t, map[string]string{
 		"game/v1/game.proto": strings.Replace(fullGame, `tick_hz: 20`, `bind: "example.test/game/some/where/bind"`, 1), "docs/manual.md": manualMarks,
-		"game/v1/game.pb.go": "as it was", "game/v1/old.pb.go": generatedMarks()[0],
+		"game/v1/game.pb.go": "as it was", "game/v1/old.pb.go": messagesMark + "\n// source: game/v1/old.proto\n\npackage gamev1\n",
 	})
 	if err := os.Chmod(filepath.Join(root, "docs/manual.md"), 0o600); err != nil {
 		t.Fatal(err)
@@ -96,12 +97,12 @@ func TestARenameThatFailsPutsEverythingBack(t *testing.T) {
 			return os.Rename(from, to)
 		})
 		if err == nil {
-			if fail < 5 || len(touched) == 0 {
+			if fail < 5 || touched.Touched() == 0 {
 				t.Errorf("only %d renames, touched %v", calls, touched)
 			}
 			break
 		}
-		if !strings.Contains(err.Error(), "the disk is gone") || len(touched) > 0 {
+		if !strings.Contains(err.Error(), "the disk is gone") || touched.Touched() > 0 {
 			t.Fatalf("touched %v, %v", touched, err)
 		}
 		if after := snapshot(t, root); !maps.Equal(before, after) {
@@ -126,7 +127,7 @@ func TestAFileThatCannotBePreparedLeavesEverythingAsItWas(t *testing.T) {
 		"game/v1/game.proto": strings.Replace(fullGame, `manual: "docs/manual.md"`, `bind: "example.test/game/x/bind"`, 1), "x": "a file where a folder should be",
 	})
 	before := snapshot(t, root)
-	if touched, err := Write(root, Options{}); err == nil || len(touched) > 0 {
+	if touched, err := Write(root, Options{}); err == nil || touched.Touched() > 0 {
 		t.Errorf("touched %v, %v", touched, err)
 	}
 	if after := snapshot(t, root); !maps.Equal(before, after) {

@@ -29,8 +29,10 @@ type Config struct {
 	Security security.ClientConfig // keys and schema of the server; Now defaults to the present
 	Network  network.DialConfig    // Subprotocol and OnDrain are set by the client
 	Token    string                // of a login
-	Codec    *delta.Codec          // of the game's entities, as its bindings make it; nil: the server tells
-	Name     string                // of the program; default "go"
+	// Codec of the game's entities, as its bindings make it with NewCodec: what the bindings read needs it. nil: the server tells the layout, for programs that
+	// know no game, which read views by that.
+	Codec *delta.Codec
+	Name  string // of the program; default "go"
 }
 
 // Handler is told what arrives; nil fields are skipped. Calls come from Serve's goroutine, payloads are valid until they return.
@@ -321,6 +323,9 @@ func (c *Client) learn(table []byte) error {
 		return c.Mirror.Use(codec, nil)
 	}
 	if err := c.Mirror.Use(codec, c.own.Layout); err != nil {
+		if l.Name != c.own.Layout.Name {
+			return fmt.Errorf("%w: connect to a server of the other game", err)
+		}
 		mine, theirs := protocol.FingerprintOf(c.own.Layout.Fingerprint), protocol.FingerprintOf(l.Fingerprint)
 		return fmt.Errorf("%w (%s)", err, protocol.SchemaMismatch(mine, theirs))
 	}

@@ -7,9 +7,8 @@ import (
 )
 
 // Cell is one component of a living entity, in words and variable parts: what generated component types are made of. Game code uses those. A Cell is valid
-// until the next Spawn in its zone.
+// within the call in which it was asked for.
 type Cell struct {
-	e     *entity
 	owner Entity
 	at    int32 // of the component among the kind's
 	word  int32 // where it begins in the record
@@ -23,25 +22,27 @@ func (e Entity) Cell(component uint16) Cell {
 	s := e.get()
 	for i := range s.kind.cells {
 		if c := &s.kind.cells[i]; c.id == component {
-			return Cell{s, e, int32(i), c.word}
+			return Cell{e, int32(i), c.word}
 		}
 	}
 	panic(fmt.Sprintf("game: entity %d of kind %q has no component %d: ask Has first, or add it to the kind in the schema", e.id, s.kind.codec.Kind.Name, component))
 }
 
 // W returns word i of the component.
-func (c Cell) W(i int) uint32 { return c.e.state.W[int(c.word)+i] }
+func (c Cell) W(i int) uint32 { return c.owner.get().state.W[int(c.word)+i] }
 
 // W64 returns words i and i+1 as one number, the low one first.
 func (c Cell) W64(i int) uint64 {
-	return uint64(c.e.state.W[int(c.word)+i]) | uint64(c.e.state.W[int(c.word)+i+1])<<32
+	w := c.owner.get().state.W[int(c.word)+i:]
+	return uint64(w[0]) | uint64(w[1])<<32
 }
 
 // Set changes word i, which is a field that a gets; setting what is there marks nothing.
 func (c Cell) Set(i int, a delta.Audience, v uint32) {
-	if p := &c.e.state.W[int(c.word)+i]; *p != v {
+	e := c.owner.get()
+	if p := &e.state.W[int(c.word)+i]; *p != v {
 		*p = v
-		c.e.dirty |= delta.DirtyBit(int(c.at), a)
+		e.dirty |= delta.DirtyBit(int(c.at), a)
 	}
 }
 
@@ -53,14 +54,14 @@ func (c Cell) Set64(i int, a delta.Audience, v uint64) {
 
 // View returns the component to read.
 func (c Cell) View() delta.View {
-	k := c.e.kind.codec
-	v, _ := k.View(&c.e.state, k.Kind.Components[c.at]) // it is there: Cell looked
+	e := c.owner.get()
+	v, _ := e.kind.codec.View(&e.state, e.kind.codec.Kind.Components[c.at]) // it is there: Cell looked
 	return v
 }
 
-// Edit marks what a gets as changed and returns the component to write it. What an edit leaves as it was is not sent.
+// Edit marks what a gets as changed and returns the component to write it. What an edit leaves as it was is not sent; a view that is kept and written in a later tick marks nothing.
 func (c Cell) Edit(a delta.Audience) delta.View {
-	c.e.dirty |= delta.DirtyBit(int(c.at), a)
+	c.owner.get().dirty |= delta.DirtyBit(int(c.at), a)
 	return c.View()
 }
 

@@ -29,7 +29,7 @@ func (c *Config) validate(quantum float64, hz uint32) error {
 			*v = d
 		}
 	}
-	metres := func(n float64) int32 { return int32(min(math.Round(n/quantum), 1<<24)) }
+	metres := func(n float64) int32 { return int32(min(max(math.Round(n/quantum), 1), 1<<23)) }
 	if c.Zone == 0 {
 		c.Zone = 1
 	}

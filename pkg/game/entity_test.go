@@ -150,6 +150,59 @@ func TestARangeOfThePositionHoldsForEveryWayToMove(t *testing.T) {
 	}
 }
 
+// TestCellOutlivesASpawn: the zone's storage grows, and what is set through an older cell is sent all the same.
+func TestCellOutlivesASpawn(t *testing.T) {
+	s := newStage(t, withAvatars(), game.Config{}, 7)
+	me := player(t, s.Zone, 7).Avatar()
+	s.step()
+	cell := me.Cell(deltatest.Vitals)
+	for range 100 {
+		spawn(t, s.Zone, 1, 1)
+	}
+	cell.Set(0, delta.AOI, 50)
+	s.step()
+	if got := s.eyes[7].sees(s.Tick())[me.ID()].HP; got != 50 {
+		t.Errorf("the client sees health %d, want 50", got)
+	}
+	s.Despawn(me)
+	panics(t, "does not live", func() { cell.Set(0, delta.AOI, 1) })
+}
+
+// TestZeroConfigFitsAnyQuantum: defaults are in metres, and hold whatever a schema's quantum is.
+func TestZeroConfigFitsAnyQuantum(t *testing.T) {
+	for _, quantum := range []float64{1e-6, 1e-5, 0.003125, 1, 200} {
+		l := deltatest.Layout()
+		for i := range 2 {
+			l.Components[0].Fields[i].Quantum, l.Components[0].Fields[i+2].Quantum = quantum, quantum*20
+		}
+		l.Kinds[0].Sees = quantum / 5
+		if err := l.Finish(); err != nil {
+			t.Fatal(err)
+		}
+		c, err := delta.NewCodec(l, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := &game.Game{Name: "x", Schema: game.Schema{Codec: c}}
+		g.OnJoin = func(z *game.Zone, p *game.Player) error {
+			e, err := z.Spawn(1, 0, 0)
+			if err != nil {
+				return err
+			}
+			return z.Control(p, e)
+		}
+		z, err := game.NewZone(g, game.Config{})
+		if err != nil {
+			t.Errorf("quantum %v: %v", quantum, err)
+			continue
+		}
+		z.Step([]game.Input{attach(1), join(1, 7)})
+		if z.Seen(7) != 1 {
+			t.Errorf("quantum %v: a player with the shortest sight sees %d entities, want itself", quantum, z.Seen(7))
+		}
+	}
+}
+
 func TestDriftMovesInWholeQuantaAndStopsAtTheWalls(t *testing.T) {
 	z := newZone(t, &game.Game{Name: "x", Schema: schema()}, game.Config{Width: 1000, Height: 500})
 	a, b, c := spawn(t, z, 10, 10), spawn(t, z, 995, 498), spawn(t, z, 7, 7)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -71,7 +72,7 @@ func (z *Zone) Control(p *Player, e Entity) error {
 // radii are those of an avatar's view, in quanta: its kind's, or the zone's.
 func (z *Zone) radii(e Entity) (enter, leave int32) {
 	if sees := e.get().kind.codec.Kind.Sees; sees > 0 {
-		enter = int32(min(math.Round(sees/z.quantum), 1<<23))
+		enter = int32(min(max(math.Round(sees/z.quantum), 1), 1<<23))
 		return enter, enter + enter/10
 	}
 	return z.cfg.EnterRadius, z.cfg.LeaveRadius
@@ -181,7 +182,7 @@ func (z *Zone) join(in *Input) {
 	z.players = append(z.players, p)
 	z.sessions[p.Session] = p
 	if z.game.OnJoin != nil {
-		if err := z.game.OnJoin(z, p); err != nil {
+		if err := z.guard("OnJoin", p, func() error { return z.game.OnJoin(z, p) }); err != nil {
 			z.remove(p)
 			z.out.Kicks = append(z.out.Kicks, Kick{in.Gateway, in.Session, protocol.DisconnectKicked, err.Error()})
 		}
@@ -194,7 +195,7 @@ func (z *Zone) leave(s SessionID) {
 		return // refused at the door, or gone with its gateway
 	}
 	if z.game.OnLeave != nil {
-		z.game.OnLeave(z, p)
+		_ = z.guard("OnLeave", p, func() error { z.game.OnLeave(z, p); return nil }) // it leaves all the same
 	}
 	z.remove(p)
 }
@@ -264,6 +265,21 @@ func (z *Zone) refuse(p *Player, route uint16, id uint32, err error) {
 	z.out.Messages = append(z.out.Messages, Message{p.gateway, p.Session, protocol.TypeError, route, id, b})
 }
 
+// errPanicked is what a caller is told of a handler that panicked.
+var errPanicked = &Error{protocol.ErrorInternal, "the request failed"}
+
+// guard runs a hook or a handler of the game. A panic ends that call only: it is reported, and the world goes on with what the call has changed so far.
+func (z *Zone) guard(what string, p *Player, call func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			z.stats.Panics++
+			z.out.Panics = append(z.out.Panics, Panic{what, p.Session, fmt.Sprint(v), debug.Stack()})
+			err = errPanicked
+		}
+	}()
+	return call()
+}
+
 // deliver hands a player's due messages to their handlers, in order.
 func (z *Zone) deliver(p *Player) {
 	n := 0
@@ -272,7 +288,11 @@ func (z *Zone) deliver(p *Player) {
 		if int32(l.due-z.tick) > 0 {
 			break
 		}
-		reply, err := l.h.handle(z, p, l.m)
+		var reply proto.Message
+		err := z.guard(l.h.route.Name, p, func() (err error) {
+			reply, err = l.h.handle(z, p, l.m)
+			return err
+		})
 		switch {
 		case err != nil:
 			z.refuse(p, l.h.route.ID, l.id, err)

@@ -311,3 +311,41 @@ func TestRightsAreThoseOfTheToken(t *testing.T) {
 		t.Error("rights went to the wrong player")
 	}
 }
+
+// TestPanicOfTheGameEndsOnlyItsCall: in a handler, when somebody joins, when somebody leaves.
+func TestPanicOfTheGameEndsOnlyItsCall(t *testing.T) {
+	g := &game.Game{Name: "x", Schema: schema(),
+		OnJoin: func(_ *game.Zone, p *game.Player) error {
+			if p.Session == 13 {
+				panic("unlucky")
+			}
+			return nil
+		},
+		OnLeave: func(*game.Zone, *game.Player) { panic("no goodbyes") },
+	}
+	game.OnRequest(g, protocol.Route{ID: 64, Name: "x.ask"}, func(_ *game.Zone, _ *game.Player, m *plainsv1.SpectateRequest) (*plainsv1.SpectateResponse, error) {
+		if m.Radius == 0 {
+			panic(fmt.Errorf("radius %d", m.Radius))
+		}
+		return &plainsv1.SpectateResponse{Radius: m.Radius}, nil
+	})
+	z := newZone(t, g, game.Config{})
+	out := z.Step([]game.Input{attach(1), join(1, 7), join(1, 13)})
+	if len(out.Kicks) != 1 || out.Kicks[0].Session != 13 || strings.Contains(out.Kicks[0].Reason, "unlucky") || z.PlayerCount() != 1 {
+		t.Errorf("kicks %+v, %d players; want only session 13 gone, without the panic's words", out.Kicks, z.PlayerCount())
+	}
+	if len(out.Panics) != 1 || out.Panics[0].Where != "OnJoin" || out.Panics[0].Value != "unlucky" || !strings.Contains(string(out.Panics[0].Stack), "player_test.go") {
+		t.Errorf("panics %+v", out.Panics)
+	}
+	out = z.Step([]game.Input{send(7, 64, 1, &plainsv1.SpectateRequest{}), send(7, 64, 2, &plainsv1.SpectateRequest{Radius: 5})})
+	if len(out.Messages) != 2 || out.Messages[1].Type != protocol.TypeResponse {
+		t.Fatalf("answers %+v, want an error and a response", out.Messages)
+	}
+	if code, text := failure(t, out.Messages[0]); code != protocol.ErrorInternal || strings.Contains(text, "radius") {
+		t.Errorf("the caller is told %v %q", code, text)
+	}
+	out = z.Step([]game.Input{leave(7)})
+	if z.PlayerCount() != 0 || len(out.Panics) != 1 || out.Panics[0].Where != "OnLeave" || z.Stats().Panics != 3 {
+		t.Errorf("%d players, panics %+v, %d counted", z.PlayerCount(), out.Panics, z.Stats().Panics)
+	}
+}

@@ -52,6 +52,7 @@ type Zone struct {
 // Stats counts what a zone did since it was made.
 type Stats struct {
 	Refused uint64 // messages and joins that were refused
+	Panics  uint64 // calls of hooks and handlers that panicked
 	batch.Stats
 }
 
@@ -86,6 +87,15 @@ type Outputs struct {
 	Batches  []batch.Output
 	Messages []Message
 	Kicks    []Kick
+	Panics   []Panic
+}
+
+// Panic is a call of a hook or handler that panicked: a mistake of the game's, which ended that call.
+type Panic struct {
+	Where   string // name of the route, OnJoin or OnLeave
+	Session SessionID
+	Value   string
+	Stack   []byte
 }
 
 // Message is a reliable message to one session.
@@ -202,7 +212,7 @@ func (z *Zone) Within(x, y, radius int32, yield func(Entity) bool) {
 // Step makes one tick of the inputs that came since the last one.
 func (z *Zone) Step(inputs []Input) *Outputs {
 	z.tick++
-	z.out = Outputs{z.out.Batches[:0], z.out.Messages[:0], z.out.Kicks[:0]}
+	z.out = Outputs{z.out.Batches[:0], z.out.Messages[:0], z.out.Kicks[:0], z.out.Panics[:0]}
 	for i := range inputs {
 		z.input(&inputs[i])
 	}

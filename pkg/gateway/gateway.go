@@ -106,6 +106,15 @@ func New(cfg Config) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
+	for i := range layout.Kinds { // a state frame holds at least one entity, whatever it has come to
+		if worst := codec.Kind(layout.Kinds[i].ID).Worst(delta.AOI)/8 + stateOverhead; worst > g.room() {
+			return nil, fmt.Errorf("gateway: an entity of kind %q may take %d bytes, a record has room for %d: raise RecordMax, or lower max of the kind's lists, maps, strings or bytes in the schema",
+				layout.Kinds[i].Name, worst, g.room())
+		}
+	}
+	if least := len(hello.Layout) + 4<<10; cfg.QueueBytes < least {
+		return nil, fmt.Errorf("gateway: QueueBytes of %d cannot hold the layout of game %q for a client that has to learn it: need %d", cfg.QueueBytes, hello.Game, least)
+	}
 	g.layout = hello.Layout
 	for _, info := range hello.Zones {
 		z := &zone{info: info, rep: replica.NewZone(info.ID, info.Epoch, codec, info.Params)}
@@ -114,6 +123,9 @@ func New(cfg Config) (*Gateway, error) {
 	}
 	return g, nil
 }
+
+// stateOverhead bounds what stands around one entity's state in a record, in bytes: frame head, section header, index, id, kind and age.
+const stateOverhead = 64
 
 // ServeHTTP upgrades a request to a connection.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {

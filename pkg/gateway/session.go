@@ -101,6 +101,7 @@ func (s *session) secure() string {
 	if !info.SchemaMatches {
 		mine, theirs := protocol.Fingerprint(s.g.cfg.Security.SchemaHash), protocol.Fingerprint(info.SchemaHash)
 		if !mine.Compatible(theirs) {
+			s.g.cfg.Log.Warn("client refused: its schema is not compatible", "client", theirs, "server", mine)
 			return s.refuseWith(protocol.DisconnectSchemaMismatch, protocol.SchemaMismatch(theirs, mine))
 		}
 		s.foreign = true
@@ -116,6 +117,29 @@ func (s *session) secure() string {
 // send writes a record in clear, before the flusher owns the connection.
 func (s *session) send(record []byte) error {
 	return s.conn.Send(append(make([]byte, network.HeaderRoom), record...))
+}
+
+// sendLast is send for the last record: it waits a moment for a connection that is still writing the one before, and for this one to be written.
+func (s *session) sendLast(record []byte) {
+	grace := time.NewTimer(farewellGrace)
+	defer grace.Stop()
+	for sent := false; ; {
+		if writing := s.conn.Writing(); writing != nil {
+			select {
+			case <-writing:
+			case <-grace.C:
+				return
+			}
+		}
+		if sent {
+			return
+		}
+		if err := s.send(record); err != nil && !errors.Is(err, network.ErrBusy) {
+			return
+		} else if err == nil {
+			sent = true
+		}
+	}
 }
 
 // refuse closes a connection that never became a session.
@@ -134,7 +158,7 @@ func (s *session) refuseWith(code protocol.DisconnectCode, text string) string {
 func (s *session) refuseAs(code protocol.DisconnectCode, reason, text string) string {
 	if s.keys != nil && code >= 4000 {
 		if b, err := protocol.Marshal(&mmov1.Kick{Code: uint32(code), Reason: text}); err == nil {
-			_ = s.send(s.keys.Sealer.Seal(nil, protocol.AppendControl(nil, protocol.RouteKick, b)))
+			s.sendLast(s.keys.Sealer.Seal(nil, protocol.AppendControl(nil, protocol.RouteKick, b)))
 		}
 	}
 	_ = s.conn.Close(uint16(code), reason)

@@ -35,6 +35,7 @@ type stage struct {
 	port   link.Port
 	ups    []link.Up // received, not asked for yet
 	client security.ClientConfig
+	keys   security.ServerConfig
 	tokens security.DevTokens
 	url    string
 	dial   func(context.Context, string, string) (net.Conn, error) // nil: over loopback
@@ -75,7 +76,8 @@ func newStage(t *testing.T, pipe link.PipeConfig, change func(*gateway.Config)) 
 	h := hello(t)
 	l, s.port = link.Pipe(h, pipe)
 	s.client = security.ClientConfig{Root: root.Public(), Cert: key.Cert(), Realm: "test", SchemaHash: h.Schema}
-	cfg := gateway.Config{Link: l, Verifier: s.tokens, Security: security.ServerConfig{Current: key, Realm: "test"}, Version: "v1"}
+	s.keys = security.ServerConfig{Current: key, Realm: "test"}
+	cfg := gateway.Config{Link: l, Verifier: s.tokens, Security: s.keys, Version: "v1"}
 	if change != nil {
 		change(&cfg)
 	}

@@ -53,7 +53,7 @@ func (c ClientConfig) validate() (ClientConfig, error) {
 type ServerInfo struct {
 	Version       uint8 // chosen by the server
 	SchemaHash    [8]byte
-	SchemaMatches bool      // false: the server closes with code 4505; the client was built from another schema
+	SchemaMatches bool      // false: another schema; the server closes with code 4505, or tells its layout if they are compatible
 	Time          time.Time // the server's clock when it answered, UTC, whole µs
 	ConnectionID  [16]byte
 	RecordMax     uint32 // bytes of a record, both ways

@@ -88,7 +88,7 @@ type ClientInfo struct {
 	VersionMin, VersionMax uint8
 	Version                uint8 // chosen
 	SchemaHash             [8]byte
-	SchemaMatches          bool     // false: close with code 4505
+	SchemaMatches          bool     // false: another schema, which may be compatible
 	ConnectionID           [16]byte // drawn by the server
 }
 

@@ -12,7 +12,6 @@ const PULSE_MS = 900;
 const FADE_OUT_MS = 450;
 const GHOSTS = 512;
 const RADIUS_M = 1.2;
-const TURN = (2 * Math.PI) / 1024;
 
 interface Ghost {
   x: number;
@@ -68,7 +67,7 @@ export class Crowd {
     r.sample(index, this.renderTick, this.at);
     const b = r.base(index);
     this.ghosts.push({
-      x: this.at.x, z: this.at.z, yaw: this.at.yaw, vx: r.motions.vx[b]!, vz: r.motions.vz[b]!, colour: this.colour[index]!, at: this.now(),
+      x: this.at.x, z: this.at.z, yaw: this.radians(r, index), vx: r.motions.vx[b]!, vz: r.motions.vz[b]!, colour: this.colour[index]!, at: this.now(),
       walking: r.motions.vx[b] !== 0 || r.motions.vz[b] !== 0,
     });
   }
@@ -101,9 +100,14 @@ export class Crowd {
         else if (born > 0 && age < PULSE_MS && !still) pulse = 1 - age / PULSE_MS;
       }
       const shape = r.kind[index] === Kind.hero ? Shape.player : walking ? Shape.walking : Shape.resting;
-      to.put(this.at.x / q - cx, this.at.z / q - cz, this.at.yaw * TURN, RADIUS_M, c[0], c[1], c[2], alpha, shape, pulse);
+      to.put(this.at.x / q - cx, this.at.z / q - cz, this.radians(r, index), RADIUS_M, c[0], c[1], c[2], alpha, shape, pulse);
     }
     this.putGhosts(to, theme, now, q, cx, cz, still);
+  }
+
+  /** radians of the heading sampled last; a kind without one looks along +x. */
+  private radians(r: Replica, index: number): number {
+    return (this.at.yaw * 2 * Math.PI) / (r.motions.turn[index]! || 1);
   }
 
   private putGhosts(to: Renderer, theme: Theme, now: number, q: number, cx: number, cz: number, still: boolean): void {
@@ -115,7 +119,7 @@ export class Crowd {
       const c = theme.entities[g.colour]!;
       const f = 1 - age / FADE_OUT_MS;
       const ticks = age / 50;
-      to.put((g.x + g.vx * ticks) / q - cx, (g.z + g.vz * ticks) / q - cz, g.yaw * TURN, RADIUS_M * (0.6 + 0.4 * f), c[0], c[1], c[2], f * 0.7,
+      to.put((g.x + g.vx * ticks) / q - cx, (g.z + g.vz * ticks) / q - cz, g.yaw, RADIUS_M * (0.6 + 0.4 * f), c[0], c[1], c[2], f * 0.7,
         g.walking ? Shape.walking : Shape.resting, 0);
       this.ghosts[kept++] = g;
     }

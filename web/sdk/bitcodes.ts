@@ -22,15 +22,17 @@ function ones(r: BitReader, most: number): number {
 
 const unzigzag = (u: number): number => (u >>> 1) ^ -(u & 1);
 
-export function readCount(r: BitReader): number {
-  const k = ones(r, 3);
-  return k === 0 ? 0 : r.bits(k === 1 ? 4 : k === 2 ? 11 : 20);
-}
+const COUNT = [0, 4, 11, 20];
+const AGE = [0, 5, 10, 32];
+const NUM = [4, 8, 16, 32];
+const RESIDUAL = [0, 3, 6, 11, 32];
 
-export function readAge(r: BitReader): number {
-  const k = ones(r, 3);
-  return k === 0 ? 0 : r.bits(k === 1 ? 5 : k === 2 ? 10 : 32);
-}
+/** short reads a value of one of four widths. */
+const short = (r: BitReader, widths: number[]): number => r.bits(widths[ones(r, 3)]!);
+
+export const readCount = (r: BitReader): number => short(r, COUNT);
+
+export const readAge = (r: BitReader): number => short(r, AGE);
 
 export function readVelocity(r: BitReader, old: number): number {
   const k = ones(r, 3);
@@ -41,8 +43,7 @@ export function readVelocity(r: BitReader, old: number): number {
 
 export function readResidual(r: BitReader): number {
   const k = ones(r, 4);
-  if (k === 0) return 0;
-  return unzigzag(k === 1 ? r.bits(3) + 1 : r.bits(k === 2 ? 6 : k === 3 ? 11 : 32));
+  return unzigzag(r.bits(RESIDUAL[k]!) + (k === 1 ? 1 : 0));
 }
 
 export function readAngle(r: BitReader, old: number, k: number): number {
@@ -68,19 +69,18 @@ function within(v: number, span: number): number {
 
 /** readNum32 returns 32 bits; the caller says whether they are signed. */
 export function readNum32(r: BitReader, old: number): number {
-  return (old + unzigzag(r.bits([4, 8, 16, 32][ones(r, 3)]!))) | 0;
+  return (old + unzigzag(short(r, NUM))) | 0;
 }
 
 /** readNum64 returns a number beyond 64 bits, which the caller cuts. */
 export function readNum64(r: BitReader, old: bigint): bigint {
   const k = ones(r, 4);
-  const u = k === 4 ? r.big() : BigInt(r.bits([4, 8, 16, 32][k]!));
+  const u = k === 4 ? r.big() : BigInt(r.bits(NUM[k]!));
   return old + ((u >> 1n) ^ -(u & 1n));
 }
 
 export function readEntity(r: BitReader): bigint {
   const k = ones(r, 3);
-  if (k === 0) return 0n;
   return k === 3 ? r.big() : BigInt(r.bits(16 * k));
 }
 

@@ -9,6 +9,8 @@ export class MalformedError extends Error {
   override name = "MalformedError";
 }
 
+const MAX_COPIES = 1 << 20; // elements of lists and maps, by the updates of one frame
+
 /** Bytes is a byte array over a plain (not shared) buffer, as WebCrypto and WebSocket want it. */
 export type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -167,11 +169,18 @@ export class BitReader {
   private data: Uint8Array = new Uint8Array(0);
   private at = 0;
   private end = 0;
+  private copies = 0;
 
   reset(data: Uint8Array): void {
     this.data = data;
     this.at = 0;
     this.end = data.length * 8;
+    this.copies = MAX_COPIES;
+  }
+
+  /** spend counts elements that are copied because an update builds on them: a few bits must not cost a list of any length again and again. */
+  spend(elements: number): void {
+    if ((this.copies -= elements) < 0) throw new MalformedError("state frame copies too much");
   }
 
   /** left is the number of bits not yet read. */

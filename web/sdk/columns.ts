@@ -16,6 +16,12 @@ export function widened<T extends { length: number }>(old: T, n: number): T {
   return out;
 }
 
+/** since is how many ticks lie from one to another, the short way round: ticks wrap at 2^31. Both may be fractions. */
+export function since(tick: number, from: number): number {
+  const d = tick - from;
+  return d - Math.round(d / 2 ** 32) * 2 ** 32;
+}
+
 /** Ring numbers places for the last publications of each entity: index · RING + slot. */
 export class Ring {
   tick = new Int32Array(0);
@@ -72,7 +78,7 @@ export class Ring {
     let p = index * RING + head;
     for (let i = 0; i < this.held[index]!; i++) {
       p = index * RING + ((head - i) & (RING - 1));
-      if (this.tick[p]! <= r) return p;
+      if (since(r, this.tick[p]!) >= 0) return p;
       this.newer = p;
     }
     this.newer = -1;
@@ -119,7 +125,7 @@ export class Column {
 
   /** A column that is not known is of no use but to read updates: it holds only what was said, without room set aside. */
   constructor(readonly field: Field, readonly known = true) {
-    this.zero = codec(field).zero;
+    this.zero = codec(field, field).zero;
     this.array = known ? storage(field) : [];
     if (known && field.optional) this.has = new Uint8Array(0);
     const small = field.type < Type.entity && field.type !== Type.int64 && field.type !== Type.uint64;
@@ -159,7 +165,7 @@ export class Column {
 
   /** at returns an entity's value, undefined where it is absent. */
   at(i: number): any {
-    return this.has !== undefined && this.has[i] === 0 ? undefined : this.array[i];
+    return this.has !== undefined && this.has[i] === 0 ? undefined : (this.array[i] ?? this.zero);
   }
 
   /** sample returns a number at a fractional tick: as it was, and over the last tick before a change a blend from the old to the new. */
@@ -169,7 +175,7 @@ export class Column {
     const p = ring.seek(i, r);
     const v = this.past[p]!;
     if (ring.newer < 0) return v;
-    const f = r - (ring.tick[ring.newer]! - 1);
+    const f = since(r, ring.tick[ring.newer]!) + 1;
     return f <= 0 ? v : blend(v, this.past[ring.newer]!, f, this.turn);
   }
 }
@@ -182,7 +188,6 @@ export function blend(a: number, b: number, f: number, turn: number): number {
 
 /** Slot is a field as it travels, bound to the column that keeps it. */
 export interface Slot {
-  readonly audience: number;
   readonly column: Column;
   readonly codec: Codec;
 }

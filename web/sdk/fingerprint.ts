@@ -20,16 +20,22 @@ export function describeFingerprint(f: Bytes): string {
 
 /** compatible tells whether schemas with these fingerprints understand each other. */
 export function compatible(mine: Bytes, theirs: Bytes): boolean {
-  return hex(mine) === hex(theirs) || (hex(mine.subarray(0, 2)) === hex(theirs.subarray(0, 2)) && hex(mine.subarray(2, 4)) !== hex(theirs.subarray(2, 4)));
+  const differ = age(mine) ^ age(theirs);
+  return hex(mine) === hex(theirs) || (differ !== 0 && differ >>> 16 === 0);
+}
+
+/** age orders schemas: by generation, then by revision. */
+function age(f: Bytes): number {
+  const r = new ByteReader(f);
+  return r.u16() * 2 ** 16 + r.u16();
 }
 
 /** incompatible makes the error for two fingerprints; what says what does not fit, if more is known than that. */
 export function incompatible(mine: Bytes, theirs: Bytes, what = ""): IncompatibleError {
-  const age = (f: Bytes): number => f[0]! * 2 ** 16 + f[1]! * 2 ** 24 + f[2]! + f[3]! * 2 ** 8;
   const d = age(mine) - age(theirs);
   const advice =
     d < 0 ? "this page is older than the server: reload it"
-    : d > 0 ? "the server is older than this page: wait until it is updated, or open the page that it serves"
+    : d > 0 ? "the server is older than this page: wait until it is updated, then reload"
     : "page and server were made from two schemas that call themselves the same revision: run mmo gen for both and rebuild web/dist";
   return new IncompatibleError(`${advice} (schema ${describeFingerprint(mine)} here, ${describeFingerprint(theirs)} there${what === "" ? "" : `; ${what}`})`);
 }

@@ -3,17 +3,16 @@
  * sends its own (route 36) before the zone table. Parsing refuses what no layout can be, before anything is allocated by its numbers.
  */
 import { type Bytes, ByteWriter, MalformedError } from "./bytes.ts";
-import { incompatible } from "./fingerprint.ts";
+import { incompatible, IncompatibleError } from "./fingerprint.ts";
 import { ProtoReader } from "./wire.ts";
 
 /** LAYOUT_ROUTE is the route of the server's layout table. */
 export const LAYOUT_ROUTE = 36;
 
 /** Type is what a field holds; the numbers are mmo.v1.LayoutType's. */
-export const Type = {
-  bool: 1, int32: 2, uint32: 3, int64: 4, uint64: 5, enum: 6, float32: 7, float64: 8, steps: 9, angle: 10, entity: 11,
-  string: 12, bytes: 13, message: 14, list: 15, map: 16,
-} as const;
+export enum Type {
+  bool = 1, int32, uint32, int64, uint64, enum, float32, float64, steps, angle, entity, string, bytes, message, list, map,
+}
 
 /** Audience is who gets a field. Fields that never leave the server are in no table. */
 export const Audience = { aoi: 0, owner: 1, party: 2 } as const;
@@ -59,6 +58,8 @@ export interface Component {
   name: string;
   fields: Field[];
   motion: MotionFields | undefined;
+  /** worst bits of its full state, by audience. */
+  worst: number[];
 }
 
 export interface KindLayout {
@@ -76,13 +77,15 @@ export interface Layout {
   kinds: Map<number, KindLayout>;
 }
 
-const MAX_TABLE = 1 << 20;
-const MAX_COMPONENTS = 16; // of a kind
+const MAX_TABLE = 65_000;
+const MAX_COMPONENTS = 1 << 10;
+const MAX_KINDS = 1 << 12;
+const MAX_PARTS = 16; // components of a kind
 const MAX_DEPTH = 8;
 const MAX_FIELDS = 1 << 12; // of a component
 const MAX_ELEMENTS = 1 << 16;
 const MAX_PART_BITS = 1 << 18; // of the worst full state of one audience
-const MAX_ID = 65534;
+const MAX_ID = 65535; // of a component; a kind's is less
 const MAX_RANGE_BITS = 53;
 
 /** ranged tells whether a number travels as its distance from a least value. */
@@ -102,21 +105,30 @@ export function parseLayout(table: Bytes): Layout {
   const kinds: { id: number; name: string; ids: number[] }[] = [];
   const r = new ProtoReader(table);
   while (r.next()) {
-    if (r.number === 1) l.name = r.string();
-    else if (r.number === 2) l.fingerprint = new ByteWriter(8).u64(r.fixed64()).done();
-    else if (r.number === 3) l.tickHz = r.uint32();
-    else if (r.number === 4) {
-      const c = r.message(component);
-      if (c.id < 1 || c.id > MAX_ID || l.components.has(c.id)) bad(`component ${c.id}: the id is taken or no id`);
-      l.components.set(c.id, c);
-    } else if (r.number === 5) kinds.push(r.message(kind));
+    switch (r.number) {
+      case 1: l.name = r.string(); break;
+      case 2: l.fingerprint = new ByteWriter(8).u64(r.fixed64()).done(); break;
+      case 3: l.tickHz = r.uint32(); break;
+      case 4: {
+        const c = r.message(component);
+        if (c.id < 1 || c.id > MAX_ID || l.components.has(c.id) || l.components.size === MAX_COMPONENTS)
+          bad(`component ${c.id}: the id is taken or no id, or there are too many`);
+        l.components.set(c.id, c);
+        break;
+      }
+      case 5: kinds.push(r.message(kind)); break;
+    }
   }
-  if (l.tickHz < 1 || l.tickHz > 1000) bad(`${l.tickHz} ticks per second`);
+  if (l.tickHz < 1 || l.tickHz > 1000 || kinds.length > MAX_KINDS) bad(`${l.tickHz} ticks per second, ${kinds.length} kinds`);
   for (const c of l.components.values()) if (c.motion !== undefined) checkMotion(c, c.motion, l.tickHz);
   for (const k of kinds) {
-    if (k.id < 1 || k.id > MAX_ID || l.kinds.has(k.id) || k.ids.length > MAX_COMPONENTS) bad(`kind ${k.id}`);
-    const components = k.ids.map((id) => l.components.get(id) ?? bad(`kind ${k.id}: component ${id} is not there`));
-    checkKind(k.id, components);
+    const no = (what: string): never => bad(`kind ${k.id}: ${what}`);
+    if (k.id < 1 || k.id >= MAX_ID || l.kinds.has(k.id) || k.ids.length > MAX_PARTS) no("the id is taken or no id, or there are too many components");
+    const components = k.ids.map((id) => l.components.get(id) ?? no(`component ${id} is not there`));
+    if (twice(k.ids) || components.filter((c) => c.motion).length > 1) no("a component is named twice, or more than one has a place");
+    const worst = [0, 0, 0];
+    for (const c of components) c.worst.forEach((bits, audience) => (worst[audience]! += bits));
+    if (Math.max(...worst) > MAX_PART_BITS) no("a full state may be too large");
     l.kinds.set(k.id, { id: k.id, name: k.name, components });
   }
   return l;
@@ -129,46 +141,51 @@ function bad(what: string): never {
 function kind(r: ProtoReader): { id: number; name: string; ids: number[] } {
   const k = { id: 0, name: "", ids: [] as number[] };
   while (r.next()) {
-    if (r.number === 1) k.id = r.uint32();
-    else if (r.number === 2) k.name = r.string();
-    else if (r.number === 3) r.numbers(k.ids, (r) => r.uint32());
+    switch (r.number) {
+      case 1: k.id = r.uint32(); break;
+      case 2: k.name = r.string(); break;
+      case 3: r.numbers(k.ids, (r) => r.uint32()); break;
+    }
   }
   return k;
 }
 
-function checkKind(id: number, components: Component[]): void {
-  const worst = [0, 0, 0];
-  for (const c of components) for (const f of c.fields) worst[f.audience]! += worstBits(f);
-  if (new Set(components).size !== components.length) bad(`kind ${id}: a component is named twice`);
-  if (components.filter((c) => c.motion !== undefined).length > 1) bad(`kind ${id}: more than one place`);
-  if (Math.max(...worst) > MAX_PART_BITS) bad(`kind ${id}: a full state may be too large`);
-}
-
 function component(r: ProtoReader): Component {
-  const c: Component = { id: 0, name: "", fields: [], motion: undefined };
+  const c: Component = { id: 0, name: "", fields: [], motion: undefined, worst: [0, 0, 0] };
   const count = { fields: 0 };
   while (r.next()) {
-    if (r.number === 1) c.id = r.uint32();
-    else if (r.number === 2) c.name = r.string();
-    else if (r.number === 3) c.fields.push(r.message((r) => field(r, 0, count)));
-    else if (r.number === 4) c.motion = r.message(motion);
+    switch (r.number) {
+      case 1: c.id = r.uint32(); break;
+      case 2: c.name = r.string(); break;
+      case 3: c.fields.push(r.message((r) => field(r, 0, count))); break;
+      case 4: c.motion = r.message(motion); break;
+    }
   }
   distinct(c.fields);
+  for (const f of c.fields) c.worst[f.audience]! += worstBits(f);
   return c;
 }
+
+/** MOTION are the fields of a place, in the order of their numbers. */
+export const MOTION = ["x", "y", "z", "vx", "vy", "vz", "heading"] as const;
 
 function motion(r: ProtoReader): MotionFields {
   const m: MotionFields = { x: 0, y: 0, z: 0, vx: 0, vy: 0, vz: 0, heading: 0, polar: false };
   while (r.next()) {
-    const key = ["", "x", "y", "z", "vx", "vy", "vz", "heading"][r.number];
-    if (key) m[key as "x"] = r.uint32();
+    const key = MOTION[r.number - 1];
+    if (key !== undefined) m[key] = r.uint32();
     else if (r.number === 8) m.polar = r.bool();
   }
   return m;
 }
 
+/** twice tells whether a list has anything more than once. */
+function twice(list: unknown[]): boolean {
+  return new Set(list).size !== list.length;
+}
+
 function distinct(fields: Field[]): void {
-  if (new Set(fields.map((f) => f.id)).size !== fields.length) bad("a field number is taken twice");
+  if (twice(fields.map((f) => f.id))) bad("a field number is taken twice");
 }
 
 function field(r: ProtoReader, depth: number, count: { fields: number }): Field {
@@ -197,14 +214,11 @@ function field(r: ProtoReader, depth: number, count: { fields: number }): Field 
   return f;
 }
 
-/** limits of the whole numbers by type; a ranged one lies within. */
+/** inType tells whether a range lies within its type; that of 64 bits is what an int64 holds. */
 function inType(f: Field): boolean {
-  const [low, high] =
-    f.type === Type.uint32 ? [0n, 2n ** 32n - 1n]
-    : f.type === Type.int64 ? [-(2n ** 63n), 2n ** 63n - 1n]
-    : f.type === Type.uint64 ? [0n, 2n ** 63n - 1n]
-    : [-(2n ** 31n), 2n ** 31n - 1n];
-  return f.min >= low && f.limit <= high;
+  const wide = f.type === Type.int64 || f.type === Type.uint64;
+  const end = 2n ** (wide ? 63n : f.type === Type.uint32 ? 32n : 31n);
+  return f.limit < end && f.min >= (f.type === Type.uint32 || f.type === Type.uint64 ? 0n : -end);
 }
 
 function check(f: Field): void {
@@ -212,12 +226,14 @@ function check(f: Field): void {
   const container = f.type === Type.list || f.type === Type.map;
   if (f.id === 0 || f.type < Type.bool || f.type > Type.map) no(`type ${f.type}`);
   if (f.audience >= AUDIENCES || f.interp > Interp.turn) no(`audience ${f.audience}, interpolation ${f.interp}`);
-  if (ranged(f) && (f.min > f.limit || !inType(f) || f.bits > MAX_RANGE_BITS || f.limit - f.min >= 2n ** BigInt(f.bits))) no(`${f.bits} bits for its range`);
-  if ((f.type === Type.enum && (f.bits < 1 || f.bits > 31)) || (f.type === Type.angle && (f.bits < 1 || f.bits > 16))) no(`${f.bits} bits`);
+  const range = f.limit - f.min;
+  if (ranged(f) ? range <= 0n || !inType(f) || f.bits > MAX_RANGE_BITS || range >= 2n ** BigInt(f.bits) : f.bits === 0 && (f.min || f.limit))
+    no(`${f.bits} bits for its range`);
+  if ((f.type === Type.enum || f.type === Type.angle) && (f.bits < 1 || f.bits > (f.type === Type.enum ? 31 : 16))) no(`${f.bits} bits`);
   if ((f.type === Type.steps && !(f.quantum > 0 && f.quantum < Infinity)) || !Number.isFinite(f.origin)) no(`quantum ${f.quantum}, origin ${f.origin}`);
   if (f.type >= Type.string && f.type !== Type.message && (f.max < 1 || f.max > MAX_ELEMENTS)) no(`max ${f.max}`);
   const n = f.fields.length;
-  if (f.type === Type.list ? n !== 1 : f.type === Type.map ? n !== 2 : f.type === Type.message ? n === 0 : n !== 0) no(`${n} nested fields`);
+  if (f.type === Type.message ? n === 0 : n !== Math.max(0, f.type - Type.message)) no(`${n} nested fields`); // a list has one, a map two
   if (f.optional && f.type >= Type.message) no("optional");
   if (f.type === Type.map && (f.fields[0]!.optional || !isKey(f.fields[0]!))) no("its keys");
   if (container && f.fields.some((e) => e.type === Type.list || e.type === Type.map || e.optional)) no("its elements");
@@ -262,8 +278,8 @@ function checkMotion(c: Component, m: MotionFields, hz: number): void {
     const h = find(m.heading);
     if (h === undefined || h.type !== Type.angle || h.audience !== Audience.aoi || h.optional || (m.polar && (h.bits < 5 || h.bits > 12))) no("its heading");
   }
-  const used = [m.x, m.y, m.z, m.vx, m.vy, m.vz, m.heading].filter((id) => id !== 0);
-  if (new Set(used).size !== used.length) no("a field is named twice");
+  const used = MOTION.map((key) => m[key]).filter((id) => id !== 0);
+  if (twice(used)) no("a field is named twice");
 }
 
 /** match throws an IncompatibleError if what the page knows is something else on the server. What only one of them knows does not matter. */
@@ -271,11 +287,11 @@ export function match(mine: Layout, theirs: Layout): void {
   const fail = (what: string): never => {
     throw incompatible(mine.fingerprint, theirs.fingerprint, what);
   };
-  if (mine.name !== theirs.name) fail(`this page is for the game ${mine.name}, the server runs ${theirs.name}: open the page of that game`);
+  if (mine.name !== theirs.name) throw new IncompatibleError(`this page is for the game ${mine.name}, the server runs ${theirs.name}: open the page of that game`);
   for (const c of mine.components.values()) {
     const other = theirs.components.get(c.id);
     if (other === undefined) continue;
-    matchFields(c.name, c.fields, other.fields, fail);
+    matchFields(c.name, c, other, fail);
     if (place(c) !== place(other)) fail(`the position of ${c.name} is made of other fields`);
   }
   for (const k of mine.kinds.values()) {
@@ -285,22 +301,23 @@ export function match(mine: Layout, theirs: Layout): void {
 }
 
 function place({ motion: m }: Component): string {
-  return m === undefined ? "" : [m.x, m.y, m.z, m.vx, m.vy, m.vz, m.heading].join();
+  return m === undefined ? "" : MOTION.map((key) => m[key]).join();
 }
 
-function matchFields(path: string, mine: Field[], theirs: Field[], fail: (what: string) => never): void {
-  for (const f of mine) {
-    const other = theirs.find((o) => o.id === f.id);
+function matchFields(path: string, mine: Field | Component, theirs: Field | Component, fail: (what: string) => never): void {
+  for (const [i, f] of mine.fields.entries()) {
+    const inner = "type" in mine && mine.type >= Type.list; // elements, keys and values are what they are by their place
+    const other = inner ? theirs.fields[i] : theirs.fields.find((o) => o.id === f.id);
     if (other === undefined) continue;
     const at = `${path}.${f.name}`;
     if (describe(f) !== describe(other)) fail(`${at} is ${describe(f)} here and ${describe(other)} there`);
-    matchFields(at, f.fields, other.fields, fail);
+    matchFields(at, f, other, fail);
   }
 }
 
 /** describe says all of a field that values depend on. */
 function describe(f: Field): string {
-  const words = [f.optional ? "optional" : "", Object.keys(Type)[f.type - 1]!];
+  const words = [f.optional ? "optional" : "", Type[f.type]!];
   if (ranged(f)) words.push(`${f.min} to ${f.limit} (${f.bits} bits)`);
   if (f.type === Type.steps) words.push(`in steps of ${f.quantum} from ${f.origin}`);
   if (f.type === Type.angle) words.push(`of ${f.bits} bits`); // an enum may grow

@@ -14,7 +14,7 @@
  */
 import { readAngle, readNum32, readRangedFull, readResidual, readVelocity } from "./bitcodes.ts";
 import { type BitReader, MalformedError } from "./bytes.ts";
-import { blend, Ring, RING, type Slot, widened } from "./columns.ts";
+import { blend, Ring, RING, since, type Slot, widened } from "./columns.ts";
 import { type Component, type Field, ranged } from "./layout.ts";
 
 /** BACKWARD_TICKS bounds how far before the oldest publication a position is still reckoned back. */
@@ -53,7 +53,8 @@ export class Motions extends Ring {
   vy = new Int32Array(0);
   vz = new Int32Array(0);
   yaw = new Uint16Array(0);
-  private turn = new Int32Array(0); // steps to a turn of each entity's heading
+  /** turn is the number of steps to a turn of each entity's heading, 0 if it has none. */
+  turn = new Int32Array(0);
 
   /** high says whether the layout has heights. */
   constructor(public high: boolean) {
@@ -110,9 +111,10 @@ export class Motions extends Ring {
   sample(index: number, r: number, out: Sample): number {
     const p = this.seek(index, r);
     const next = this.newer;
-    const from = next < 0 ? Infinity : this.tick[next]! - 1;
-    const dt = Math.max(Math.min(r, from) - this.tick[p]!, -BACKWARD_TICKS);
-    const f = r - from;
+    const ago = since(r, this.tick[p]!);
+    const until = next < 0 ? Infinity : since(this.tick[next]! - 1, this.tick[p]!);
+    const dt = Math.max(Math.min(ago, until), -BACKWARD_TICKS);
+    const f = ago - until;
     out.x = along(this.x, this.vx, p, next, dt, f);
     out.z = along(this.z, this.vz, p, next, dt, f);
     if (this.high) out.y = along(this.y, this.vy, p, next, dt, f);
@@ -136,6 +138,8 @@ export class MotionCodec {
   private readonly axes: number[]; // 0 x, 1 y, 2 z
   private readonly fields: Field[];
   private readonly rest: (Slot | "heading")[];
+  /** slots of the fields that travel with place and velocity. */
+  readonly slots: Slot[];
   private readonly heading: number; // its bits
   private readonly polar: Polar | undefined;
   private readonly m: Required<Motion> = { x: 0, y: 0, z: 0, vx: 0, vy: 0, vz: 0, yaw: 0 };
@@ -152,6 +156,7 @@ export class MotionCodec {
     this.rest = c.fields
       .filter((f) => f.audience === 0 && !used.includes(f.id) && !(m.polar && f.id === m.heading))
       .map((f) => (f.id === m.heading ? "heading" : slot(f)));
+    this.slots = this.rest.filter((s) => s !== "heading");
   }
 
   full(r: BitReader, i: number, tick: number, positionBits: number): void {

@@ -5,6 +5,7 @@
 import { type Bytes, MalformedError } from "./bytes.ts";
 import { Client, type ClientConfig } from "./client.ts";
 import { TickClock } from "./clock.ts";
+import { since } from "./columns.ts";
 import { type Avatar, dispatch as dispatchFramework, type LoginResponse, type Pushes as FrameworkPushes, type Status, type Zone } from "./gen/mmo.ts";
 import { callSpectate, dispatch, FINGERPRINT, type MoveRefused, type Pushes, sendMove, World } from "./gen/plains.ts";
 import { LAYOUT_ROUTE } from "./layout.ts";
@@ -153,7 +154,8 @@ export class Plains {
   /** renderTick is the tick, as a fraction, at which others are drawn in the given zone row. */
   renderTick(nowMs: number, row = 0): number {
     if (!this.clock.ready) return 0;
-    return Math.min(this.clock.seen(nowMs) - this.delay, this.replica.lastTick(row) + MAX_EXTRAPOLATION_TICKS);
+    const last = this.replica.lastTick(row);
+    return last + Math.min(since(this.clock.seen(nowMs) - this.delay, last), MAX_EXTRAPOLATION_TICKS);
   }
 
   private adaptDelay(nowMs: number): void {

@@ -52,6 +52,7 @@ export class Replica {
   live = new Uint16Array(0);
   count = 0;
   private place = new Int32Array(0); // index → position in live, -1 when not alive
+  private last = new Float64Array(0); // index → the number of its last update
   private readonly byId = new Map<bigint, number>();
   private readonly rows: (Row | undefined)[] = [];
   private readonly bits = new BitReader();
@@ -128,7 +129,10 @@ export class Replica {
 
   /** clear forgets everything, zone table and the server's layout included: a new connection begins with an empty replica. */
   clear(): void {
-    for (let i = 0; i < this.count; i++) this.place[this.live[i]!] = -1;
+    for (const i of this.live.subarray(0, this.count)) {
+      this.place[i] = -1;
+      this.store.end(this.kind[i]!, i);
+    }
     this.count = 0;
     this.byId.clear();
     this.rows.length = 0;
@@ -176,9 +180,10 @@ export class Replica {
     const updates = readCount(r);
     // An entity takes at least one bit, so a count beyond what is left is a lie; refuse before looping on it.
     if (leaves + enters + updates > r.left) throw new MalformedError("state frame counts more than it holds");
+    const before = this.updates;
     for (let i = 0; i < leaves; i++) this.leave(r.bits(width), index);
     for (let i = 0; i < enters; i++) this.enter(r, r.bits(width), index, row);
-    for (let i = 0; i < updates; i++) this.update(r, r.bits(width), row);
+    for (let i = 0; i < updates; i++) this.update(r, r.bits(width), row, before);
     this.sections.push({ row: index, tick: row.tick, input: row.input });
   }
 
@@ -202,6 +207,7 @@ export class Replica {
     this.place[last] = at;
     this.place[index] = -1;
     this.row[index] = NO_ROW;
+    this.store.end(this.kind[index]!, index);
   }
 
   private enter(r: BitReader, index: number, rowIndex: number, row: Row): void {
@@ -228,9 +234,11 @@ export class Replica {
     this.events.enter?.(index);
   }
 
-  private update(r: BitReader, index: number, row: Row): void {
+  /** update reads an update; before it and its section there were some already. A section has one of an index at most: each may copy a long list. */
+  private update(r: BitReader, index: number, row: Row, before: number): void {
     if (!this.alive(index)) throw new MalformedError(`update of unused index ${index}`);
-    this.updates++;
+    if (this.last[index]! > before) throw new MalformedError(`second update of index ${index}`);
+    this.last[index] = ++this.updates;
     if (r.bit() === 0) {
       this.store.delta(r, this.kind[index]!, index, Audience.aoi, row.tick);
     } else if (r.bit() === 0) {
@@ -249,6 +257,7 @@ export class Replica {
     while (n < wanted) n *= 2;
     this.id = widened(this.id, n);
     this.kind = widened(this.kind, n);
+    this.last = widened(this.last, n);
     const old = this.row.length;
     this.row = widened(this.row, n).fill(NO_ROW, old);
     this.live = widened(this.live, n);

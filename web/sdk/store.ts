@@ -7,19 +7,22 @@
  *   group                      = full: every field | delta: per field `0` as before | `1` new form, without the bit if there is only one
  */
 import { type BitReader, type Bytes, MalformedError } from "./bytes.ts";
-import { Column, type Slot } from "./columns.ts";
-import { Audience, type Component, type Field, type KindLayout, type Layout, match, parseLayout } from "./layout.ts";
+import { Column, type Slot, widened } from "./columns.ts";
+import { Audience, type Component, type Field, type KindLayout, type Layout, match, MOTION, parseLayout } from "./layout.ts";
 import { MotionCodec, Motions } from "./motion.ts";
 import { codec } from "./values.ts";
 
 /** Kind reads the entities of one kind. */
 interface Kind {
-  readonly name: string;
   readonly motion: MotionCodec | undefined;
   /** groups by audience. */
   readonly groups: Slot[][][];
-  /** columns that the full state of those who see an entity does not fill. */
-  readonly resets: Column[];
+}
+
+/** Part is a component of kinds: its group of fields by audience. */
+interface Part {
+  readonly groups: Slot[][];
+  readonly motion: MotionCodec | undefined;
 }
 
 /** Store keeps entities; index by local index below size. */
@@ -31,8 +34,8 @@ export class Store {
   private readonly columns = new Map<Field, Column>(); // of fields of mine, and of the layout's that mine lacks
   private readonly slots = new Map<Field, Slot>(); // of the layout's fields
   private readonly kinds = new Map<number, Kind>();
-  private readonly codecs = new Map<Component, MotionCodec>();
-  private size = 0;
+  private readonly parts = new Map<Component, Part>();
+  private told = new Uint8Array(0); // by index: a bit per audience whose full state was read
 
   constructor(table: Bytes) {
     this.mine = this.layout = parseLayout(table);
@@ -59,25 +62,26 @@ export class Store {
     this.layout = layout ?? this.mine;
     this.slots.clear();
     this.kinds.clear();
-    this.codecs.clear();
+    this.parts.clear();
     this.motions.high = high(this.mine) || high(this.layout);
-    this.motions.grow(this.size);
+    this.motions.grow(this.told.length);
   }
 
   grow(size: number): void {
-    this.size = size;
     this.motions.grow(size);
     for (const c of this.columns.values()) c.grow(size);
+    this.told = widened(this.told, size);
   }
 
   /** full reads what an audience gets of an entity; tick is the base tick. */
   full(r: BitReader, kind: number, i: number, audience: number, tick: number, positionBits: number): void {
     const k = this.kind(kind);
+    this.told[i]! |= 1 << audience;
     if (audience === Audience.aoi) k.motion?.full(r, i, tick, positionBits);
     for (const group of k.groups[audience]!) for (const s of group) s.column.put(i, s.codec.full(r), tick);
   }
 
-  /** delta reads what has changed; tick is the new base tick if the entity moved. */
+  /** delta reads what has changed since the audience's full state; tick is the new base tick if the entity moved. */
   delta(r: BitReader, kind: number, i: number, audience: number, tick: number): void {
     const k = this.kind(kind);
     if (audience === Audience.aoi && k.motion !== undefined && r.bit() === 1) k.motion.delta(r, i, tick);
@@ -87,45 +91,47 @@ export class Store {
     }
   }
 
-  /** begin makes an index that of an entity of a kind, with default values. */
+  /** begin makes an unused index that of an entity of a kind, with default values. */
   begin(kind: number, i: number): void {
     const k = this.kind(kind);
     this.motions.begin(i, k.motion?.turn ?? 0);
-    for (const c of k.resets) c.reset(i);
+  }
+
+  /** end gives the index of an entity of a kind its defaults back: the next one may be of a kind without these components. */
+  end(kind: number, i: number): void {
+    const k = this.kind(kind);
+    const reset = (s: Slot): void => s.column.reset(i);
+    // What was told took a bit at least; the columns of other audiences are as they were.
+    k.groups.forEach((groups, audience) => this.told[i]! & (1 << audience) && groups.forEach((g) => g.forEach(reset)));
+    k.motion?.slots.forEach(reset);
+    this.told[i] = 0;
   }
 
   private kind(id: number): Kind {
     let k = this.kinds.get(id);
     if (k === undefined) {
       const layout = this.layout.kinds.get(id);
-      if (layout === undefined) throw new MalformedError(`entity of kind ${id}, which the layout does not have`);
+      if (layout === undefined) throw new MalformedError(`entity of unknown kind ${id}`);
       this.kinds.set(id, (k = this.compile(layout)));
     }
     return k;
   }
 
   private compile(layout: KindLayout): Kind {
-    const groups: Slot[][][] = [[], [], []];
-    let motion: MotionCodec | undefined;
-    const resets = new Set<Column>();
-    for (const c of this.mine.kinds.get(layout.id)?.components ?? []) {
-      for (const f of c.fields) if (!moves(c, f)) resets.add(this.columns.get(f)!);
-    }
-    for (const c of layout.components) {
-      if (c.motion !== undefined) motion = this.motionCodec(c);
-      for (const f of c.fields) if (!moves(c, f)) resets.add(this.slot(c, f).column);
-      groups.forEach((list, audience) => {
-        const group = c.fields.filter((f) => f.audience === audience).map((f) => (audience === Audience.aoi && c.motion ? undefined : this.slot(c, f)));
-        if (group.length > 0 && group[0] !== undefined) list.push(group as Slot[]);
-      });
-    }
-    return { name: layout.name, motion, groups, resets: [...resets] };
+    const parts = layout.components.map((c) => this.part(c));
+    const groups = [0, 1, 2].map((audience) => parts.map((p) => p.groups[audience]!).filter((g) => g.length > 0));
+    return { motion: parts.find((p) => p.motion)?.motion, groups };
   }
 
-  private motionCodec(c: Component): MotionCodec {
-    let m = this.codecs.get(c);
-    if (m === undefined) this.codecs.set(c, (m = new MotionCodec(c, this.motions, (f) => this.slot(c, f))));
-    return m;
+  /** part compiles a component once, for all kinds that have it. */
+  private part(c: Component): Part {
+    let p = this.parts.get(c);
+    if (p === undefined) {
+      const groups = [0, 1, 2].map((audience) =>
+        c.fields.filter((f) => f.audience === audience && !(audience === Audience.aoi && c.motion)).map((f) => this.slot(c, f)));
+      this.parts.set(c, (p = { groups, motion: c.motion && new MotionCodec(c, this.motions, (f) => this.slot(c, f)) }));
+    }
+    return p;
   }
 
   /** slot binds a field of the layout to the column of the field that it is in this page's schema, or to one of its own. */
@@ -134,7 +140,7 @@ export class Store {
     if (s === undefined) {
       const known = this.mine.components.get(c.id)?.fields.find((o) => o.id === f.id);
       const column = (known && this.columns.get(known)) ?? new Column(f, false);
-      this.slots.set(f, (s = { audience: f.audience, column, codec: codec(f, known) }));
+      this.slots.set(f, (s = { column, codec: codec(f, known) }));
     }
     return s;
   }
@@ -142,10 +148,9 @@ export class Store {
 
 /** moves tells whether a field is kept in motions. */
 function moves(c: Component, f: Field): boolean {
-  const m = c.motion;
-  return m !== undefined && [m.x, m.y, m.z, m.vx, m.vy, m.vz, m.heading].includes(f.id);
+  return c.motion !== undefined && MOTION.some((key) => c.motion![key] === f.id);
 }
 
 function high(l: Layout): boolean {
-  return [...l.components.values()].some((c) => c.motion !== undefined && c.motion.y !== 0);
+  return [...l.components.values()].some((c) => c.motion?.y);
 }

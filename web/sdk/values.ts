@@ -26,7 +26,7 @@ const scratch = /* @__PURE__ */ new DataView(/* @__PURE__ */ new ArrayBuffer(8))
 const plain = (zero: unknown, full: (r: BitReader) => unknown): Codec => ({ zero, full, delta: full });
 
 /** codec compiles a field as it travels. own is the field as this page knows it, whose names nested values get; undefined: not at all. */
-export function codec(f: Field, own: Field | undefined = f): Codec {
+export function codec(f: Field, own: Field | undefined): Codec {
   const value = f.type === Type.message ? body(f.fields, own?.fields ?? []) : present(f, own);
   if (!f.optional && f.type !== Type.message) return value;
   return {
@@ -80,18 +80,12 @@ function zeroOf(f: Field): bigint {
 function rangedCodec(f: Field): Codec {
   const { bits } = f;
   const span = Number(f.limit - f.min);
-  if (f.type === Type.int64 || f.type === Type.uint64) {
-    return {
-      zero: zeroOf(f),
-      full: (r) => BigInt(readRangedFull(r, bits, span)) + f.min,
-      delta: (r, old) => BigInt(readRanged(r, Number(old - f.min), bits, span)) + f.min,
-    };
-  }
-  const min = Number(f.min);
+  const own: (v: number | bigint) => any = f.type === Type.int64 || f.type === Type.uint64 ? BigInt : Number;
+  const min = own(f.min);
   return {
-    zero: Number(zeroOf(f)),
-    full: (r) => min + readRangedFull(r, bits, span),
-    delta: (r, old) => min + readRanged(r, old - min, bits, span),
+    zero: own(zeroOf(f)),
+    full: (r) => min + own(readRangedFull(r, bits, span)),
+    delta: (r, old) => min + own(readRanged(r, Number(old - min), bits, span)),
   };
 }
 
@@ -102,7 +96,7 @@ function body(fields: Field[], own: Field[]): Codec {
     return { key: known === undefined ? `$${f.id}` : camel(known.name), codec: codec(f, known) };
   });
   const zero: Record<string, unknown> = {};
-  for (const f of own) zero[camel(f.name)] = codec(f).zero;
+  for (const f of own) zero[camel(f.name)] = codec(f, f).zero;
   return {
     zero,
     full: (r) => {
@@ -130,6 +124,10 @@ function readElements(r: BitReader, there: number, most: number): number {
   return n;
 }
 
+function misfit(): never {
+  throw new MalformedError("an update does not fit its list or map");
+}
+
 function list(f: Field, own: Field | undefined): Codec {
   const e = element(f.fields[0]!, own?.fields[0]);
   return {
@@ -141,7 +139,9 @@ function list(f: Field, own: Field | undefined): Codec {
     },
     delta: (r, old: unknown[]) => {
       const [kept, m, n] = [readCount(r), readCount(r), readCount(r)];
-      if (kept + m > old.length || n > r.left || old.length - m + n > f.max) throw new MalformedError("a list's update does not fit it");
+      if (kept + m > old.length || n > r.left || old.length - m + n > f.max) misfit();
+      if (m + n === 0) return old;
+      r.spend(old.length + n);
       const out = old.slice(0, kept + Math.min(m, n));
       for (let i = kept; i < kept + n; i++) {
         if (i >= kept + m) out.push(e.full(r));
@@ -156,11 +156,11 @@ function list(f: Field, own: Field | undefined): Codec {
 type Entry = [any, any];
 
 function map(f: Field, own: Field | undefined): Codec {
-  const key = codec(f.fields[0]!);
+  const key = codec(f.fields[0]!, undefined);
   const value = element(f.fields[1]!, own?.fields[1]);
-  const before: (a: any, b: any) => boolean = f.fields[0]!.type === Type.string ? (a, b) => compareText(a, b) < 0 : (a, b) => a < b;
+  const order: (a: any, b: any) => number = f.fields[0]!.type === Type.string ? compareText : (a, b) => (a < b ? -1 : Number(a > b));
   const ascending = (entries: Entry[]): Map<unknown, unknown> => {
-    for (let i = 1; i < entries.length; i++) if (!before(entries[i - 1]![0], entries[i]![0])) throw new MalformedError("a map's keys out of order");
+    for (let i = 1; i < entries.length; i++) if (order(entries[i - 1]![0], entries[i]![0]) >= 0) throw new MalformedError("a map's keys out of order");
     return new Map(entries);
   };
   const read = (r: BitReader, entries: Entry[], n: number): Entry[] => {
@@ -171,22 +171,25 @@ function map(f: Field, own: Field | undefined): Codec {
     zero: new Map(),
     full: (r) => ascending(read(r, [], readElements(r, 0, f.max))),
     delta: (r, old: Map<unknown, unknown>) => {
-      const entries: (Entry | undefined)[] = [...old];
-      /** each reads places in the old map, each counted from behind the last one. */
-      const each = (change: (e: Entry) => Entry | undefined): void => {
-        let at = 0;
-        for (let n = readCount(r); n > 0; n--) {
+      let entries: (Entry | undefined)[] | undefined;
+      const copy = (): (Entry | undefined)[] => (r.spend(old.size), [...old]);
+      /** each reads places in the old map, each counted from behind the last one, and returns how many. */
+      const each = (change: (e: Entry) => Entry | undefined): number => {
+        const count = readCount(r);
+        for (let n = count, at = 0; n > 0; n--) {
+          entries ??= copy();
           at += readCount(r);
-          const e = entries[at];
-          if (e === undefined) throw new MalformedError("a map's update does not fit it");
-          entries[at++] = change(e);
+          entries[at] = change(entries[at] ?? misfit());
+          at++;
         }
+        return count;
       };
-      each(() => undefined);
+      const removed = each(() => undefined);
       each(([k, v]) => [k, value.delta(r, v)]);
-      const kept = entries.filter((e) => e !== undefined) as Entry[];
-      const n = readElements(r, kept.length, f.max);
-      return ascending(n === 0 ? kept : read(r, kept, n).sort((a, b) => (before(a[0], b[0]) ? -1 : before(b[0], a[0]) ? 1 : 0)));
+      const n = readElements(r, old.size - removed, f.max);
+      if (n === 0 && entries === undefined) return old;
+      const kept = (entries ?? copy()).filter((e) => e !== undefined) as Entry[];
+      return ascending(n === 0 ? kept : read(r, kept, n).sort((a, b) => order(a[0], b[0])));
     },
   };
 }

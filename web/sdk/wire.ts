@@ -8,6 +8,7 @@ const MAX_DEPTH = 64; // of messages in messages: a stack is finite
 const VARINT = 0;
 const I64 = 1;
 const LEN = 2;
+const GROUP = 3;
 const I32 = 5;
 const ANY = -1; // within a packed list: values stand without keys
 
@@ -24,6 +25,7 @@ export interface Channel {
 export class ProtoReader {
   /** number of the field that next found. */
   number = 0;
+  private key = 0; // number · 8 + wire type
   private wire = LEN;
   private unread = false;
   private low = 0; // of the last varint
@@ -36,22 +38,25 @@ export class ProtoReader {
 
   /** next finds the next field; one whose value was not read is skipped. */
   next(): boolean {
-    if (this.unread) this.skip();
+    if (this.unread) this.skip(this.key, 0);
     if (this.r.left === 0) return false;
-    const key = this.r.uvarint();
-    this.number = key >>> 3;
-    this.wire = key & 7;
+    this.key = this.r.uvarint();
+    this.number = this.key >>> 3;
+    this.wire = this.key & 7;
     this.unread = true;
-    if (this.number === 0) throw new MalformedError("protobuf field number 0");
     return true;
   }
 
-  private skip(): void {
-    if (this.wire === VARINT) this.varint();
-    else if (this.wire === I64) this.r.bytes(8);
-    else if (this.wire === LEN) this.chunk();
-    else if (this.wire === I32) this.r.bytes(4);
-    else throw new MalformedError(`protobuf wire type ${this.wire}`);
+  /** skip passes a value by; a group is fields up to its end, whose key is one more. */
+  private skip(key: number, depth: number): void {
+    const wire = key & 7;
+    if (wire === VARINT) this.varint();
+    else if (wire === I64) this.r.bytes(8);
+    else if (wire === LEN) this.chunk();
+    else if (wire === GROUP && depth < MAX_DEPTH) for (let k; (k = this.r.uvarint()) !== key + 1; ) this.skip(k, depth + 1);
+    else if (wire === I32) this.r.bytes(4);
+    else throw new MalformedError(`protobuf wire type ${wire}`);
+    if (key < 8) throw new MalformedError("protobuf field number 0");
   }
 
   private want(wire: number): ByteReader {

@@ -30,6 +30,8 @@ class Peer implements Socket {
   onerror: ((e: any) => void) | null = null;
   readonly frames: Frame[] = [];
   records = 0;
+  /** theirs is the fingerprint that the client said. */
+  theirs = "";
   closedWith: number | undefined;
   private sealer: Sealer | undefined;
   private opener: Opener | undefined;
@@ -47,6 +49,7 @@ class Peer implements Socket {
   private async receive(data: Bytes): Promise<void> {
     if (this.sealer === undefined) {
       const r = await respond(suite, data, staticPrivate, "dev", helloPayload({ schema: this.schema, rekeyRecords: this.rekey }));
+      this.theirs = hex(r.payload1.subarray(16));
       const rule = { records: this.rekey, bytes: 1 << 26 };
       this.sealer = await Sealer.create(suite, r.keyS2C, rule);
       this.opener = await Opener.create(suite, r.keyC2S, rule);
@@ -235,6 +238,17 @@ test("a bootstrap that is refused ends the client with the server's words; one t
   await b.when(() => client.state === "ended");
 });
 
+test("a client sends the fingerprint of its own schema, whatever the server's bootstrap says", async () => {
+  const b = bench({ bootstrap: async () => ({ ...boot, fingerprint: unhex("0500050005050505") }) });
+  const client = new Client({ ...b.config, events: { playing: () => undefined, push: () => undefined, state: () => undefined, changed: () => b.poke() } });
+  client.start();
+  await b.when(() => b.peers.length === 1);
+  await logIn(b.peers[0]!);
+  await b.when(() => client.state === "playing" || client.state === "ended");
+  assert.deepEqual([client.state, b.peers[0]!.theirs], ["playing", FINGERPRINT]);
+  client.stop();
+});
+
 /** fingerprintOf makes the fingerprint of another schema than the page's. */
 const fingerprintOf = (generation: number, revision: number): Bytes => new ByteWriter().u16(generation).u16(revision).u32(7).done();
 const [generation, revision] = [schema[0]! + 256 * schema[1]!, schema[2]! + 256 * schema[3]!];
@@ -258,7 +272,7 @@ test("plains against a newer server: its layout table comes first, what the page
   const theirs = fingerprintOf(generation, revision + 1);
   const table = (change: (l: Layout) => void = () => undefined): Bytes => changed(LAYOUT, (l) => {
     l.fingerprint = theirs;
-    l.components.set(9, { id: 9, name: "Mood", motion: undefined, fields: [fieldOf({ id: 1, type: Type.string, max: 9 })] });
+    l.components.set(9, { id: 9, name: "Mood", motion: undefined, worst: [], fields: [fieldOf({ id: 1, type: Type.string, max: 9 })] });
     l.kinds.get(1)!.components.unshift(l.components.get(9)!);
     change(l);
   });
@@ -287,7 +301,7 @@ test("plains against a newer server: its layout table comes first, what the page
   const bad = await play(frame(0, 36, table((l) => (l.components.get(2)!.fields[0]!.limit = 70000n, l.components.get(2)!.fields[0]!.bits = 17))), frame(0, 33, zone));
   assert.equal(bad.client.state, "ended");
   assert.match(bad.client.describe(), /this page is older than the server: reload it .*Vitals\.hp is int32 0 to 65535 \(16 bits\) here and int32 0 to 70000 \(17 bits\) there/);
-  const early = await play(frame(0, 33, zone));
+  const early = await play(frame(0, 33, zone), entered); // read all the same, it would be answered
   assert.match(early.client.describe(), /a zone before the layout table/);
   early.client.stop();
 });

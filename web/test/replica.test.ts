@@ -205,6 +205,35 @@ test("hostile frames are refused, never looped on", () => {
   }
 });
 
+test("a section updates an index once", () => {
+  const r = fresh();
+  const s = state();
+  r.apply(encodeState([section({ enters: [{ index: 3, id: 1n, kind: 1, age: 0, state: s }, { index: 4, id: 2n, kind: 1, age: 0, state: s }] })]));
+  const hp = (index: number, from: number, to: number) => ({ index, age: 0, from: { ...s, tick: 101, hp: from }, to: { ...s, hp: to } });
+  r.apply(encodeState([section({ lastTick: 101, tick: 102, updates: [hp(3, 100, 90), hp(4, 100, 90)] }), section({ lastTick: 102, tick: 103, updates: [hp(3, 90, 80)] })]));
+  r.apply(encodeState([section({ lastTick: 103, tick: 104, updates: [hp(3, 80, 70)] })]));
+  assert.throws(() => r.apply(encodeState([section({ lastTick: 104, tick: 105, updates: [hp(3, 70, 60), hp(3, 60, 50)] })])), /second update of index 3/);
+});
+
+test("who leaves is still there for the event, and then leaves nothing behind; a new connection too begins with nothing", () => {
+  const seen: unknown[] = [];
+  const r: Replica = new Replica(TABLE, { leave: (i) => seen.push(r.store.column(2, 1).at(i)) });
+  const enter = (tick: number): void => r.apply(encodeState([section({ lastTick: tick - 1, tick, enters: [{ index: 3, id: 1n, kind: 1, age: 0, state: state({ hp: 55 }) }] })]));
+  r.setZone(zone());
+  enter(101);
+  r.apply(encodeState([section({ lastTick: 101, tick: 102, leaves: [3] })]));
+  assert.deepEqual([seen, r.store.column(2, 1).at(3)], [[55], 0]);
+  enter(103);
+  r.clear();
+  assert.equal(r.store.column(2, 1).at(3), 0);
+});
+
+test("a zone of another schema than the one that is read by is refused", () => {
+  const r = new Replica(TABLE);
+  assert.throws(() => r.setZone(zone(), unhex("0100020000000007")), /a zone before the layout table/);
+  r.setZone(zone(), r.fingerprint);
+});
+
 test(`Go vectors ${VECTORS}`, () => {
   const v = JSON.parse(readFileSync(VECTORS, "utf8"));
   const r = new Replica(unhex(v.layout));

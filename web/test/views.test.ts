@@ -66,6 +66,10 @@ test("places are in metres and radians, with heights, as told or at a tick", () 
   near(at.y, v.Space.y * 0.003125);
   near(at.vy, v.Space.vy * 0.0625);
   near(new BirdView(world, 1, tick + 2).space.y, (v.Space.y + 2 * v.Space.vy) * 0.003125);
+  const steps = vectors.cases.find((c) => c.kind === Kind.bird && c.audience === 0)!.steps.map((s) => s.value as any);
+  const turned = steps.findIndex((s, n) => n > 0 && s.tick !== steps[n - 1].tick && s.Space.vx !== steps[n - 1].Space.vx && s.Space.vy !== steps[n - 1].Space.vy);
+  const before = new BirdView(played(Kind.bird, turned).world, 1, steps[turned - 1].tick | 0).space;
+  assert.deepEqual([before.vx, before.vy], [steps[turned - 1].Space.vx * 0.0625, steps[turned - 1].Space.vy * 0.0625], "in the past, the velocity of then");
   const beetle = played(Kind.beetle, 3);
   near(new BeetleView(beetle.world, 1, beetle.v.tick | 0).course.yaw, (beetle.v.Course.yaw * 2 * Math.PI) / 1024);
   near(new BeetleView(beetle.world, 1).course.health, beetle.v.Course.health / 255);

@@ -253,18 +253,18 @@ func (w *componentWriter) add(v value) {
 	switch d.Type {
 	case delta.Int32, delta.Uint32:
 		low, high := intLimits(d)
-		w.p("v := %s(min(max(int64(%s(cell.W(%d)))+int64(by), %d), %d))", t, t, i, low, high)
+		w.p("v := %s(min(max(int64(%s(cell.W(%d)))+int64(by), %s), %s))", t, t, i, low, high)
 		w.p("cell.Set(%d, %s, uint32(v))", i, audience(d))
 	case delta.Int64, delta.Uint64:
 		w.p("v, old := %[1]s(cell.W64(%[2]d)), %[1]s(cell.W64(%[2]d))", t, i)
 		low, high := intLimits(d)
 		w.p("v += %s(by)", t)
 		w.p("switch {")
-		w.p("case by > 0 && v < old: v = %d", high)
-		w.p("case by < 0 && v > old: v = %d", low)
+		w.p("case by > 0 && v < old: v = %s", high)
+		w.p("case by < 0 && v > old: v = %s", low)
 		w.p("}")
 		if isRanged(d) {
-			w.p("v = min(max(v, %d), %d)", low, high)
+			w.p("v = min(max(v, %s), %s)", low, high)
 		}
 		w.p("cell.Set64(%d, %s, uint64(v))", i, audience(d))
 	case delta.Steps:

@@ -167,7 +167,7 @@ func (g *generator) handler(f *file, r *model.Route) {
 	if r.Seq != nil {
 		f.p("seq := uint32(m.%s)", r.Seq.GoName)
 		f.p("if int32(seq-p.InputSeq) <= 0 {")
-		f.p("return %s&game.Error{Code: protocol.ErrorMalformed, Message: fmt.Sprintf(\"%s: input %%d is not newer than the last one\", seq)}", zero, r.Name)
+		f.p("return %s&game.Error{Code: protocol.ErrorMalformed, Message: fmt.Sprintf(\"%%s: input %%d is not newer than the last one\", %q, seq)}", zero, r.Name)
 		f.p("}")
 		f.p("p.InputSeq = seq")
 		f.p("z.Applied(p, seq)")

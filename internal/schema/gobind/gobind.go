@@ -43,6 +43,9 @@ func Generate(t *model.Tree) (map[string][]byte, error) {
 		if err := g.checkNames(); err != nil {
 			return nil, fmt.Errorf("schema %s: %w", s.Package, err)
 		}
+		if err := g.checkNumbers(); err != nil {
+			return nil, fmt.Errorf("schema %s: %w", s.Package, err)
+		}
 		for name, write := range g.outputs() {
 			content, err := g.render(write)
 			if err != nil {

@@ -99,9 +99,9 @@ func bounds(f *file, k *model.Kind) {
 	}
 }
 
-// inverse is a literal of 1/v, whole where it is within rounding.
+// inverse is a literal of 1/v, whole where it is within rounding. checkNumbers has refused what gives no number.
 func inverse(v float64) string {
-	if n := math.Round(1 / v); math.Abs(n-1/v) < 1e-9*n {
+	if n := math.Round(1 / v); n <= maxPerMetre && math.Abs(n-1/v) < 1e-9*n {
 		return fmt.Sprintf("%d", int64(n))
 	}
 	return floatLiteral(1 / v)

@@ -11,11 +11,12 @@ import (
 
 // messageWriter writes the functions that turn views into generated messages and back: one set per message and arrangement in a view.
 type messageWriter struct {
-	f     *file
-	taken map[string]bool
-	convs []conversion
-	many  []manyElement
-	done  struct{ convs, many int } // how many of both are written
+	f      *file
+	taken  map[string]bool
+	convs  []conversion
+	many   []manyElement
+	knowns []known
+	done   struct{ convs, many, knowns int } // how many of each are written
 }
 
 // conversion is between a message and a view whose first word and variable part are given.
@@ -66,16 +67,23 @@ func arrangement(b *strings.Builder, fields []delta.Field, word, at int) {
 
 // rest writes what was asked for; writing asks for more.
 func (m *messageWriter) rest() {
-	for m.done.convs < len(m.convs) || m.done.many < len(m.many) {
-		if m.done.convs < len(m.convs) {
+	for {
+		switch {
+		case m.done.convs < len(m.convs):
 			c := m.convs[m.done.convs]
 			m.done.convs++
 			m.conversion(&c)
-			continue
+		case m.done.many < len(m.many):
+			e := m.many[m.done.many]
+			m.done.many++
+			m.writeMany(e.name, e.v)
+		case m.done.knowns < len(m.knowns):
+			k := m.knowns[m.done.knowns]
+			m.done.knowns++
+			m.writeKnown(k)
+		default:
+			return
 		}
-		e := m.many[m.done.many]
-		m.done.many++
-		m.writeMany(e.name, e.v)
 	}
 }
 

@@ -148,7 +148,7 @@ func (c *codecWriter) motionFull(axes []axis, heading *delta.Field, rest []*delt
 		case anywhere:
 			c.p("w.Num32(b[%d], 0)", x.p.Word)
 		case inRange:
-			c.p("w.Put(uint64(%s), %d)", minus(fmt.Sprintf("int32(b[%d])", x.p.Word), x.p.Min), x.p.Bits)
+			c.p("w.Put(uint64(%s), %d)", minus(fmt.Sprintf("int64(int32(b[%d]))", x.p.Word), x.p.Min), x.p.Bits)
 		}
 	}
 	if heading != nil {
@@ -173,7 +173,7 @@ func (c *codecWriter) motionReadFull(axes []axis, heading *delta.Field, rest []*
 		case anywhere:
 			c.p("b[%d] = r.Num32(0)", x.p.Word)
 		case inRange:
-			c.p("b[%d] = uint32(%s)", x.p.Word, plus(fmt.Sprintf("int32(r.RangedFull(%d, %d))", x.p.Bits, uint64(x.p.Limit-x.p.Min)), x.p.Min))
+			c.p("b[%d] = uint32(%s)", x.p.Word, plus(fmt.Sprintf("r.RangedFull(%d, %d)", x.p.Bits, uint64(x.p.Limit-x.p.Min)), x.p.Min))
 		}
 	}
 	if heading != nil {

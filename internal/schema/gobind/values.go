@@ -209,20 +209,20 @@ func (v value) stepLimits() (low, high int64) {
 	return math.MinInt32, math.MaxInt32
 }
 
-// intLimits are the ends of an integer's range or type.
-func intLimits(d *delta.Field) (low int64, high uint64) {
+// intLimits are the ends of an integer's range or type, as literals: no type of Go's holds them all.
+func intLimits(d *delta.Field) (low, high string) {
 	if isRanged(d) {
-		return d.Min, uint64(d.Limit)
+		return fmt.Sprint(d.Min), fmt.Sprint(d.Limit)
 	}
 	switch d.Type {
 	case delta.Int32:
-		return math.MinInt32, math.MaxInt32
+		return fmt.Sprint(math.MinInt32), fmt.Sprint(math.MaxInt32)
 	case delta.Uint32:
-		return 0, math.MaxUint32
+		return "0", fmt.Sprint(uint32(math.MaxUint32))
 	case delta.Int64:
-		return math.MinInt64, math.MaxInt64
+		return fmt.Sprint(int64(math.MinInt64)), fmt.Sprint(int64(math.MaxInt64))
 	}
-	return 0, math.MaxUint64
+	return "0", fmt.Sprint(uint64(math.MaxUint64))
 }
 
 // outOfRange is an expression: an integer is outside its range; "" if it cannot be.
@@ -235,11 +235,11 @@ func outOfRange(d *delta.Field, x string) string {
 	low, high := intLimits(d)
 	least, most := intLimits(&whole)
 	var list []string
-	if low > least {
-		list = append(list, fmt.Sprintf("%s < %d", x, low))
+	if low != least { // a range lies within its type
+		list = append(list, x+" < "+low)
 	}
-	if d.Limit < 0 || high < most {
-		list = append(list, fmt.Sprintf("%s > %d", x, d.Limit))
+	if high != most {
+		list = append(list, x+" > "+high)
 	}
 	return strings.Join(list, " || ")
 }

@@ -15,8 +15,13 @@ func (w *componentWriter) whole() {
 	message := w.file.name(w.c.Message.GoIdent)
 	w.p("// Into fills m with the component's fields, in units.")
 	w.p("func (c %s) Into(m *%s) { into%s(m, %s.View()) }\n", name, message, conv, w.cell())
-	w.p("// %sRead fills m with the fields of a view of the component, in units: of a client's replica, or of what was stored.", name)
-	w.p("func %sRead(v delta.View, m *%s) { into%s(m, v) }\n", name, message, conv)
+	w.p("// %sRead fills m with the component of an entity that a client sees, in units; it is false if the entity has none. It panics if the client was not dialled with the", name)
+	w.p("// codec of these bindings: set client.Config.Codec to what NewCodec makes.")
+	w.p("func %sRead(e delta.Seen, m *%s) bool {", name, message)
+	w.p("if e.Layout().Fingerprint != Fingerprint { panic(foreign(\"%s\", e.Layout())) }", d.Name)
+	w.p("v, ok := e.View(%d)", d.ID)
+	w.p("if ok { into%s(m, v) }", conv)
+	w.p("return ok }\n")
 	w.p("// From sets all fields of the component. If m holds anything out of range, nothing is changed and the error says what it is; 0 in a field whose range is")
 	w.p("// without 0 stands for the default.")
 	w.p("func (c %s) From(m *%s) error {", name, message)
@@ -58,41 +63,6 @@ func (w *componentWriter) whole() {
 	w.p("e := game.Entity(c)")
 	w.p("if !e.Alive() || !e.Has(%d) { return %q }", d.ID, d.Name+"{}")
 	w.p("return string(append%s(nil, e.Cell(%d).View()))", conv, d.ID)
-	w.p("}\n")
-}
-
-func (w *componentWriter) persist(conv, message string) {
-	var others []string
-	for i := range w.c.Def.Fields {
-		if f := &w.c.Def.Fields[i]; !f.Persist {
-			others = append(others, fieldOf(w.c.Message, f.ID).GoName)
-		}
-	}
-	w.p("// AppendPersist appends the fields that are stored, as the component's protobuf message.")
-	w.p("func (c %s) AppendPersist(dst []byte) ([]byte, error) {", w.name)
-	w.p("m := &%s{}", message)
-	w.p("c.Into(m)")
-	if len(others) > 0 {
-		w.p("var none %s", message)
-		for _, f := range others {
-			w.p("m.%[1]s = none.%[1]s", f)
-		}
-	}
-	w.p("if f, ok := proto.Message(m).(protocol.Fast); ok { return f.AppendFast(dst) }")
-	w.p("return proto.MarshalOptions{Deterministic: true}.MarshalAppend(dst, m)")
-	w.p("}\n")
-	w.p("// ParsePersist sets the fields that are stored to what AppendPersist wrote; the others stay. On an error nothing is changed.")
-	w.p("func (c %s) ParsePersist(b []byte) error {", w.name)
-	w.p("m := &%s{}", message)
-	w.p("if err := protocol.Unmarshal(b, m); err != nil { return err }")
-	if len(others) > 0 {
-		w.p("now := &%s{}", message)
-		w.p("c.Into(now)")
-		for _, f := range others {
-			w.p("m.%[1]s = now.%[1]s", f)
-		}
-	}
-	w.p("return c.From(m)")
 	w.p("}\n")
 }
 
@@ -201,6 +171,10 @@ func course(heading, turn uint32, speed int32) (vx, vz int32) {
 	s, c := math.Sincos(float64(heading&(turn-1)) * 2 * math.Pi / float64(turn))
 	cos, sin := int32(math.Round(c*(1<<14))), int32(math.Round(s*(1<<14)))
 	return (cos*speed + 1<<13) >> 14, (sin*speed + 1<<13) >> 14
+}
+`},
+		{"foreign(", `func foreign(component string, l *delta.Layout) string {
+	return fmt.Sprintf("bind: %s cannot be read from an entity that is laid out as game %q of revision %x says: set client.Config.Codec to what NewCodec makes", component, l.Name, l.Fingerprint)
 }
 `},
 		{"outside(", `func outside(field string, v, low, high any) error {

@@ -18,6 +18,7 @@ func Compare(promised, next *Body) (mistakes []Mistake, retired []Retired) {
 	c.components()
 	c.fields()
 	c.states()
+	c.enums()
 	c.reused()
 	return c.mistakes, c.retired
 }
@@ -33,7 +34,10 @@ func (c *comparison) wrong(key, format string, args ...any) {
 }
 
 func (c *comparison) retire(what, message string, id uint32, name string) {
-	c.retired = append(c.retired, Retired{what, message, id, name})
+	r := Retired{what, message, id, name}
+	if !slices.ContainsFunc(c.retired, func(o Retired) bool { return o.Key() == r.Key() }) { // a merge may leave a line that one side retired
+		c.retired = append(c.retired, r)
+	}
 }
 
 func byKey[T interface{ Key() string }](list []T) map[string]T {
@@ -127,6 +131,39 @@ func (c *comparison) states() {
 		if still && withoutEnumBits(was.Form) != withoutEnumBits(now.Form) {
 			c.wrong(was.Key(), "field %s of component %d is not what schema.lock promised: %s became %s: deployed clients would misread it; add a new field with a new number and keep, or remove, the old one",
 				now.Name, was.Component, was.Form, now.Form)
+		} else if still && now.Bound < was.Bound {
+			c.wrong(was.Key(), "max of field %s of component %d was %d in schema.lock and is now %d: what is stored, and what deployed programs hold, may be larger and could not be read; raise it freely, lower it only with mmo gen -break",
+				now.Name, was.Component, was.Bound, now.Bound)
+		}
+	}
+}
+
+// enums refuses that a number means something else, or a name another number. Either may go: the number then retires.
+func (c *comparison) enums() {
+	next, needed, numbers := byKey(c.next.Enums), map[string]bool{}, map[string]Enum{}
+	for _, e := range c.next.Enums {
+		needed[e.Name] = true
+		for _, v := range e.Values {
+			numbers[e.Name+" "+v] = e
+		}
+	}
+	for _, was := range c.old.Enums {
+		now, still := next[was.Key()]
+		moved := false
+		for _, v := range was.Values {
+			if to, is := numbers[was.Name+" "+v]; is && to.Number != was.Number {
+				moved = true
+				c.wrong(to.Key(), "%s of enum %s was %d in schema.lock and is now %d: deployed programs and stored data would take one value for another; keep the number, and add a new value with a new number",
+					v, was.Name, was.Number, to.Number)
+			}
+		}
+		switch {
+		case moved:
+		case !still && needed[was.Name]:
+			c.retire("enum", was.Name, uint32(was.Number), was.Values[0])
+		case still && !slices.ContainsFunc(was.Values, func(v string) bool { return slices.Contains(now.Values, v) }):
+			c.wrong(was.Key(), "%d of enum %s was %s in schema.lock and is now %s: deployed programs and stored data would take one value for another; keep the name (allow_alias lets the number have both), "+
+				"or add a new value with a new number", was.Number, was.Name, strings.Join(was.Values, ","), strings.Join(now.Values, ","))
 		}
 	}
 }
@@ -140,21 +177,30 @@ func withoutEnumBits(form string) string {
 	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return strings.HasPrefix(w, "bits=") }), ",")
 }
 
-// reused refuses ids that had an owner before.
-func (c *comparison) reused() {
+// used are the names of the ids in use, by key.
+func (b *Body) used() map[string]string {
 	used := map[string]string{}
-	for _, r := range c.next.Routes {
+	for _, r := range b.Routes {
 		used[r.Key()] = r.Name
 	}
-	for _, k := range c.next.Kinds {
+	for _, k := range b.Kinds {
 		used[k.Key()] = k.Name
 	}
-	for _, m := range c.next.Components {
+	for _, m := range b.Components {
 		used[m.Key()] = m.Name
 	}
-	for _, f := range c.next.Fields {
+	for _, f := range b.Fields {
 		used[f.Key()] = f.Name
 	}
+	for _, e := range b.Enums {
+		used[e.Key()] = strings.Join(e.Values, ",")
+	}
+	return used
+}
+
+// reused refuses ids that had an owner before.
+func (c *comparison) reused() {
+	used := c.next.used()
 	for _, r := range c.old.Retired {
 		if name, again := used[r.Key()]; again {
 			c.wrong(r.Key(), "%s cannot be %s: schema.lock says that it was %s, which was removed, and programs out there may still know it; take a new one "+
@@ -187,7 +233,7 @@ func Next(old *Lock, body Body, reason string) (next *Lock, mistakes []Mistake, 
 	}
 	next.Body.Sort()
 	next.Sum = next.Body.Sum()
-	if next.Sum == old.Sum && next.Generation == old.Generation {
+	if next.Sum == old.Sum && next.Generation == old.Generation && !old.Merged {
 		return next, nil, nil
 	}
 	if old.Revision == 1<<16-1 {
@@ -199,18 +245,6 @@ func Next(old *Lock, body Body, reason string) (next *Lock, mistakes []Mistake, 
 
 // dropUsed forgets retired ids that a new generation uses again.
 func (b *Body) dropUsed() {
-	used := map[string]bool{}
-	for _, r := range b.Routes {
-		used[r.Key()] = true
-	}
-	for _, k := range b.Kinds {
-		used[k.Key()] = true
-	}
-	for _, m := range b.Components {
-		used[m.Key()] = true
-	}
-	for _, f := range b.Fields {
-		used[f.Key()] = true
-	}
-	b.Retired = slices.DeleteFunc(b.Retired, func(r Retired) bool { return used[r.Key()] })
+	used := b.used()
+	b.Retired = slices.DeleteFunc(b.Retired, func(r Retired) bool { _, again := used[r.Key()]; return again })
 }

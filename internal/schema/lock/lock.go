@@ -20,6 +20,8 @@ type Lock struct {
 	Sum        [4]byte  // first bytes of SHA-256 of the body's text, as the file says; see Body.Sum
 	Breaks     []string // reasons of the generations 2 and up, one line each
 	Body       Body
+
+	Merged bool // the text had both sides of a merge, so its sum need not be that of the body, and the next lock is a new revision
 }
 
 // none stands where there is nothing, so that lines keep their number of words.
@@ -27,12 +29,15 @@ const none = "-"
 
 // Body is what is promised. Sort puts it into the order of the file.
 type Body struct {
+	TickHz     uint32 // ticks per second of the zones; 0: not said
 	Routes     []Route
 	Fields     []Field
 	Kinds      []Kind
 	Components []Component
 	States     []State
+	Enums      []Enum
 	Retired    []Retired
+	Layout     string // first 8 hexadecimal digits of SHA-256 of the layout table without its fingerprint; "": not said. What the table says is in the sum with it
 
 	Messages []string // that are needed now, those without fields too: a removed field retires if its message stays. The file does not have them
 }
@@ -72,11 +77,18 @@ type State struct {
 	Bound     uint32 // max elements or bytes, which may change; 0: none
 }
 
-// Retired is an id that was in use once. What is route, kind, component, or field, of which Message is the full name.
+// Enum is a number of an enum that a route or a component needs, with its names, sorted: more than one are aliases.
+type Enum struct {
+	Name   string // full name
+	Number int32
+	Values []string
+}
+
+// Retired is an id that was in use once. What is route, kind, component, field or enum; of the last two Message is the full name of the message or enum.
 type Retired struct {
 	What    string
 	Message string
-	ID      uint32
+	ID      uint32 // of an enum an int32
 	Name    string
 }
 
@@ -95,10 +107,16 @@ func (f Field) Key() string { return fmt.Sprintf("field %s %d", f.Message, f.Num
 // Key names the field and its component.
 func (s State) Key() string { return fmt.Sprintf("state %d %s", s.Component, dotted(s.Path)) }
 
+// Key names the enum and the number.
+func (e Enum) Key() string { return fmt.Sprintf("enum %s %d", e.Name, e.Number) }
+
 // Key names the id, as that of what it was.
 func (r Retired) Key() string {
-	if r.What == "field" {
+	switch r.What {
+	case "field":
 		return fmt.Sprintf("field %s %d", r.Message, r.ID)
+	case "enum":
+		return fmt.Sprintf("enum %s %d", r.Message, int32(r.ID))
 	}
 	return fmt.Sprintf("%s %d", r.What, r.ID)
 }
@@ -118,18 +136,25 @@ func (b *Body) Sort() {
 	slices.SortFunc(b.States, func(x, y State) int {
 		return cmp.Or(cmp.Compare(x.Component, y.Component), slices.Compare(x.Path, y.Path))
 	})
+	for i := range b.Enums {
+		slices.Sort(b.Enums[i].Values)
+	}
+	slices.SortFunc(b.Enums, func(x, y Enum) int { return cmp.Or(cmp.Compare(x.Name, y.Name), cmp.Compare(x.Number, y.Number)) })
 	slices.SortFunc(b.Retired, func(x, y Retired) int {
-		return cmp.Or(cmp.Compare(order(x.What), order(y.What)), cmp.Compare(x.Message, y.Message), cmp.Compare(x.ID, y.ID))
+		return cmp.Or(cmp.Compare(order(x.What), order(y.What)), cmp.Compare(x.Message, y.Message), cmp.Compare(int32(x.ID), int32(y.ID)))
 	})
 }
 
 func order(what string) int {
-	return slices.Index([]string{"route", "kind", "component", "field"}, what)
+	return slices.Index([]string{"route", "kind", "component", "field", "enum"}, what)
 }
 
 // Text is the body as the file has it; the body must be sorted.
 func (b *Body) Text() []byte {
 	var w bytes.Buffer
+	if b.TickHz > 0 {
+		fmt.Fprintf(&w, "tick_hz %d\n", b.TickHz)
+	}
 	for _, r := range b.Routes {
 		fmt.Fprintf(&w, "route %d %s %s %s %s %s\n", r.ID, r.Name, r.Kind, r.Direction, r.Message, r.Reply)
 	}
@@ -145,12 +170,14 @@ func (b *Body) Text() []byte {
 	for _, s := range b.States {
 		fmt.Fprintf(&w, "state %d %s %s %s %d\n", s.Component, dotted(s.Path), s.Name, s.Form, s.Bound)
 	}
+	for _, e := range b.Enums {
+		fmt.Fprintf(&w, "%s %s\n", e.Key(), strings.Join(e.Values, ","))
+	}
 	for _, r := range b.Retired {
-		if r.What == "field" {
-			fmt.Fprintf(&w, "retired field %s %d %s\n", r.Message, r.ID, r.Name)
-		} else {
-			fmt.Fprintf(&w, "retired %s %d %s\n", r.What, r.ID, r.Name)
-		}
+		fmt.Fprintf(&w, "retired %s %s\n", r.Key(), r.Name)
+	}
+	if b.Layout != "" {
+		fmt.Fprintf(&w, "layout %s\n", b.Layout)
 	}
 	return w.Bytes()
 }
@@ -163,8 +190,8 @@ func (b *Body) Sum() [4]byte {
 
 // head opens every lock.
 const head = `# What this schema has promised to programs that are already out there: ids and forms that must not change.
-# Written by mmo gen. Commit it; never edit it. After a merge conflict keep either side of the next three lines and
-# both sides of the rest, and run mmo gen again.
+# Written by mmo gen. Commit it; never edit it. After a merge conflict keep both sides of everything, drop the marks
+# of the conflict, and run mmo gen again.
 `
 
 // Text is the whole file.

@@ -158,6 +158,7 @@ func TestBreakingChangesAreMistakes(t *testing.T) {
 		{"field of another label", "field g.v1.Move 1", "label one became repeated", func(b *Body) { b.Fields[0].Label = "repeated" }},
 		{"another quantum", "state 1 1", "add a new field with a new number", func(b *Body) { b.States[0].Form = "steps,quantum=0.1" }},
 		{"another range inside", "state 2 3.1", "string became bytes", func(b *Body) { b.States[2].Form = "bytes" }},
+		{"a shorter list", "state 2 3.1", "was 255 in schema.lock and is now 254", func(b *Body) { b.States[2].Bound = 254 }},
 		{"a retired route", "route 70", "was removed", func(b *Body) { b.Routes = append(b.Routes, Route{70, "g.new", "push", "s2c", "g.v1.New", "-"}) }},
 		{"a retired field", "field g.v1.Move 9", "it was gone", func(b *Body) { b.Fields = append(b.Fields, Field{"g.v1.Move", 9, "new", "uint32", "one"}) }},
 	}
@@ -202,13 +203,12 @@ func TestWhatIsNoLockIsRefusedWithItsLine(t *testing.T) {
 	good := string(first(t).Text())
 	tests := []struct{ name, text, says string }{
 		{"empty", "", "schema.lock:1: no line \"generation\""},
-		{"conflict", strings.Replace(good, "revision 1\n", "<<<<<<< HEAD\nrevision 1\n=======\nrevision 2\n>>>>>>> b\n", 1), "schema.lock:5: an unresolved merge conflict: keep either side"},
-		{"both sides", strings.Replace(good, "revision 1\n", "revision 1\nrevision 2\n", 1), "schema.lock:6: \"revision 2\": a second line"},
+		{"conflict", strings.Replace(good, "revision 1\n", "<<<<<<< HEAD\nrevision 1\n=======\nrevision 2\n>>>>>>> b\n", 1), "schema.lock:5: an unresolved merge conflict: keep both sides"},
 		{"unknown line", good + "rout 9\n", "no line of a lock begins with \"rout\""},
 		{"a word less", good + "route 9\n", "2 words, need 7"},
 		{"an id of 0", good + "component 0 A -\n", "is not a number of 1 to 65535"},
 		{"an id with zeros", good + "component 09 A -\n", "is not a number"},
-		{"an id twice", good + "component 1 A -\n", "a second line for component 1"},
+		{"an id twice", good + "component 1 A -\n", "says something else of component 1"},
 		{"a path of nothing", good + "state 1 1..2 a int32 0\n", "is no number of a field"},
 		{"a sum of nothing", strings.Replace(good, "sum ", "sum zz", 1), "8 hexadecimal digits"},
 		{"two spaces", good + "component 9  A\n", "one space between"},
@@ -224,6 +224,128 @@ func TestWhatIsNoLockIsRefusedWithItsLine(t *testing.T) {
 	}
 }
 
+// merged is what is left when both sides of a merge are kept, every line twice but for the comments.
+func merged(ours, theirs *Lock) string { return string(ours.Text()) + string(theirs.Text()) }
+
+func TestBothSidesOfAMergeMayBeKept(t *testing.T) {
+	base := first(t)
+	with := func(change func(b *Body)) *Lock {
+		body := promised()
+		body.Retired = nil
+		change(&body)
+		next, mistakes, err := Next(base, body, "")
+		if err != nil || len(mistakes) > 0 {
+			t.Fatal(mistakes, err)
+		}
+		return next
+	}
+	ours := with(func(b *Body) {
+		b.Routes = append(b.Routes, Route{71, "g.ours", "push", "s2c", "g.v1.Move", "-"})
+		b.Kinds[0].Components = []string{"Place"}
+		b.TickHz, b.Layout = 20, "01020304"
+	})
+	theirs := with(func(b *Body) {
+		b.Routes = append(drop(b.Routes, 1), Route{72, "g.theirs", "push", "s2c", "g.v1.Move", "-"})
+		b.TickHz, b.Layout = 30, "05060708"
+	})
+	theirs.Revision = 9
+	if other, err := Parse("schema.lock", []byte(merged(theirs, ours))); err != nil || other.Revision != 9 {
+		t.Errorf("the other side first: %+v, %v", other, err)
+	}
+	both, err := Parse("schema.lock", []byte(merged(ours, theirs)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !both.Merged || both.Revision != 9 || both.Generation != 1 {
+		t.Errorf("merged %t, generation %d, revision %d", both.Merged, both.Generation, both.Revision)
+	}
+	body := promised() // without route 65, which theirs retired
+	body.Retired = nil
+	body.Routes = append(drop(body.Routes, 1), Route{71, "g.ours", "push", "s2c", "g.v1.Move", "-"}, Route{72, "g.theirs", "push", "s2c", "g.v1.Move", "-"})
+	next, mistakes, err := Next(both, body, "")
+	if err != nil || len(mistakes) > 0 {
+		t.Fatal(mistakes, err)
+	}
+	if n := strings.Count(string(next.Text()), "retired route 65 "); n != 1 || next.Revision != 10 {
+		t.Errorf("route 65 is retired %d times in revision %d:\n%s", n, next.Revision, next.Text())
+	}
+	if _, err := Parse("schema.lock", next.Text()); err != nil {
+		t.Errorf("what was written cannot be read: %v", err)
+	}
+}
+
+// A merge whose lines are those of one side is a schema that the other side never had, with its revision.
+func TestAMergeIsANewRevisionWhateverItsSum(t *testing.T) {
+	l := first(t)
+	both, err := Parse("schema.lock", []byte(merged(l, l)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := promised()
+	body.Retired = nil
+	if next, _, err := Next(both, body, ""); err != nil || next.Revision != 2 || next.Sum != l.Sum {
+		t.Errorf("%+v, %v", next, err)
+	}
+}
+
+func TestReasonsOfBothSidesOfAMergeStay(t *testing.T) {
+	text := strings.Replace(string(first(t).Text()), "generation 1\n", "generation 2\n", 1)
+	both, err := Parse("schema.lock", []byte(strings.Replace(text, "\n\n", "\n# generation 2: one\n# generation 2: other\n# generation 2: one\n\n", 1)))
+	if err != nil || !both.Merged || !slices.Equal(both.Breaks, []string{"one; other"}) {
+		t.Errorf("%+v, %v", both, err)
+	}
+}
+
+func TestEnumsKeepTheirNumbers(t *testing.T) {
+	mood := func(values ...Enum) Body {
+		b := promised()
+		b.Retired = nil
+		b.Enums = values
+		return b
+	}
+	calm, glad, wild := Enum{"g.v1.Mood", 0, []string{"CALM"}}, Enum{"g.v1.Mood", 1, []string{"GLAD"}}, Enum{"g.v1.Mood", -5, []string{"WILD"}}
+	old, _, err := Next(nil, mood(calm, glad, wild), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name string
+		next Body
+		key  string // of the mistake; "": none
+		says string // of the mistake, or a line of the lock
+	}{
+		{"one more", mood(calm, glad, wild, Enum{"g.v1.Mood", 2, []string{"SAD"}}), "", "enum g.v1.Mood 2 SAD\n"},
+		{"an alias", mood(calm, Enum{"g.v1.Mood", 1, []string{"HAPPY", "GLAD"}}, wild), "", "enum g.v1.Mood 1 GLAD,HAPPY\n"},
+		{"one less", mood(calm, glad), "", "retired enum g.v1.Mood -5 WILD\n"},
+		{"none needed", mood(), "", "field g.v1.Move 1"},
+		{"renamed", mood(calm, Enum{"g.v1.Mood", 1, []string{"HAPPY"}}, wild), "enum g.v1.Mood 1", "was GLAD in schema.lock and is now HAPPY"},
+		{"renumbered", mood(calm, Enum{"g.v1.Mood", 2, []string{"GLAD"}}, wild), "enum g.v1.Mood 2", "GLAD of enum g.v1.Mood was 1 in schema.lock and is now 2"},
+	}
+	for _, test := range tests {
+		next, mistakes, err := Next(old, test.next, "")
+		switch {
+		case err != nil:
+			t.Errorf("%s: %v", test.name, err)
+		case test.key != "" && (len(mistakes) != 1 || mistakes[0].Key != test.key || !strings.Contains(mistakes[0].Text, test.says)):
+			t.Errorf("%s: %v\nwant %q", test.name, mistakes, test.says)
+		case test.key == "" && (len(mistakes) > 0 || !strings.Contains(string(next.Text()), test.says)):
+			t.Errorf("%s: %v\nwant %q", test.name, mistakes, test.says)
+		case test.key == "":
+			if again, err := Parse("schema.lock", next.Text()); err != nil || string(again.Text()) != string(next.Text()) {
+				t.Errorf("%s: read back %v", test.name, err)
+			}
+		}
+	}
+	swapped := mood(calm, Enum{"g.v1.Mood", 1, []string{"WILD"}}, Enum{"g.v1.Mood", -5, []string{"GLAD"}})
+	if _, mistakes, _ := Next(old, swapped, ""); len(mistakes) != 2 {
+		t.Errorf("swapped: %v", mistakes)
+	}
+	less, _, _ := Next(old, mood(calm, glad), "")
+	if _, mistakes, _ := Next(less, mood(calm, glad, Enum{"g.v1.Mood", -5, []string{"SAD"}}), ""); len(mistakes) != 1 || !strings.Contains(mistakes[0].Text, "it was WILD") {
+		t.Errorf("a number used again: %v", mistakes)
+	}
+}
+
 // FuzzParse: what is read is written the same way, whatever it was.
 func FuzzParse(f *testing.F) {
 	l := first(f)
@@ -235,6 +357,7 @@ func FuzzParse(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(broken.Text())
+	f.Add([]byte("generation 2\nrevision 1\nsum 00000000\n# generation 2: a\n# generation 2: b\ntick_hz 9\nenum a.E -3 B,A\nretired enum a.E 4 C\nlayout 0123abcd\nlayout 0123abcd\n"))
 	f.Add([]byte("generation 1\nrevision 1\nsum 00000000\nkind 1 a -\nretired field a 1 b\nstate 1 1.2 a b 3\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		l, err := Parse("schema.lock", text)

@@ -16,7 +16,7 @@ func Parse(name string, text []byte) (*Lock, error) {
 	if len(text) > maxLock {
 		return nil, fmt.Errorf("%s:1: %d bytes are more than any lock has: restore the file from version control", name, len(text))
 	}
-	p := &parser{lock: &Lock{}, heads: map[string]bool{}, seen: map[string]bool{}}
+	p := &parser{lock: &Lock{}, heads: map[string]bool{}, seen: map[string]string{}}
 	for i, line := range strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n") {
 		if err := p.line(line); err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", name, i+1, err)
@@ -38,18 +38,25 @@ func Parse(name string, text []byte) (*Lock, error) {
 type parser struct {
 	lock  *Lock
 	heads map[string]bool
-	seen  map[string]bool // keys of the body
+	seen  map[string]string // lines of the body by key
 }
 
 func (p *parser) line(line string) error {
 	for _, mark := range []string{"<<<<<<<", "=======", ">>>>>>>", "|||||||"} {
 		if strings.HasPrefix(line, mark) {
-			return fmt.Errorf("an unresolved merge conflict: keep either side of generation, revision and sum and both sides of the other lines, drop this mark, then run mmo gen again")
+			return fmt.Errorf("an unresolved merge conflict: keep both sides of everything, drop the marks of the conflict like this one, then run mmo gen again")
 		}
 	}
 	if rest, ok := strings.CutPrefix(line, "# generation "); ok {
 		number, reason, _ := strings.Cut(rest, ": ")
 		n, err := strconv.Atoi(number)
+		if err == nil && n >= 2 && n < len(p.lock.Breaks)+2 && strings.TrimSpace(reason) != "" { // of the other side of a merge
+			if known := &p.lock.Breaks[n-2]; !slices.Contains(strings.Split(*known, "; "), reason) {
+				*known += "; " + reason
+			}
+			p.lock.Merged = true
+			return nil
+		}
 		if err != nil || n != len(p.lock.Breaks)+2 || strings.TrimSpace(reason) == "" {
 			return fmt.Errorf("%q: generations are numbered from 2 without a gap and each has a reason, so this one is \"# generation %d: …\"", line, len(p.lock.Breaks)+2)
 		}
@@ -64,15 +71,15 @@ func (p *parser) line(line string) error {
 		return fmt.Errorf("%q: words with one space between them are expected: restore the file from version control", line)
 	}
 	if err := p.words(words); err != nil {
-		return fmt.Errorf("%q: %w: restore the file from version control, then run mmo gen again", line, err)
+		return fmt.Errorf("%q: %w; or restore the file from version control, then run mmo gen again", line, err)
 	}
 	return nil
 }
 
 func (p *parser) words(w []string) error {
-	forms := map[string]int{"generation": 2, "revision": 2, "sum": 2, "route": 7, "field": 6, "kind": 4, "component": 4, "state": 6, "retired": 4}
+	forms := map[string]int{"generation": 2, "revision": 2, "sum": 2, "route": 7, "field": 6, "kind": 4, "component": 4, "state": 6, "enum": 4, "retired": 4, "tick_hz": 2, "layout": 2}
 	want, known := forms[w[0]]
-	if known && w[0] == "retired" && len(w) > 1 && w[1] == "field" {
+	if known && w[0] == "retired" && len(w) > 1 && (w[1] == "field" || w[1] == "enum") {
 		want = 5
 	}
 	switch {
@@ -88,10 +95,10 @@ func (p *parser) words(w []string) error {
 	return p.body(w)
 }
 
+// head reads what stands once. After a merge it stands there once for each side: the greater number is right, so that a revision never goes back, and the sum
+// is made anew.
 func (p *parser) head(w []string) error {
-	if p.heads[w[0]] {
-		return fmt.Errorf("a second line %q, keep one of them", w[0])
-	}
+	p.lock.Merged = p.lock.Merged || p.heads[w[0]]
 	p.heads[w[0]] = true
 	if w[0] == "sum" {
 		sum, err := hex.DecodeString(w[1])
@@ -103,9 +110,9 @@ func (p *parser) head(w []string) error {
 	}
 	n, err := number(w[1], 1<<16-1)
 	if w[0] == "generation" {
-		p.lock.Generation = uint16(n)
+		p.lock.Generation = max(p.lock.Generation, uint16(n))
 	} else {
-		p.lock.Revision = uint16(n)
+		p.lock.Revision = max(p.lock.Revision, uint16(n))
 	}
 	return err
 }
@@ -126,8 +133,27 @@ func (p *parser) body(w []string) (err error) {
 		}
 		return uint32(n)
 	}
+	whole := func(s string) int32 {
+		n, bad := strconv.ParseInt(s, 10, 32)
+		if err == nil && (bad != nil || strconv.FormatInt(n, 10) != s) {
+			err = fmt.Errorf("%q is no number of an enum", s)
+		}
+		return int32(n)
+	}
 	var key string
 	switch w[0] {
+	case "tick_hz":
+		hz, bad := number(w[1], 1<<16-1)
+		b.TickHz, key, err = uint32(hz), w[0], bad
+	case "layout":
+		if sum, bad := hex.DecodeString(w[1]); bad != nil || len(sum) != 4 || strings.ToLower(w[1]) != w[1] {
+			return fmt.Errorf("a layout's sum has 8 hexadecimal digits")
+		}
+		b.Layout, key = w[1], w[0]
+	case "enum":
+		e := Enum{Name: w[1], Number: whole(w[2]), Values: strings.Split(w[3], ",")}
+		slices.Sort(e.Values)
+		b.Enums, key = append(b.Enums, e), e.Key()
 	case "route":
 		r := Route{id(w[1]), w[2], w[3], w[4], w[5], w[6]}
 		b.Routes, key = append(b.Routes, r), r.Key()
@@ -154,19 +180,63 @@ func (p *parser) body(w []string) (err error) {
 		if order(r.What) < 0 {
 			return fmt.Errorf("%q is nothing that retires", r.What)
 		}
-		if r.What == "field" {
-			r.Message = w[2]
-			r.ID = wide(w[3], 1)
-		} else {
+		switch r.What {
+		case "field":
+			r.Message, r.ID = w[2], wide(w[3], 1)
+		case "enum":
+			r.Message, r.ID = w[2], uint32(whole(w[3]))
+		default:
 			r.ID = uint32(id(w[2]))
 		}
 		b.Retired, key = append(b.Retired, r), "retired "+r.Key()
 	}
-	if err == nil && p.seen[key] {
-		err = fmt.Errorf("a second line for %s, keep one of them (a merge leaves both if both sides took it: then one has to take another id)", key)
+	if err != nil {
+		return err
 	}
-	p.seen[key] = true
-	return err
+	line := strings.Join(w, " ")
+	first, twice := p.seen[key]
+	if !twice {
+		p.seen[key] = line
+		return nil
+	}
+	p.lock.Merged = true
+	return p.again(w[0], key, first, line)
+}
+
+// again drops the body's last line, of whose id there was one before, where the .proto file says what is right. Where the sides of a merge promised different
+// things, a person has to say.
+func (p *parser) again(what, key, first, line string) error {
+	b := &p.lock.Body
+	switch what {
+	case "tick_hz", "layout": // the latter one was taken: it is compared with nothing
+		return nil
+	case "retired": // both sides retired it, one under another name perhaps
+		b.Retired = b.Retired[:len(b.Retired)-1]
+		return nil
+	case "kind":
+		was, now := b.Kinds[len(b.Kinds)-1], slices.IndexFunc(b.Kinds, func(k Kind) bool { return k.Key() == key })
+		if b.Kinds[now].Name == was.Name { // the .proto file says which components it has
+			b.Kinds = b.Kinds[:len(b.Kinds)-1]
+			return nil
+		}
+	}
+	if first != line {
+		return fmt.Errorf("the line %q says something else of %s: if both sides of a merge took the id for things of their own, one of them takes another id in its .proto file; "+
+			"keep the line that fits the merged .proto file and drop this or the other", first, key)
+	}
+	switch what {
+	case "route":
+		b.Routes = b.Routes[:len(b.Routes)-1]
+	case "field":
+		b.Fields = b.Fields[:len(b.Fields)-1]
+	case "component":
+		b.Components = b.Components[:len(b.Components)-1]
+	case "state":
+		b.States = b.States[:len(b.States)-1]
+	case "enum":
+		b.Enums = b.Enums[:len(b.Enums)-1]
+	}
+	return nil
 }
 
 // number reads an id, which is not 0 and has no sign or leading zeros: the same lock has one text.

@@ -199,8 +199,8 @@ func (w *writer) components(s *model.Schema) {
 		}
 		w.line("**Component %d %s**%s\n", c.Def.ID, c.Def.Name, says)
 		w.table("number", "name", "type", "step", "range", "bits", "audience", "interpolation", "stored", "meaning")
-		for i, f := range c.Message.Fields {
-			d := &c.Def.Fields[i]
+		for _, f := range c.Message.Fields {
+			d := c.Def.Field(uint32(f.Desc.Number()))
 			numbers := d
 			if d.Type == delta.List || d.Type == delta.Map {
 				numbers = &d.Fields[len(d.Fields)-1]

@@ -31,8 +31,8 @@ type Schema struct {
 	Fingerprint protocol.Fingerprint // of the lock
 	Layout      *delta.Layout        // finished; with the fields that never leave the server
 	Routes      []*Route             // by id
-	Components  []*Component         // as declared, in the order of Layout.Components
-	Kinds       []*Kind              // as declared, in the order of Layout.Kinds
+	Components  []*Component         // by id, in the order of Layout.Components
+	Kinds       []*Kind              // by id, in the order of Layout.Kinds
 	Avatar      *Kind                // that players who join get; nil: none
 }
 

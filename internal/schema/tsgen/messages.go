@@ -10,30 +10,13 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// messages writes the package's messages. Components and kinds are messages for routes that hold them only; what only components hold has an interface and no
+// messages writes the package's messages. Components and kinds are messages for what holds them only; what only components hold has an interface and no
 // codec: it travels by layout.
 func (g *generator) messages() error {
-	state := map[protoreflect.FullName]bool{} // components, kinds and what components hold
-	needed := map[protoreflect.FullName]bool{}
-	own := map[protoreflect.FullName]bool{}
-	for _, c := range g.s.Components {
-		own[c.Message.Desc.FullName()] = true
-		reach(c.Message, state)
-	}
-	for _, k := range g.s.Kinds {
-		own[k.Message.Desc.FullName()] = true
-		reach(k.Message, state)
-	}
-	for _, r := range g.s.Routes {
-		reach(r.Message, needed)
-		if r.Reply != nil {
-			reach(r.Reply, needed)
-		}
-	}
 	var list []*protogen.Message
 	for _, f := range g.s.Files {
 		each(f.Messages, func(m *protogen.Message) {
-			if n := m.Desc.FullName(); !own[n] || needed[n] {
+			if g.plan.shown[m.Desc.FullName()] {
 				list = append(list, m)
 			}
 		})
@@ -41,29 +24,16 @@ func (g *generator) messages() error {
 	for _, m := range list { // names first: messages may refer to later ones
 		name := typeName(m.GoIdent.GoName)
 		g.ts[m.Desc.FullName()] = name
-		if err := g.declare(name, "message "+string(m.Desc.FullName())); err != nil {
+		if err := g.declare(name, "message "+string(m.Desc.FullName()), m.Desc); err != nil {
 			return err
 		}
 	}
 	for _, m := range list {
-		if err := g.message(m, needed[m.Desc.FullName()] || !state[m.Desc.FullName()]); err != nil {
-			return fmt.Errorf("message %s: %w", m.Desc.FullName(), err)
+		if err := g.message(m, g.plan.coded[m.Desc.FullName()]); err != nil {
+			return err
 		}
 	}
 	return nil
-}
-
-// reach adds a message and what it holds.
-func reach(m *protogen.Message, to map[protoreflect.FullName]bool) {
-	if to[m.Desc.FullName()] {
-		return
-	}
-	to[m.Desc.FullName()] = true
-	for _, f := range m.Fields {
-		if f.Message != nil {
-			reach(f.Message, to)
-		}
-	}
 }
 
 func (g *generator) message(m *protogen.Message, codec bool) error {
@@ -74,7 +44,7 @@ func (g *generator) message(m *protogen.Message, codec bool) error {
 	for _, f := range m.Fields {
 		t, err := g.fieldType(f)
 		if err != nil {
-			return err
+			return g.wrong(f.Desc, "field %s of %s: %v", f.Desc.Name(), m.Desc.FullName(), err)
 		}
 		if c := comment(f.Comments, ""); c != "" {
 			g.doc("  ", c)
@@ -89,10 +59,14 @@ func (g *generator) message(m *protogen.Message, codec bool) error {
 	if !codec {
 		return nil
 	}
-	if err := g.writer(m, name); err != nil {
-		return err
+	for _, fn := range []string{"encode", "decode", "write", "read"} {
+		if err := g.declare(fn+verb(m), "message "+string(m.Desc.FullName()), m.Desc); err != nil {
+			return err
+		}
 	}
-	return g.reader(m, name)
+	g.writer(m, name)
+	g.reader(m, name)
+	return nil
 }
 
 func fieldName(f *protogen.Field) string { return camel(string(f.Desc.Name())) }
@@ -103,24 +77,39 @@ func optional(f *protogen.Field) bool { return f.Desc.HasPresence() }
 // verb is the name of the codec functions' type part: encodeError, although the interface is ErrorMessage.
 func verb(m *protogen.Message) string { return strings.ReplaceAll(m.GoIdent.GoName, "_", "") }
 
-// named is the TypeScript type of a message or enum, imported if it is another schema's. names are the functions that are needed with it.
-func (g *generator) named(full protoreflect.FullName, goName string, functions ...string) (string, error) {
-	if name, ok := g.ts[full]; ok {
+// named is the TypeScript type of a message or enum, imported if it is another schema's.
+func (g *generator) named(d protoreflect.Descriptor, goName string) (string, error) {
+	if name, ok := g.ts[d.FullName()]; ok {
 		return name, nil
 	}
-	name := typeName(goName)
+	if module := g.module(d); module != "" {
+		return g.use(module, "type "+typeName(goName)), nil
+	}
+	pkg := d.ParentFile().Package()
+	if strings.HasPrefix(string(pkg), "google.protobuf") {
+		return "", fmt.Errorf("%s has no TypeScript: only messages and enums of schemas with option typescript have; copy the fields that you need into a message of "+
+			"your own, or use a plain field (a time as int64 at_ms, a wrapped number as optional number)", d.FullName())
+	}
+	return "", fmt.Errorf("%s has no TypeScript: only messages and enums of schemas with option typescript have; give package %s option (mmo.schema) = {typescript: \"…\"}, "+
+		"or copy the type into package %s", d.FullName(), pkg, g.s.Package)
+}
+
+// function is what this file calls the function of a message's type that encodes, decodes, writes or reads one.
+func (g *generator) function(does string, m *protogen.Message) string {
+	if module := g.module(m.Desc); module != "" {
+		return g.use(module, does+verb(m))
+	}
+	return does + verb(m)
+}
+
+// module is the file that has the TypeScript of another schema's type, relative to this one; "": it is of this schema, or there is none.
+func (g *generator) module(d protoreflect.Descriptor) string {
 	for _, s := range g.tree.Schemas {
-		if protoreflect.FullName(s.Package) != full.Parent() || s.TypeScript == "" {
-			continue
+		if s != g.s && s.TypeScript != "" && s.Package == string(d.ParentFile().Package()) {
+			return relative(path.Dir(g.s.TypeScript), s.TypeScript)
 		}
-		module := relative(path.Dir(g.s.TypeScript), s.TypeScript)
-		g.use(module, "type "+name)
-		for _, f := range functions {
-			g.use(module, f)
-		}
-		return name, nil
 	}
-	return "", fmt.Errorf("%s has no TypeScript: only messages and enums of schemas with option typescript can be held", full)
+	return ""
 }
 
 // relative is the path of a module from a folder, both relative to the same one.
@@ -162,9 +151,9 @@ func (g *generator) valueType(f *protogen.Field) (string, error) {
 	case protoreflect.BytesKind:
 		return g.bytes(), nil
 	case protoreflect.MessageKind:
-		return g.named(f.Message.Desc.FullName(), f.Message.GoIdent.GoName)
+		return g.named(f.Message.Desc, f.Message.GoIdent.GoName)
 	case protoreflect.EnumKind:
-		return g.named(f.Enum.Desc.FullName(), f.Enum.GoIdent.GoName)
+		return g.named(f.Enum.Desc, f.Enum.GoIdent.GoName)
 	case protoreflect.GroupKind:
 		return "", fmt.Errorf("field %s: groups are not supported", f.Desc.Name())
 	}
@@ -192,7 +181,7 @@ func (g *generator) zero(f *protogen.Field) string {
 	case f.Desc.Kind() == protoreflect.BytesKind:
 		return "new Uint8Array(0)"
 	case f.Message != nil:
-		return "decode" + verb(f.Message) + "(new Uint8Array(0))"
+		return g.function("decode", f.Message) + "(new Uint8Array(0))"
 	case wide(f):
 		return "0n"
 	}
@@ -207,24 +196,21 @@ func method(f *protogen.Field) string {
 	return f.Desc.Kind().String()
 }
 
-// write is the expression that appends a value without its key.
-func (g *generator) write(f *protogen.Field, w, v string) (string, error) {
+// write is the expression that appends a value without its key. That its type has TypeScript is known by now.
+func (g *generator) write(f *protogen.Field, w, v string) string {
 	switch m := method(f); m {
 	case "message":
-		if _, err := g.named(f.Message.Desc.FullName(), f.Message.GoIdent.GoName, "write"+verb(f.Message)); err != nil {
-			return "", err
-		}
-		return fmt.Sprintf("%s.message((w) => write%s(w, %s))", w, verb(f.Message), v), nil
+		return fmt.Sprintf("%s.message((w) => %s(w, %s))", w, g.function("write", f.Message), v)
 	case "bytes":
-		return w + ".blob(" + v + ")", nil
+		return w + ".blob(" + v + ")"
 	case "fixed32", "sfixed32":
-		return w + ".u32(" + v + ")", nil
+		return w + ".u32(" + v + ")"
 	case "sfixed64":
-		return w + ".fixed64(" + v + ")", nil
+		return w + ".fixed64(" + v + ")"
 	case "uint64":
-		return w + ".int64(" + v + ")", nil
+		return w + ".int64(" + v + ")"
 	default:
-		return w + "." + m + "(" + v + ")", nil
+		return w + "." + m + "(" + v + ")"
 	}
 }
 
@@ -242,13 +228,8 @@ func wireType(f *protogen.Field) protowire.Type {
 
 func key(f *protogen.Field, t protowire.Type) uint64 { return protowire.EncodeTag(f.Desc.Number(), t) }
 
-func (g *generator) writer(m *protogen.Message, name string) error {
+func (g *generator) writer(m *protogen.Message, name string) {
 	writer, v := g.sdk("wire", "ProtoWriter"), verb(m)
-	for _, fn := range []string{"encode", "decode", "write", "read"} {
-		if err := g.declare(fn+v, "message "+string(m.Desc.FullName())); err != nil {
-			return err
-		}
-	}
 	g.p("")
 	arg := "m"
 	if len(m.Fields) == 0 {
@@ -256,48 +237,32 @@ func (g *generator) writer(m *protogen.Message, name string) error {
 	}
 	g.p("export function write%s(w: %s, %s: %s): %s {", v, writer, arg, name, writer)
 	for _, f := range m.Fields {
-		if err := g.writeField(f); err != nil {
-			return err
-		}
+		g.writeField(f)
 	}
 	g.p("  return w;\n}")
 	g.p("")
 	g.p("export function encode%s(m: %s): %s {\n  return write%s(new %s(), m).done();\n}", v, name, g.bytes(), v, writer)
-	return nil
 }
 
-func (g *generator) writeField(f *protogen.Field) error {
+func (g *generator) writeField(f *protogen.Field) {
 	at := "m." + fieldName(f)
 	tag := fmt.Sprintf("w.uvarint(%d)", key(f, wireType(f)))
-	if f.Desc.IsMap() {
+	switch {
+	case f.Desc.IsMap():
 		k, v := f.Message.Fields[0], f.Message.Fields[1]
-		first, err := g.write(k, fmt.Sprintf("w.uvarint(%d)", key(k, wireType(k))), "k")
-		if err != nil {
-			return err
-		}
-		both, err := g.write(v, fmt.Sprintf("%s.uvarint(%d)", first, key(v, wireType(v))), "v")
-		g.p("  for (const [k, v] of %s) %s.message((w) => %s);", at, tag, both)
-		return err
+		first := g.write(k, fmt.Sprintf("w.uvarint(%d)", key(k, wireType(k))), "k")
+		g.p("  for (const [k, v] of %s) %s.message((w) => %s);", at, tag, g.write(v, fmt.Sprintf("%s.uvarint(%d)", first, key(v, wireType(v))), "v"))
+	case f.Desc.IsList() && f.Desc.IsPacked():
+		g.p("  if (%s.length > 0) w.uvarint(%d).message((w) => %s.forEach((v) => %s));", at, key(f, protowire.BytesType), at, g.write(f, "w", "v"))
+	case f.Desc.IsList():
+		g.p("  for (const v of %s) %s;", at, g.write(f, tag, "v"))
+	case f.Message != nil:
+		v := fmt.Sprintf("v%d", f.Desc.Number())
+		g.p("  const %s = %s;", v, at)
+		g.p("  if (%s !== undefined) %s;", v, g.write(f, tag, v))
+	default:
+		g.p("  if (%s) %s;", g.present(f, at), g.write(f, tag, at))
 	}
-	if f.Desc.IsList() {
-		one, err := g.write(f, tag, "v")
-		if f.Desc.IsPacked() {
-			one, err = g.write(f, "w", "v")
-			g.p("  if (%s.length > 0) w.uvarint(%d).message((w) => %s.forEach((v) => %s));", at, key(f, protowire.BytesType), at, one)
-			return err
-		}
-		g.p("  for (const v of %s) %s;", at, one)
-		return err
-	}
-	if f.Message != nil {
-		one, err := g.write(f, tag, "v")
-		g.p("  const v%d = %s;", f.Desc.Number(), at)
-		g.p("  if (v%d !== undefined) %s;", f.Desc.Number(), strings.Replace(one, "(w, v)", fmt.Sprintf("(w, v%d)", f.Desc.Number()), 1))
-		return err
-	}
-	one, err := g.write(f, tag, at)
-	g.p("  if (%s) %s;", g.present(f, at), one)
-	return err
 }
 
 // present is the condition under which a field travels.
@@ -316,19 +281,18 @@ func (g *generator) present(f *protogen.Field, at string) string {
 }
 
 // read is the expression that reads a value.
-func (g *generator) read(f *protogen.Field) (string, error) {
+func (g *generator) read(f *protogen.Field) string {
 	if f.Message != nil {
-		_, err := g.named(f.Message.Desc.FullName(), f.Message.GoIdent.GoName, "read"+verb(f.Message))
-		return "r.message(read" + verb(f.Message) + ")", err
+		return "r.message(" + g.function("read", f.Message) + ")"
 	}
 	if f.Enum != nil {
-		name, err := g.named(f.Enum.Desc.FullName(), f.Enum.GoIdent.GoName)
-		return "r.int32() as " + name, err
+		name, _ := g.named(f.Enum.Desc, f.Enum.GoIdent.GoName) // the field's type has asked before
+		return "r.int32() as " + name
 	}
-	return "r." + method(f) + "()", nil
+	return "r." + method(f) + "()"
 }
 
-func (g *generator) reader(m *protogen.Message, name string) error {
+func (g *generator) reader(m *protogen.Message, name string) {
 	reader, v := g.sdk("wire", "ProtoReader"), verb(m)
 	var defaults []string
 	for _, f := range m.Fields {
@@ -355,39 +319,27 @@ func (g *generator) reader(m *protogen.Message, name string) error {
 	} else {
 		g.p("  while (r.next()) {\n    switch (r.number) {")
 		for _, f := range m.Fields {
-			line, err := g.readField(f)
-			if err != nil {
-				return err
-			}
-			g.p("      case %d: %s; break;", f.Desc.Number(), line)
+			g.p("      case %d: %s; break;", f.Desc.Number(), g.readField(f))
 		}
 		g.p("    }\n  }")
 	}
 	g.p("  return m;\n}")
 	g.p("")
 	g.p("export function decode%s(data: %s): %s {\n  return read%s(new %s(data));\n}", v, g.bytes(), name, v, reader)
-	return nil
 }
 
-func (g *generator) readField(f *protogen.Field) (string, error) {
+func (g *generator) readField(f *protogen.Field) string {
 	at := "m." + fieldName(f)
 	if f.Desc.IsMap() {
-		k, err := g.read(f.Message.Fields[0])
-		if err != nil {
-			return "", err
-		}
-		v, err := g.read(f.Message.Fields[1])
-		if m := f.Message.Fields[1].Message; m != nil {
-			_, err = g.named(m.Desc.FullName(), m.GoIdent.GoName, "decode"+verb(m))
-		}
-		return fmt.Sprintf("r.entry(%s, %s, %s, (r) => %s, (r) => %s)", at, g.zero(f.Message.Fields[0]), g.zero(f.Message.Fields[1]), k, v), err
+		k, v := f.Message.Fields[0], f.Message.Fields[1]
+		return fmt.Sprintf("r.entry(%s, %s, %s, (r) => %s, (r) => %s)", at, g.zero(k), g.zero(v), g.read(k), g.read(v))
 	}
-	one, err := g.read(f)
+	one := g.read(f)
 	if f.Desc.IsList() {
 		if wireType(f) != protowire.BytesType {
-			return fmt.Sprintf("r.numbers(%s, (r) => %s)", at, one), err
+			return fmt.Sprintf("r.numbers(%s, (r) => %s)", at, one)
 		}
-		return at + ".push(" + one + ")", err
+		return at + ".push(" + one + ")"
 	}
 	line := at + " = " + one
 	if f.Oneof != nil && !f.Oneof.Desc.IsSynthetic() { // the last one counts
@@ -397,5 +349,5 @@ func (g *generator) readField(f *protogen.Field) (string, error) {
 			}
 		}
 	}
-	return line, err
+	return line
 }

@@ -4,15 +4,17 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/compiler/protogen"
 )
 
 // globals are names of JavaScript's and of what every file may declare: a message of such a name is called otherwise.
 var globals = []string{
-	"Array", "BigInt", "Boolean", "Bytes", "Channel", "Columns", "Date", "Entities", "EntityView", "Error", "Function", "Infinity", "Kind", "Map", "Math", "NaN",
-	"Number", "Object", "Part", "Promise", "ProtoReader", "ProtoWriter", "Pushes", "Readonly", "ReadonlyMap", "Record", "RegExp",
-	"Replica", "ReplicaEvents", "Route", "Set", "String", "Symbol", "Uint8Array", "World",
+	"Array", "BigInt", "BigInt64Array", "BigUint64Array", "Boolean", "Bytes", "Channel", "Columns", "Date", "Entities", "EntityView", "Error", "Float32Array", "Float64Array",
+	"Function", "Infinity", "Int16Array", "Int32Array", "Int8Array", "IterableIterator", "Kind", "Map", "Math", "NaN", "Number", "Object", "Part", "Promise", "ProtoReader",
+	"ProtoWriter", "Pushes", "Readonly", "ReadonlyMap", "Record", "RegExp", "Replica", "ReplicaEvents", "Route", "Set", "String", "Symbol", "Uint16Array", "Uint32Array",
+	"Uint8Array", "World",
 }
 
 // typeName is the name of a message or enum by its name in Go: Outer_Inner → OuterInner, Error → ErrorMessage.
@@ -40,6 +42,25 @@ func camel(name string) string {
 		}
 	}
 	return b.String()
+}
+
+// word is what of a text may stand in a name.
+func word(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '_' || r == '$' || unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return r
+		}
+		return -1
+	}, text)
+}
+
+// title is a name with a great first letter.
+func title(name string) string {
+	r, n := utf8.DecodeRuneInString(name)
+	if n == 0 {
+		return ""
+	}
+	return string(unicode.ToUpper(r)) + name[n:]
 }
 
 // lower is a type's name as that of a member: HeroThing → heroThing, NPC → npc, UIThing → uiThing.

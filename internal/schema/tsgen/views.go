@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/compiler/protogen"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/tianxia-mmo/tianxia/internal/schema/model"
 	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
@@ -20,7 +21,7 @@ func (g *generator) world() error {
 	if !g.hasWorld() {
 		return nil
 	}
-	if err := g.declare("World", "the world"); err != nil {
+	if err := g.declare("World", "the world", g.s.Kinds[0].Message.Desc); err != nil {
 		return err
 	}
 	g.p("")
@@ -32,7 +33,7 @@ func (g *generator) world() error {
 	g.p("} as const;")
 	for _, c := range g.s.Components {
 		if err := g.component(c); err != nil {
-			return fmt.Errorf("component %s: %w", c.Def.Name, err)
+			return err
 		}
 	}
 	for _, k := range g.s.Kinds {
@@ -70,7 +71,7 @@ func axis(c *delta.Component, f *delta.Field) string {
 func (g *generator) component(c *model.Component) error {
 	name := typeName(verb(c.Message))
 	for _, n := range []string{name + "Columns", name + "View"} {
-		if err := g.declare(n, "component "+c.Def.Name); err != nil {
+		if err := g.declare(n, "component "+c.Def.Name, c.Message.Desc); err != nil {
 			return err
 		}
 	}
@@ -88,7 +89,7 @@ func (g *generator) component(c *model.Component) error {
 		}
 		t, e, err := g.unitValue(c, f, slices.Index(cols, f))
 		if err != nil {
-			return fmt.Errorf("field %s: %w", f.Name, err)
+			return g.wrongField(c, f, "%v", err)
 		}
 		g.doc("  ", fieldDoc(c, f))
 		g.p("  get %s(): %s {\n    return %s;\n  }", member(camel(f.Name)), t, e)
@@ -107,19 +108,42 @@ func (g *generator) columnsClass(c *model.Component, name string) error {
 	g.doc("", fmt.Sprintf("%sColumns are the fields of %s of all entities, by local index, in steps. The arrays are replaced when they grow: take them anew for every frame.",
 		name, c.Def.Name))
 	g.p("export class %sColumns extends %s {", name, g.sdk("views", "Columns"))
+	getters := map[string]*delta.Field{}
+	get := func(name string, f *delta.Field) error {
+		if other := getters[name]; other != nil {
+			return g.wrongField(c, f, "the columns of fields %s and %s both have %s: rename one of the fields", other.Name, f.Name, name)
+		}
+		getters[name] = f
+		return nil
+	}
 	for i, f := range cols {
 		t, err := g.arrayType(c, f)
 		if err != nil {
-			return fmt.Errorf("field %s: %w", f.Name, err)
+			return g.wrongField(c, f, "%v", err)
+		}
+		if err := get(columnName(f), f); err != nil {
+			return err
 		}
 		g.doc("  ", fieldDoc(c, f))
 		g.p("  get %s(): %s {\n    return this.columns[%d]!.array as %s;\n  }", columnName(f), t, i, t)
 		if f.Optional {
+			if err := get("has"+title(camel(f.Name)), f); err != nil {
+				return err
+			}
 			g.p("  get has%s(): Uint8Array {\n    return this.columns[%d]!.has!;\n  }", title(camel(f.Name)), i)
 		}
 	}
 	g.p("}")
 	return nil
+}
+
+// wrongField is a mistake in a field of a component.
+func (g *generator) wrongField(c *model.Component, f *delta.Field, format string, args ...any) error {
+	text := "field " + f.Name + " of component " + c.Def.Name + ": " + fmt.Sprintf(format, args...)
+	if m := messageField(c, f); m != nil {
+		return g.wrong(m.Desc, "%s", text)
+	}
+	return g.wrong(c.Message.Desc, "%s", text)
 }
 
 func columnName(f *delta.Field) string { return member(camel(f.Name), "columns") }
@@ -309,7 +333,7 @@ func columnsName(c *model.Component) string { return member(lower(verb(c.Message
 
 func (g *generator) kind(k *model.Kind) error {
 	name := typeName(verb(k.Message)) + "View"
-	if err := g.declare(name, "kind "+k.Def.Name); err != nil {
+	if err := g.declare(name, "kind "+k.Def.Name, k.Message.Desc); err != nil {
 		return err
 	}
 	g.p("")
@@ -325,9 +349,9 @@ func (g *generator) kind(k *model.Kind) error {
 
 func (g *generator) worldClass() error {
 	taken := map[string]string{}
-	take := func(name, by string) error {
+	take := func(name, by string, d protoreflect.Descriptor) error {
 		if other, ok := taken[name]; ok {
-			return fmt.Errorf("%s and %s are both called %s in the world: rename one of them", other, by, name)
+			return g.wrong(d, "%s and %s are both called %s in the world: rename one of them", other, by, name)
 		}
 		taken[name] = by
 		return nil
@@ -342,7 +366,7 @@ func (g *generator) worldClass() error {
 		if len(ids) == 0 {
 			continue
 		}
-		if err := take(columnsName(c), "component "+c.Def.Name); err != nil {
+		if err := take(columnsName(c), "component "+c.Def.Name, c.Message.Desc); err != nil {
 			return err
 		}
 		class := typeName(verb(c.Message)) + "Columns"
@@ -352,7 +376,7 @@ func (g *generator) worldClass() error {
 	events := g.sdk("replica", "type ReplicaEvents")
 	g.p("  constructor(events: %s = {}) {\n    super(%s(LAYOUT), events);\n  }", events, g.sdk("bytes", "unbase64"))
 	for _, k := range g.s.Kinds {
-		if err := take(member(lower(verb(k.Message)), worldMembers...), "kind "+k.Def.Name); err != nil {
+		if err := take(member(lower(verb(k.Message)), worldMembers...), "kind "+k.Def.Name, k.Message.Desc); err != nil {
 			return err
 		}
 	}
@@ -362,7 +386,7 @@ func (g *generator) worldClass() error {
 		if _, ok := taken[many]; ok || slices.Contains(worldMembers, many) {
 			many = "all" + title(many)
 		}
-		if err := take(many, "the plural of kind "+k.Def.Name); err != nil {
+		if err := take(many, "the plural of kind "+k.Def.Name, k.Message.Desc); err != nil {
 			return err
 		}
 		view := typeName(verb(k.Message)) + "View"

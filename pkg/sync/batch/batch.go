@@ -32,8 +32,8 @@ const (
 // MaxSlot bounds slots, so that a damaged batch cannot make a gateway allocate without end.
 const MaxSlot = 1 << 21
 
-// MaxBits bounds the bits of one encoded state.
-const MaxBits = 2 * delta.MaxPartBits
+// MaxBits bounds the bits of one encoded state. A delta in which everything changed may be longer than the full state, but not four times.
+const MaxBits = 4 * delta.MaxPartBits
 
 // ErrMalformed is wrapped by every error of Decode.
 var ErrMalformed = errors.New("malformed batch")

@@ -269,7 +269,7 @@ func (s *Source) Publish(slot uint32, st *delta.Record, dirty uint64, tick uint3
 		if !encoded {
 			encoded = true
 			s.bits.Reset()
-			e.kind.Delta(&s.bits, &e.pub, st, delta.AOI)
+			e.kind.DeltaOf(&s.bits, &e.pub, st, delta.AOI, surprised) // what Publish takes over, no more: a dirty bit that was missed must not make bases differ
 			s.stats.Fragments++
 		}
 		g.updates.n++

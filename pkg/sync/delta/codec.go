@@ -59,6 +59,13 @@ type MotionGroup interface {
 	Copy(dst, src View)
 }
 
+// Seen is an entity as a client's replica has it.
+type Seen interface {
+	// View is a component of the entity, laid out as Layout says; ok is false if it has none such.
+	View(component uint16) (v View, ok bool)
+	Layout() *Layout
+}
+
 // Groups yields the generated codecs of a layout: nil for what it has none for, which the interpretive codec then does.
 type Groups interface {
 	Motion(component uint16) MotionGroup
@@ -132,8 +139,9 @@ type KindCodec struct {
 	Words int // size of a record
 	Vars  int
 
-	parts  []part
-	motion *part // also in parts; nil: no place
+	parts    []part
+	motion   *part // also in parts; nil: no place
+	placeBit uint64
 }
 
 // part is a component's place in a kind's record.
@@ -150,7 +158,7 @@ func (k *KindCodec) add(c *component) {
 	k.motion = nil
 	for i := range k.parts {
 		if k.parts[i].c.motion != nil {
-			k.motion = &k.parts[i]
+			k.motion, k.placeBit = &k.parts[i], bit(i, AOI)
 		}
 	}
 }
@@ -192,14 +200,7 @@ func (k *KindCodec) Place() (p Place, ok bool) {
 }
 
 // PlaceBit is the dirty bit of the kind's motion; 0 if it has no place.
-func (k *KindCodec) PlaceBit() uint64 {
-	for i := range k.parts {
-		if &k.parts[i] == k.motion {
-			return bit(i, AOI)
-		}
-	}
-	return 0
-}
+func (k *KindCodec) PlaceBit() uint64 { return k.placeBit }
 
 // Places tells whether entities of the kind have a place.
 func (k *KindCodec) Places() bool { return k.motion != nil }
@@ -269,8 +270,24 @@ func (k *KindCodec) ReadFull(r *Reader, p Params, b *Record, a Audience, tick ui
 //
 //	delta = [moved 1 · motion] · per other group `0` as before | `1` group                    moved: only for AOI, only if the kind has a place
 func (k *KindCodec) Delta(w *Writer, a, b *Record, to Audience) {
+	changed := uint64(0)
+	for i := range k.parts {
+		p := &k.parts[i]
+		if p == k.motion && to == AOI {
+			if a.Tick != b.Tick {
+				changed |= bit(i, to)
+			}
+		} else if g := p.c.groups[to]; g != nil && !g.Equal(p.view(a), p.view(b)) {
+			changed |= bit(i, to)
+		}
+	}
+	k.DeltaOf(w, a, b, to, changed)
+}
+
+// DeltaOf is Delta of the groups whose bits are set, which must differ; the others are as before, whatever b holds.
+func (k *KindCodec) DeltaOf(w *Writer, a, b *Record, to Audience, changed uint64) {
 	if to == AOI && k.motion != nil {
-		if a.Tick == b.Tick {
+		if changed&k.PlaceBit() == 0 {
 			w.Put(0, 1)
 		} else {
 			w.Put(1, 1)
@@ -283,11 +300,11 @@ func (k *KindCodec) Delta(w *Writer, a, b *Record, to Audience) {
 		if g == nil {
 			continue
 		}
-		if av, bv := p.view(a), p.view(b); g.Equal(av, bv) {
+		if changed&bit(i, to) == 0 {
 			w.Put(0, 1)
 		} else {
 			w.Put(1, 1)
-			g.Delta(w, av, bv)
+			g.Delta(w, p.view(a), p.view(b))
 		}
 	}
 }
@@ -349,6 +366,14 @@ func (k *KindCodec) Reckon(b *Record, tick uint32) {
 		k.motion.c.motion.Reckon(k.motion.view(b), int32(tick-b.Tick))
 	}
 	b.Tick = tick
+}
+
+// Worst bounds the bits of a full state for an audience.
+func (k *KindCodec) Worst(a Audience) (bits int) {
+	for i := range k.parts {
+		bits += k.parts[i].c.def.worst[a]
+	}
+	return bits
 }
 
 // Has tells whether an audience gets anything of entities of this kind.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -327,13 +328,92 @@ func TestLayoutsThatCannotBeAreRefused(t *testing.T) {
 		"optional list":      {func(l *delta.Layout) { l.Components[2].Fields[1].Optional = true }, "not optional"},
 		"range of one value": {func(l *delta.Layout) { l.Components[1].Fields[0].Bits, l.Components[1].Fields[0].Limit = 1, 0 }, "1 bits for the range 0 to 0"},
 		"range of no bits":   {func(l *delta.Layout) { l.Components[1].Fields[0].Bits = 0 }, "a range from 0 to 65535 without bits"},
-		"unknown type":       {func(l *delta.Layout) { l.Components[1].Fields[0].Type = 99 }, "unknown type 99"},
+		"too many words": {func(l *delta.Layout) {
+			for i := range uint32(1100) {
+				l.Components[1].Fields = append(l.Components[1].Fields, delta.Field{ID: 10 + i, Name: "x", Type: delta.Uint64, Audience: delta.Owner})
+			}
+		}, "at most 2048 and 256"},
+		"audience inside": {func(l *delta.Layout) {
+			l.Components[2].Fields[1].Fields[0].Audience = delta.Server
+		}, "has no audience of its own"},
+		"two quanta": {func(l *delta.Layout) {
+			c := l.Components[0]
+			c.ID, c.Fields = 8, slices.Clone(c.Fields)
+			for i := range 4 {
+				c.Fields[i].Quantum *= 2
+			}
+			l.Components = append(l.Components, c)
+		}, "another component's is 0.003125"},
+		"name in another alphabet": {func(l *delta.Layout) { l.Components[1].Fields[0].Name = "\xff" }, "not UTF-8"},
+		"unknown type":             {func(l *delta.Layout) { l.Components[1].Fields[0].Type = 99 }, "unknown type 99"},
 	} {
 		l := deltatest.Layout()
 		c.change(l)
 		if err := l.Finish(); err == nil || !strings.Contains(err.Error(), c.say) {
 			t.Errorf("%s: %v, want %q", name, err, c.say)
 		}
+	}
+}
+
+func TestPositionsOfTheWidestRangeComeBack(t *testing.T) {
+	l := deltatest.Layout()
+	for i := range 2 {
+		f := &l.Components[0].Fields[i]
+		f.Bits, f.Min, f.Limit = 32, math.MinInt32, math.MaxInt32
+	}
+	if err := l.Finish(); err != nil {
+		t.Fatal(err)
+	}
+	c, err := delta.NewCodec(l, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := c.Kind(1)
+	for _, s := range []deltatest.State{{X: -5, Z: 7, VX: 3}, {X: math.MinInt32, Z: math.MaxInt32, VZ: -9, HP: 4}} {
+		var w delta.Writer
+		k.Full(&w, delta.Params{PositionBits: 17}, s.Record(k), delta.AOI)
+		var got delta.Record
+		k.Init(&got)
+		r := delta.NewReader(w.Bytes())
+		if k.ReadFull(&r, delta.Params{PositionBits: 17}, &got, delta.AOI, 1); r.Failed() || !deltatest.StateOf(k, &got, 1).Equal(s) {
+			t.Errorf("%+v came back as %+v (%v)", s, deltatest.StateOf(k, &got, 1), r.Err())
+		}
+	}
+}
+
+func TestComponentsMayBeNumberedUpTo65535(t *testing.T) {
+	l := deltatest.Layout()
+	l.Components[1].ID = 65535
+	for i := range l.Kinds {
+		l.Kinds[i].Components[len(l.Kinds[i].Components)-1] = 65535
+	}
+	if err := l.Finish(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := delta.ParseTable(l.Table()); err != nil || got.Component(65535) == nil {
+		t.Errorf("came back as %+v, %v", got, err)
+	}
+}
+
+func TestAddedEntriesOfAMapAscend(t *testing.T) {
+	f := func(keys ...uint32) error {
+		var w delta.Writer
+		w.Count(0) // removed
+		w.Count(0) // changed
+		w.Count(len(keys))
+		for _, k := range keys {
+			w.Put(uint64(k), 8)
+		}
+		r := delta.NewReader(w.Bytes())
+		var v delta.Var
+		r.ReadMapDelta(&v, 100, func(x, y *delta.Record) int { return int(x.W[0]) - int(y.W[0]) }, nil, func(e *delta.Record) { e.W = []uint32{uint32(r.Get(8))} })
+		return r.Err()
+	}
+	if err := f(1, 2, 9); err != nil {
+		t.Error(err)
+	}
+	if f(2, 1) == nil || f(3, 3) == nil {
+		t.Error("keys out of order were taken")
 	}
 }
 
@@ -367,6 +447,17 @@ func TestStrangersUnderstandWhatTheyShare(t *testing.T) {
 	bag.V[1].E = []delta.Record{{W: []uint32{5}}, {W: []uint32{6}}}
 	if got, ok = m.Component(deltatest.Bag, bag, &into); !ok || string(got.V[0].B) != "hello" || len(got.V[1].E) != 2 || got.V[1].E[1].W[0] != 6 {
 		t.Errorf("mapped to %+v, %v", got, ok)
+	}
+	old := client.Component(deltatest.Vitals).Fields[1]
+	for what, change := range map[string]func(f *delta.Field){
+		"min": func(f *delta.Field) { f.Min-- }, "limit": func(f *delta.Field) { f.Limit-- }, "quantum": func(f *delta.Field) { f.Quantum = 2 }, "origin": func(f *delta.Field) { f.Origin = 2 },
+		"type": func(f *delta.Field) { f.Type = delta.Uint32 }, "optional": func(f *delta.Field) { f.Optional = true }, "audience": func(f *delta.Field) { f.Audience = delta.Owner },
+	} {
+		change(&client.Component(deltatest.Vitals).Fields[1])
+		if _, err := delta.NewMapping(server, client); !errors.Is(err, delta.ErrIncompatible) {
+			t.Errorf("another %s: %v", what, err)
+		}
+		client.Component(deltatest.Vitals).Fields[1] = old
 	}
 	client.Component(deltatest.Vitals).Fields[1].Bits = 20
 	if _, err := delta.NewMapping(server, client); !errors.Is(err, delta.ErrIncompatible) || !strings.Contains(err.Error(), `field 1 "hp" has another type`) {

@@ -657,9 +657,15 @@ func (r *Reader) ReadMapDelta(v *Var, most uint32, compare func(x, y *Record) in
 	clear(v.E[len(kept):]) // their room must not be used twice
 	v.E = kept
 	n := r.Elements(len(v.E), most)
-	for range n {
+	var last Record
+	for j := range n {
 		var e Record
 		added(&e)
+		if j > 0 && compare(&last, &e) >= 0 {
+			r.Fail()
+			return
+		}
+		last = e
 		i, there := slices.BinarySearchFunc(v.E, &e, func(x Record, y *Record) int { return compare(&x, y) })
 		if there || r.Failed() {
 			r.Fail()

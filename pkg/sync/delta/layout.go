@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+	"unicode/utf8"
 )
 
 // Type is what a field holds.
@@ -91,7 +92,8 @@ type Component struct {
 	Fields []Field
 	Motion *Motion // nil: it has no place
 
-	Words, Vars int // size of its view, filled by Layout.Finish
+	Words, Vars int            // size of its view, filled by Layout.Finish
+	worst       [Audiences]int // bits of the full state for each
 }
 
 // Kind describes an archetype of entities.
@@ -123,11 +125,16 @@ const (
 	maxComponents = 1 << 10 // of a layout
 	maxKinds      = 1 << 12
 	maxTickHz     = 1000
-	maxRangeBits  = 53 // of a ranged number: what JavaScript counts exactly
+	maxRangeBits  = 53      // of a ranged number: what JavaScript counts exactly
+	maxWords      = 1 << 11 // of a kind's record, so that an entity holds at most 8 KiB besides its variable parts
+	maxVars       = 1 << 8
 )
 
 // Finish checks a layout and fills what is computed. Whoever makes one by hand calls it before use.
 func (l *Layout) Finish() error {
+	if !utf8.ValidString(l.Name) {
+		return fmt.Errorf("layout: a name that is not UTF-8")
+	}
 	if l.TickHz < 1 || l.TickHz > maxTickHz {
 		return fmt.Errorf("layout %q: %d ticks per second, need 1 to %d", l.Name, l.TickHz, maxTickHz)
 	}
@@ -141,6 +148,9 @@ func (l *Layout) Finish() error {
 		}
 		if err := c.finish(l.TickHz); err != nil {
 			return fmt.Errorf("layout %q: component %d %q: %w", l.Name, c.ID, c.Name, err)
+		}
+		if q, _ := l.Quantum(); c.Motion != nil && c.Field(c.Motion.X).Quantum != q {
+			return fmt.Errorf("layout %q: component %d %q: position quantum %v, another component's is %v", l.Name, c.ID, c.Name, c.Field(c.Motion.X).Quantum, q)
 		}
 	}
 	for i := range l.Kinds {
@@ -157,26 +167,28 @@ func (l *Layout) Finish() error {
 
 // Component finds a component by id; nil: there is none.
 func (l *Layout) Component(id uint16) *Component {
-	i := slices.IndexFunc(l.Components, func(c Component) bool { return c.ID == id })
-	if i < 0 {
-		return nil
+	for i := range l.Components {
+		if l.Components[i].ID == id {
+			return &l.Components[i]
+		}
 	}
-	return &l.Components[i]
+	return nil
 }
 
 // Kind finds a kind by id; nil: there is none.
 func (l *Layout) Kind(id uint16) *Kind {
-	i := slices.IndexFunc(l.Kinds, func(k Kind) bool { return k.ID == id })
-	if i < 0 {
-		return nil
+	for i := range l.Kinds {
+		if l.Kinds[i].ID == id {
+			return &l.Kinds[i]
+		}
 	}
-	return &l.Kinds[i]
+	return nil
 }
 
 // Quantum is the position quantum that all components with a place share, and whether there is one.
 func (l *Layout) Quantum() (float64, bool) {
 	for i := range l.Components {
-		if c := &l.Components[i]; c.Motion != nil {
+		if c := &l.Components[i]; c.Motion != nil && c.Field(c.Motion.X) != nil {
 			return c.Field(c.Motion.X).Quantum, true
 		}
 	}
@@ -188,7 +200,7 @@ func (l *Layout) finishKind(k *Kind) error {
 		return fmt.Errorf("%d components, at most %d", len(k.Components), MaxComponents)
 	}
 	var worst [Audiences]int
-	places := 0
+	places, words, vars := 0, 0, 0
 	for i, id := range k.Components {
 		c := l.Component(id)
 		if c == nil || slices.Contains(k.Components[:i], id) {
@@ -197,9 +209,13 @@ func (l *Layout) finishKind(k *Kind) error {
 		if c.Motion != nil {
 			places++
 		}
-		for j := range c.Fields {
-			worst[c.Fields[j].Audience] += c.Fields[j].worst()
+		words, vars = words+c.Words, vars+c.Vars
+		for a := range Audiences {
+			worst[a] += c.worst[a]
 		}
+	}
+	if words > maxWords || vars > maxVars {
+		return fmt.Errorf("%d words and %d strings, lists and maps, at most %d and %d", words, vars, maxWords, maxVars)
 	}
 	if places > 1 {
 		return fmt.Errorf("%d components have a place, at most 1", places)
@@ -217,16 +233,17 @@ func (l *Layout) finishKind(k *Kind) error {
 
 // Field finds a field by its number; nil: there is none.
 func (c *Component) Field(id uint32) *Field {
-	i := slices.IndexFunc(c.Fields, func(f Field) bool { return f.ID == id })
-	if i < 0 || id == 0 {
-		return nil
+	for i := range c.Fields {
+		if c.Fields[i].ID == id && id != 0 {
+			return &c.Fields[i]
+		}
 	}
-	return &c.Fields[i]
+	return nil
 }
 
 // finish orders the fields' places: by audience, then as declared.
 func (c *Component) finish(hz uint32) error {
-	c.Words, c.Vars = 0, 0
+	c.Words, c.Vars, c.worst = 0, 0, [Audiences]int{}
 	if err := checkFields(c.Fields, 0, new(int)); err != nil {
 		return err
 	}
@@ -234,6 +251,7 @@ func (c *Component) finish(hz uint32) error {
 		for i := range c.Fields {
 			if f := &c.Fields[i]; f.Audience == a {
 				f.place(&c.Words, &c.Vars)
+				c.worst[a] += f.worst()
 			}
 		}
 	}
@@ -249,7 +267,11 @@ func checkFields(fields []Field, depth int, count *int) error {
 		if *count++; *count > maxFields || depth > MaxDepth {
 			return fmt.Errorf("more than %d fields or %d levels", maxFields, MaxDepth)
 		}
-		if f.ID == 0 || slices.ContainsFunc(fields[:i], func(o Field) bool { return o.ID == f.ID }) {
+		taken := false
+		for j := range i {
+			taken = taken || fields[j].ID == f.ID
+		}
+		if f.ID == 0 || taken {
 			return fmt.Errorf("field %d %q: the number is 0 or taken", f.ID, f.Name)
 		}
 		if err := f.check(depth, count); err != nil {
@@ -271,6 +293,10 @@ func (f *Field) check(depth int, count *int) error {
 		inType = f.Min >= 0
 	}
 	switch {
+	case !utf8.ValidString(f.Name):
+		return fmt.Errorf("a name that is not UTF-8")
+	case depth > 0 && f.Audience != AOI:
+		return fmt.Errorf("a field inside of another has no audience of its own")
 	case f.Audience >= Audiences || f.Interp > Turn || f.Priority > 2:
 		return fmt.Errorf("audience %d, interpolation %d, priority %d", f.Audience, f.Interp, f.Priority)
 	case f.Type < Bool || f.Type > Map:
@@ -292,8 +318,12 @@ func (f *Field) check(depth int, count *int) error {
 	case f.Type == Map && (f.Fields[0].Optional || !f.Fields[0].key()):
 		return fmt.Errorf("keys of type %d", f.Fields[0].Type)
 	}
-	if (f.Type == List || f.Type == Map) && slices.ContainsFunc(f.Fields, func(e Field) bool { return e.Type == List || e.Type == Map || e.Optional }) {
-		return fmt.Errorf("elements are lists, maps or optional")
+	if f.Type == List || f.Type == Map {
+		for i := range f.Fields {
+			if e := &f.Fields[i]; e.Type == List || e.Type == Map || e.Optional {
+				return fmt.Errorf("elements are lists, maps or optional")
+			}
+		}
 	}
 	return checkFields(f.Fields, depth+1, count)
 }

@@ -67,7 +67,7 @@ func (m *motion) Full(w *Writer, p Params, b View) {
 		case anyHeight:
 			w.Num32(b.W[at], 0)
 		default:
-			w.Put(uint64(int32(b.W[at])-m.min[i]), uint(m.bits[i]))
+			w.Put(uint64(int64(int32(b.W[at]))-int64(m.min[i])), uint(m.bits[i]))
 		}
 	}
 	if m.polar != nil {
@@ -90,7 +90,7 @@ func (m *motion) ReadFull(r *Reader, p Params, b View) {
 		case anyHeight:
 			b.W[at] = r.Num32(0)
 		default:
-			b.W[at] = uint32(m.min[i] + int32(r.RangedFull(uint(m.bits[i]), m.span[i])))
+			b.W[at] = uint32(int64(m.min[i]) + int64(r.RangedFull(uint(m.bits[i]), m.span[i])))
 		}
 	}
 	if m.polar != nil {

@@ -2,14 +2,15 @@ package delta
 
 import (
 	"fmt"
+	"math"
 
 	"google.golang.org/protobuf/proto"
 
 	mmov1 "github.com/tianxia-mmo/tianxia/proto_define/mmo/v1"
 )
 
-// MaxTable bounds the bytes of a layout table.
-const MaxTable = 1 << 20
+// MaxTable bounds the bytes of a layout table: what route 36 carries.
+const MaxTable = 65_000
 
 // Table is the layout as it travels to gateways and clients, without the fields that never leave the server. Equal layouts give equal bytes.
 func (l *Layout) Table() []byte {
@@ -32,7 +33,7 @@ func (l *Layout) Table() []byte {
 	}
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
 	if err != nil {
-		panic(fmt.Sprintf("delta: layout %q: %v", l.Name, err)) // a name that is not UTF-8: Finish was not called
+		panic(fmt.Sprintf("delta: layout %q: %v: call Finish first", l.Name, err)) // a name that is not UTF-8
 	}
 	return b
 }
@@ -69,11 +70,14 @@ func ParseTable(b []byte) (*Layout, error) {
 		return uint16(v)
 	}
 	for _, pc := range m.Components {
+		if pc.Id > math.MaxUint16 {
+			return nil, fmt.Errorf("layout table: component %d %q: ids end at 65535", pc.Id, pc.Name)
+		}
 		fields, err := parseFields(pc.Fields, 0)
 		if err != nil {
 			return nil, fmt.Errorf("layout table: component %q: %w", pc.Name, err)
 		}
-		c := Component{ID: narrow(pc.Id), Name: pc.Name, Fields: fields}
+		c := Component{ID: uint16(pc.Id), Name: pc.Name, Fields: fields}
 		if v := pc.Motion; v != nil {
 			c.Motion = &Motion{X: v.X, Y: v.Y, Z: v.Z, VX: v.Vx, VY: v.Vy, VZ: v.Vz, Heading: v.Heading, Polar: v.Polar}
 		}
@@ -82,7 +86,7 @@ func ParseTable(b []byte) (*Layout, error) {
 	for _, pk := range m.Kinds {
 		k := Kind{ID: narrow(pk.Id), Name: pk.Name, Sees: pk.Sees, Layer: pk.Layer}
 		for _, id := range pk.Components {
-			k.Components = append(k.Components, narrow(id))
+			k.Components = append(k.Components, uint16(min(id, math.MaxUint16)))
 		}
 		l.Kinds = append(l.Kinds, k)
 	}

@@ -190,7 +190,8 @@ func (c *Client) section(w *delta.Writer, v *view, dirty []int32, due, another b
 	for _, g := range v.gone[:leaves] {
 		c.used[g.local>>6] &^= 1 << (g.local & 63)
 	}
-	enters, updates := c.choose(v, dirty, room-leaves*maxIndexBits)
+	alone := leaves == 0 && !another // then one entity may be larger than a frame should be
+	enters, updates := c.choose(v, dirty, room-leaves*maxIndexBits, alone)
 	if leaves+len(enters)+len(updates) == 0 && !due {
 		return false
 	}
@@ -220,8 +221,9 @@ func (c *Client) section(w *delta.Writer, v *view, dirty []int32, due, another b
 	return true
 }
 
-// choose splits the dirty places into enters, which get a local index, and updates, until room (bits) is used up; the rest waits.
-func (c *Client) choose(v *view, dirty []int32, room int) (enters, updates []int32) {
+// choose splits the dirty places into enters, which get a local index, and updates, until room (bits) is used up; the rest waits. In a frame of
+// its own one entity always goes.
+func (c *Client) choose(v *view, dirty []int32, room int, alone bool) (enters, updates []int32) {
 	enters, updates = c.enters[:0], dirty[:0]
 	if n := len(dirty); n*usualBits > room && n > 0 { // some may wait: not always the same ones
 		c.rotate = (c.rotate + room/usualBits + 1) % n
@@ -232,7 +234,7 @@ func (c *Client) choose(v *view, dirty []int32, room int) (enters, updates []int
 	full := false // no local index is left
 	for _, i := range dirty {
 		if v.base[i] != 0 {
-			if room -= v.cost(int(i)); room < 0 && len(enters)+len(updates) > 0 {
+			if room -= v.cost(int(i)); room < 0 && (!alone || len(enters)+len(updates) > 0) {
 				break
 			}
 			updates = append(updates, i)
@@ -242,7 +244,7 @@ func (c *Client) choose(v *view, dirty []int32, room int) (enters, updates []int
 			continue
 		}
 		cost := v.enterCost(int(i))
-		if room -= cost; room < 0 && len(enters)+len(updates) > 0 {
+		if room -= cost; room < 0 && (!alone || len(enters)+len(updates) > 0) {
 			break
 		}
 		local, ok := c.take()
@@ -275,7 +277,7 @@ func (v *view) cost(i int) int {
 	switch {
 	case from == to-1 && v.zone.hot[slot].n != 0:
 		return maxIndexBits + maxAgeBits + int(v.zone.hot[slot].n)
-	case to-from >= keep:
+	case v.zone.restate(slot, from):
 		return maxIndexBits + maxAgeBits + v.zone.fullState(slot).n
 	}
 	return maxIndexBits + maxAgeBits + v.zone.fragment(slot, from).n
@@ -356,7 +358,7 @@ func (v *view) update(w *delta.Writer, width uint, i int) {
 		w.Put(local|h.bits<<(width+1), width+1+uint(h.n))
 		return
 	}
-	if to-from >= keep {
+	if z.restate(slot, from) {
 		w.Put(local|3<<width, width+2)
 		w.Age(z.age(slot))
 		f := z.fullState(slot)

@@ -1,8 +1,10 @@
 package replica
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
 )
@@ -44,6 +46,9 @@ func (e *Entity) view(r *delta.Record, component uint16) (v delta.View, ok bool)
 	return e.m.mapping.Component(component, v, &e.own)
 }
 
+// Layout is that in which View gives the entity's components.
+func (e *Entity) Layout() *delta.Layout { return e.m.views }
+
 // Position is where the entity is predicted to be at a tick, in quanta of the ground plane; ok is false for a kind without a place.
 func (e *Entity) Position(tick uint32) (x, z int32, ok bool) {
 	p, ok := e.Codec.Place()
@@ -74,16 +79,23 @@ type Mirror struct {
 
 	codec   *delta.Codec
 	mapping *delta.Mapping
+	views   *delta.Layout
 }
 
 // Use sets the layout of the frames, and the layout in which views are wanted: nil means the same. It fails, wrapping delta.ErrIncompatible, if the two do not understand each other.
 func (m *Mirror) Use(frames *delta.Codec, own *delta.Layout) error {
-	m.codec, m.mapping = frames, nil
-	if own == nil || own == frames.Layout || own.Fingerprint == frames.Layout.Fingerprint {
+	if m.Live > 0 || slices.ContainsFunc(m.Rows[:], func(r Row) bool { return r.Open }) {
+		return fmt.Errorf("%w: another layout after the first zone", ErrMalformed)
+	}
+	m.codec, m.mapping, m.views = frames, nil, frames.Layout
+	if own == nil || own == frames.Layout {
 		return nil
 	}
+	if own.Fingerprint == frames.Layout.Fingerprint && bytes.Equal(own.Table(), frames.Layout.Table()) {
+		return nil // the same, from two places
+	}
 	mapping, err := delta.NewMapping(frames.Layout, own)
-	m.mapping = mapping
+	m.mapping, m.views = mapping, own
 	return err
 }
 

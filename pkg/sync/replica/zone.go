@@ -35,6 +35,8 @@ const (
 	fastBits = 40 // fragment + index (≤ 15) + age bit fit one Put
 	moved    = 1  // hot.n != 0 and the motion moved at hot.tick
 	cacheLen = 1 << 10
+
+	longFragment = 256 // bits from which on it is worth looking whether the full state is shorter
 )
 
 type entity struct {
@@ -342,6 +344,15 @@ func (z *Zone) fragment(slot, from uint32) *encoded {
 		c.f.set(z.bits.Bytes(), z.bits.Bits())
 	}
 	return &c.f
+}
+
+// restate tells whether an update from publication number from goes as the full state: the base is no longer kept, or the fragment is the longer one.
+func (z *Zone) restate(slot, from uint32) bool {
+	if z.latest[slot]-from >= keep {
+		return true
+	}
+	f := z.fragment(slot, from)
+	return f.n > longFragment && f.n > z.fullState(slot).n
 }
 
 // fullState finds or makes the latest publication in full.

@@ -1507,6 +1507,11 @@ type Maps struct {
 	ByFixed64     map[uint64]*Gem        `protobuf:"bytes,11,rep,name=by_fixed64,json=byFixed64,proto3" json:"by_fixed64,omitempty" protobuf_key:"fixed64,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	ByString      map[string]*Sword      `protobuf:"bytes,12,rep,name=by_string,json=byString,proto3" json:"by_string,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	Purse         map[uint32]uint64      `protobuf:"bytes,13,rep,name=purse,proto3" json:"purse,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	Weights       map[uint32]float32     `protobuf:"bytes,14,rep,name=weights,proto3" json:"weights,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
+	Shares        map[string]float32     `protobuf:"bytes,15,rep,name=shares,proto3" json:"shares,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
+	Aims          map[bool]float32       `protobuf:"bytes,16,rep,name=aims,proto3" json:"aims,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"fixed32,2,opt,name=value"`
+	Counts        map[int32]uint32       `protobuf:"bytes,17,rep,name=counts,proto3" json:"counts,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	Moods         map[uint64]Mood        `protobuf:"bytes,18,rep,name=moods,proto3" json:"moods,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"varint,2,opt,name=value,enum=sink.v1.Mood"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1628,6 +1633,41 @@ func (x *Maps) GetByString() map[string]*Sword {
 func (x *Maps) GetPurse() map[uint32]uint64 {
 	if x != nil {
 		return x.Purse
+	}
+	return nil
+}
+
+func (x *Maps) GetWeights() map[uint32]float32 {
+	if x != nil {
+		return x.Weights
+	}
+	return nil
+}
+
+func (x *Maps) GetShares() map[string]float32 {
+	if x != nil {
+		return x.Shares
+	}
+	return nil
+}
+
+func (x *Maps) GetAims() map[bool]float32 {
+	if x != nil {
+		return x.Aims
+	}
+	return nil
+}
+
+func (x *Maps) GetCounts() map[int32]uint32 {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+func (x *Maps) GetMoods() map[uint64]Mood {
+	if x != nil {
+		return x.Moods
 	}
 	return nil
 }
@@ -3356,7 +3396,7 @@ const file_sink_v1_sink_proto_rawDesc = "" +
 	"\x06swords\x18\v \x03(\v2\x0e.sink.v1.SwordB\x06»\x18\x02X\x06R\x06swords\x12&\n" +
 	"\afriends\x18\f \x03(\x04B\f»\x18\b \x02H\x01P\x00X\bR\afriends\x12 \n" +
 	"\x05turns\x18\r \x03(\x02B\n" +
-	"»\x18\x06\x10\a(\x02X\bR\x05turns:\b\xb2\xbb\x18\x04\b\v\x18\x01\"\xb3\r\n" +
+	"»\x18\x06\x10\a(\x02X\bR\x05turns:\b\xb2\xbb\x18\x04\b\v\x18\x01\"\xa4\x12\n" +
 	"\x04Maps\x122\n" +
 	"\aby_bool\x18\x01 \x03(\v2\x19.sink.v1.Maps.ByBoolEntryR\x06byBool\x12=\n" +
 	"\bby_int32\x18\x02 \x03(\v2\x1a.sink.v1.Maps.ByInt32EntryB\x06»\x18\x02X\n" +
@@ -3385,7 +3425,13 @@ const file_sink_v1_sink_proto_rawDesc = "" +
 	"by_fixed64\x18\v \x03(\v2\x1c.sink.v1.Maps.ByFixed64EntryB\x06»\x18\x02X\n" +
 	"R\tbyFixed64\x12@\n" +
 	"\tby_string\x18\f \x03(\v2\x1b.sink.v1.Maps.ByStringEntryB\x06»\x18\x02X\x06R\bbyString\x128\n" +
-	"\x05purse\x18\r \x03(\v2\x18.sink.v1.Maps.PurseEntryB\b»\x18\x04 \x01X\x05R\x05purse\x1a9\n" +
+	"\x05purse\x18\r \x03(\v2\x18.sink.v1.Maps.PurseEntryB\b»\x18\x04 \x01X\x05R\x05purse\x12E\n" +
+	"\aweights\x18\x0e \x03(\v2\x1a.sink.v1.Maps.WeightsEntryB\x0f»\x18\v\t\x00\x00\x00\x00\x00\x00\xe0?X\bR\aweights\x12F\n" +
+	"\x06shares\x18\x0f \x03(\v2\x19.sink.v1.Maps.SharesEntryB\x13»\x18\x0f\x10\b\x1a\t\x11\x00\x00\x00\x00\x00\x00\xf0?X\bR\x06shares\x125\n" +
+	"\x04aims\x18\x10 \x03(\v2\x17.sink.v1.Maps.AimsEntryB\b»\x18\x04\x10\b(\x02R\x04aims\x12;\n" +
+	"\x06counts\x18\x11 \x03(\v2\x19.sink.v1.Maps.CountsEntryB\b»\x18\x04\x10\n" +
+	"X\bR\x06counts\x128\n" +
+	"\x05moods\x18\x12 \x03(\v2\x18.sink.v1.Maps.MoodsEntryB\b»\x18\x04\x10\x04X\bR\x05moods\x1a9\n" +
 	"\vByBoolEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\bR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\x1a:\n" +
@@ -3425,7 +3471,23 @@ const file_sink_v1_sink_proto_rawDesc = "" +
 	"\n" +
 	"PurseEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\rR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01:\b\xb2\xbb\x18\x04\b\f\x18\x01\"\x88\x02\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\x1a:\n" +
+	"\fWeightsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\rR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01\x1a9\n" +
+	"\vSharesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01\x1a7\n" +
+	"\tAimsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\bR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x02R\x05value:\x028\x01\x1a9\n" +
+	"\vCountsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\x05R\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\x1aG\n" +
+	"\n" +
+	"MoodsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\x04R\x03key\x12#\n" +
+	"\x05value\x18\x02 \x01(\x0e2\r.sink.v1.MoodR\x05value:\x028\x01:\b\xb2\xbb\x18\x04\b\f\x18\x01\"\x88\x02\n" +
 	"\x06Shares\x12\x1b\n" +
 	"\x05own_a\x18\x01 \x01(\rB\x06»\x18\x02 \x01R\x04ownA\x12\x13\n" +
 	"\x05all_a\x18\x02 \x01(\rR\x04allA\x12!\n" +
@@ -3556,7 +3618,7 @@ func file_sink_v1_sink_proto_rawDescGZIP() []byte {
 }
 
 var file_sink_v1_sink_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_sink_v1_sink_proto_msgTypes = make([]protoimpl.MessageInfo, 58)
+var file_sink_v1_sink_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
 var file_sink_v1_sink_proto_goTypes = []any{
 	(Mood)(0),           // 0: sink.v1.Mood
 	(*Flat)(nil),        // 1: sink.v1.Flat
@@ -3616,7 +3678,12 @@ var file_sink_v1_sink_proto_goTypes = []any{
 	nil,                 // 55: sink.v1.Maps.ByFixed64Entry
 	nil,                 // 56: sink.v1.Maps.ByStringEntry
 	nil,                 // 57: sink.v1.Maps.PurseEntry
-	nil,                 // 58: sink.v1.OneMap.ValueEntry
+	nil,                 // 58: sink.v1.Maps.WeightsEntry
+	nil,                 // 59: sink.v1.Maps.SharesEntry
+	nil,                 // 60: sink.v1.Maps.AimsEntry
+	nil,                 // 61: sink.v1.Maps.CountsEntry
+	nil,                 // 62: sink.v1.Maps.MoodsEntry
+	nil,                 // 63: sink.v1.OneMap.ValueEntry
 }
 var file_sink_v1_sink_proto_depIdxs = []int32{
 	0,  // 0: sink.v1.Flat.mood:type_name -> sink.v1.Mood
@@ -3644,20 +3711,26 @@ var file_sink_v1_sink_proto_depIdxs = []int32{
 	55, // 22: sink.v1.Maps.by_fixed64:type_name -> sink.v1.Maps.ByFixed64Entry
 	56, // 23: sink.v1.Maps.by_string:type_name -> sink.v1.Maps.ByStringEntry
 	57, // 24: sink.v1.Maps.purse:type_name -> sink.v1.Maps.PurseEntry
-	0,  // 25: sink.v1.Wide.f25:type_name -> sink.v1.Mood
-	0,  // 26: sink.v1.Wide.f26:type_name -> sink.v1.Mood
-	13, // 27: sink.v1.OneList.value:type_name -> sink.v1.Tag
-	58, // 28: sink.v1.OneMap.value:type_name -> sink.v1.OneMap.ValueEntry
-	13, // 29: sink.v1.OneMessage.value:type_name -> sink.v1.Tag
-	13, // 30: sink.v1.Maps.ByInt64Entry.value:type_name -> sink.v1.Tag
-	0,  // 31: sink.v1.Maps.BySint64Entry.value:type_name -> sink.v1.Mood
-	10, // 32: sink.v1.Maps.ByFixed64Entry.value:type_name -> sink.v1.Gem
-	12, // 33: sink.v1.Maps.ByStringEntry.value:type_name -> sink.v1.Sword
-	34, // [34:34] is the sub-list for method output_type
-	34, // [34:34] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	58, // 25: sink.v1.Maps.weights:type_name -> sink.v1.Maps.WeightsEntry
+	59, // 26: sink.v1.Maps.shares:type_name -> sink.v1.Maps.SharesEntry
+	60, // 27: sink.v1.Maps.aims:type_name -> sink.v1.Maps.AimsEntry
+	61, // 28: sink.v1.Maps.counts:type_name -> sink.v1.Maps.CountsEntry
+	62, // 29: sink.v1.Maps.moods:type_name -> sink.v1.Maps.MoodsEntry
+	0,  // 30: sink.v1.Wide.f25:type_name -> sink.v1.Mood
+	0,  // 31: sink.v1.Wide.f26:type_name -> sink.v1.Mood
+	13, // 32: sink.v1.OneList.value:type_name -> sink.v1.Tag
+	63, // 33: sink.v1.OneMap.value:type_name -> sink.v1.OneMap.ValueEntry
+	13, // 34: sink.v1.OneMessage.value:type_name -> sink.v1.Tag
+	13, // 35: sink.v1.Maps.ByInt64Entry.value:type_name -> sink.v1.Tag
+	0,  // 36: sink.v1.Maps.BySint64Entry.value:type_name -> sink.v1.Mood
+	10, // 37: sink.v1.Maps.ByFixed64Entry.value:type_name -> sink.v1.Gem
+	12, // 38: sink.v1.Maps.ByStringEntry.value:type_name -> sink.v1.Sword
+	0,  // 39: sink.v1.Maps.MoodsEntry.value:type_name -> sink.v1.Mood
+	40, // [40:40] is the sub-list for method output_type
+	40, // [40:40] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_sink_v1_sink_proto_init() }
@@ -3675,7 +3748,7 @@ func file_sink_v1_sink_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sink_v1_sink_proto_rawDesc), len(file_sink_v1_sink_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   58,
+			NumMessages:   63,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -3458,6 +3458,24 @@ func (m *Maps) SizeFast() int {
 	for k, v := range m.Purse {
 		n += 1 + protowire.SizeBytes(1+protowire.SizeVarint(uint64(k))+1+protowire.SizeVarint(v))
 	}
+	for k, v := range m.Weights {
+		_ = v
+		n += 1 + protowire.SizeBytes(1+protowire.SizeVarint(uint64(k))+1+4)
+	}
+	for k, v := range m.Shares {
+		_ = v
+		n += 1 + protowire.SizeBytes(1+protowire.SizeBytes(len(k))+1+4)
+	}
+	for k, v := range m.Aims {
+		_, _ = k, v
+		n += 2 + protowire.SizeBytes(1+1+1+4)
+	}
+	for k, v := range m.Counts {
+		n += 2 + protowire.SizeBytes(1+protowire.SizeVarint(uint64(k))+1+protowire.SizeVarint(uint64(v)))
+	}
+	for k, v := range m.Moods {
+		n += 2 + protowire.SizeBytes(1+protowire.SizeVarint(k)+1+protowire.SizeVarint(uint64(v)))
+	}
 	return n
 }
 
@@ -3905,6 +3923,162 @@ func (m *Maps) AppendFast(b []byte) ([]byte, error) {
 			}
 		}
 	}
+	if len(m.Weights) > 0 {
+		var room [16]uint32
+		keys := room[:0]
+		for k := range m.Weights {
+			keys = append(keys, k)
+		}
+		slices.Sort(keys)
+		for _, k := range keys {
+			e := m.Weights[k]
+			{
+				b = append(b, 114, 0)
+				at := len(b)
+				if v := uint64(k); v >= 1<<14 {
+					b = protowire.AppendVarint(append(b, 8), v)
+				} else if v >= 1<<7 {
+					b = append(b, 8, byte(v)|0x80, byte(v>>7))
+				} else {
+					b = append(b, 8, byte(v))
+				}
+				{
+					v := math.Float32bits(e)
+					b = append(b, 21, byte(v), byte(v>>8), byte(v>>16), byte(v>>24))
+				}
+				if n := len(b) - at; n < 0x80 {
+					b[at-1] = byte(n)
+				} else {
+					b = slices.Replace(b, at-1, at, protowire.AppendVarint(make([]byte, 0, 10), uint64(n))...)
+				}
+			}
+		}
+	}
+	if len(m.Shares) > 0 {
+		var room [16]string
+		keys := room[:0]
+		for k := range m.Shares {
+			keys = append(keys, k)
+		}
+		slices.Sort(keys)
+		for _, k := range keys {
+			e := m.Shares[k]
+			{
+				b = append(b, 122, 0)
+				at := len(b)
+				if !utf8.ValidString(k) {
+					return b, errors.New("sink.v1.Maps.SharesEntry.key is not UTF-8: a string must be, other bytes need a field of type bytes")
+				}
+				if v := uint64(len(k)); v >= 1<<14 {
+					b = protowire.AppendVarint(append(b, 10), v)
+				} else if v >= 1<<7 {
+					b = append(b, 10, byte(v)|0x80, byte(v>>7))
+				} else {
+					b = append(b, 10, byte(v))
+				}
+				b = append(b, k...)
+				{
+					v := math.Float32bits(e)
+					b = append(b, 21, byte(v), byte(v>>8), byte(v>>16), byte(v>>24))
+				}
+				if n := len(b) - at; n < 0x80 {
+					b[at-1] = byte(n)
+				} else {
+					b = slices.Replace(b, at-1, at, protowire.AppendVarint(make([]byte, 0, 10), uint64(n))...)
+				}
+			}
+		}
+	}
+	if len(m.Aims) > 0 {
+		for _, k := range [2]bool{false, true} {
+			e, ok := m.Aims[k]
+			if !ok {
+				continue
+			}
+			{
+				b = append(b, 130, 1, 0)
+				at := len(b)
+				b = append(b, 8, byte(protowire.EncodeBool(k)))
+				{
+					v := math.Float32bits(e)
+					b = append(b, 21, byte(v), byte(v>>8), byte(v>>16), byte(v>>24))
+				}
+				if n := len(b) - at; n < 0x80 {
+					b[at-1] = byte(n)
+				} else {
+					b = slices.Replace(b, at-1, at, protowire.AppendVarint(make([]byte, 0, 10), uint64(n))...)
+				}
+			}
+		}
+	}
+	if len(m.Counts) > 0 {
+		var room [16]int32
+		keys := room[:0]
+		for k := range m.Counts {
+			keys = append(keys, k)
+		}
+		slices.Sort(keys)
+		for _, k := range keys {
+			e := m.Counts[k]
+			{
+				b = append(b, 138, 1, 0)
+				at := len(b)
+				if v := uint64(k); v >= 1<<14 {
+					b = protowire.AppendVarint(append(b, 8), v)
+				} else if v >= 1<<7 {
+					b = append(b, 8, byte(v)|0x80, byte(v>>7))
+				} else {
+					b = append(b, 8, byte(v))
+				}
+				if v := uint64(e); v >= 1<<14 {
+					b = protowire.AppendVarint(append(b, 16), v)
+				} else if v >= 1<<7 {
+					b = append(b, 16, byte(v)|0x80, byte(v>>7))
+				} else {
+					b = append(b, 16, byte(v))
+				}
+				if n := len(b) - at; n < 0x80 {
+					b[at-1] = byte(n)
+				} else {
+					b = slices.Replace(b, at-1, at, protowire.AppendVarint(make([]byte, 0, 10), uint64(n))...)
+				}
+			}
+		}
+	}
+	if len(m.Moods) > 0 {
+		var room [16]uint64
+		keys := room[:0]
+		for k := range m.Moods {
+			keys = append(keys, k)
+		}
+		slices.Sort(keys)
+		for _, k := range keys {
+			e := m.Moods[k]
+			{
+				b = append(b, 146, 1, 0)
+				at := len(b)
+				if v := k; v >= 1<<14 {
+					b = protowire.AppendVarint(append(b, 8), v)
+				} else if v >= 1<<7 {
+					b = append(b, 8, byte(v)|0x80, byte(v>>7))
+				} else {
+					b = append(b, 8, byte(v))
+				}
+				if v := uint64(e); v >= 1<<14 {
+					b = protowire.AppendVarint(append(b, 16), v)
+				} else if v >= 1<<7 {
+					b = append(b, 16, byte(v)|0x80, byte(v>>7))
+				} else {
+					b = append(b, 16, byte(v))
+				}
+				if n := len(b) - at; n < 0x80 {
+					b[at-1] = byte(n)
+				} else {
+					b = slices.Replace(b, at-1, at, protowire.AppendVarint(make([]byte, 0, 10), uint64(n))...)
+				}
+			}
+		}
+	}
 	return append(b, m.unknownFields...), nil
 }
 
@@ -3936,6 +4110,11 @@ func (m *Maps) ReadFast(b []byte, merge bool, depth int) error {
 		clear(m.ByFixed64)
 		clear(m.ByString)
 		clear(m.Purse)
+		clear(m.Weights)
+		clear(m.Shares)
+		clear(m.Aims)
+		clear(m.Counts)
+		clear(m.Moods)
 		m.unknownFields = m.unknownFields[:0]
 	}
 	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
@@ -3945,6 +4124,9 @@ read:
 		if i < len(b) && b[i] < 0x80 {
 			w = uint64(b[i])
 			i++
+		} else if i+1 < len(b) && b[i+1] < 0x80 {
+			w = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+			i += 2
 		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
 			break read
 		} else {
@@ -4489,6 +4671,204 @@ read:
 				r = r[n:]
 			}
 			m.Purse[k] = x
+		case 114: // weights = 14
+			if depth <= 0 {
+				return errors.New("sink.v1.Maps.weights: messages nest too deep")
+			}
+			if m.Weights == nil {
+				m.Weights = make(map[uint32]float32)
+			}
+			var k uint32
+			var x float32
+			for r := s; len(r) > 0; {
+				num, typ, l := protowire.ConsumeTag(r)
+				if n = l; n < 0 {
+					break read
+				}
+				if !num.IsValid() {
+					return fmt.Errorf("sink.v1.Maps.weights: no field can have the number %d", num)
+				}
+				r = r[n:]
+				switch {
+				case num == 1 && typ == 0:
+					v, l := protowire.ConsumeVarint(r)
+					if n = l; n < 0 {
+						break read
+					}
+					k = uint32(v)
+				case num == 2 && typ == 5:
+					f, l := protowire.ConsumeFixed32(r)
+					if n = l; n < 0 {
+						break read
+					}
+					x = math.Float32frombits(f)
+				default:
+					if n = protowire.ConsumeFieldValue(num, typ, r); n < 0 {
+						break read
+					}
+				}
+				r = r[n:]
+			}
+			m.Weights[k] = x
+		case 122: // shares = 15
+			if depth <= 0 {
+				return errors.New("sink.v1.Maps.shares: messages nest too deep")
+			}
+			if m.Shares == nil {
+				m.Shares = make(map[string]float32)
+			}
+			var k string
+			var x float32
+			for r := s; len(r) > 0; {
+				num, typ, l := protowire.ConsumeTag(r)
+				if n = l; n < 0 {
+					break read
+				}
+				if !num.IsValid() {
+					return fmt.Errorf("sink.v1.Maps.shares: no field can have the number %d", num)
+				}
+				r = r[n:]
+				switch {
+				case num == 1 && typ == 2:
+					s, l := protowire.ConsumeBytes(r)
+					if n = l; n < 0 {
+						break read
+					}
+					if !utf8.Valid(s) {
+						return errors.New("sink.v1.Maps.SharesEntry.key is not UTF-8: a string must be, other bytes need a field of type bytes")
+					}
+					k = string(s)
+				case num == 2 && typ == 5:
+					f, l := protowire.ConsumeFixed32(r)
+					if n = l; n < 0 {
+						break read
+					}
+					x = math.Float32frombits(f)
+				default:
+					if n = protowire.ConsumeFieldValue(num, typ, r); n < 0 {
+						break read
+					}
+				}
+				r = r[n:]
+			}
+			m.Shares[k] = x
+		case 130: // aims = 16
+			if depth <= 0 {
+				return errors.New("sink.v1.Maps.aims: messages nest too deep")
+			}
+			if m.Aims == nil {
+				m.Aims = make(map[bool]float32)
+			}
+			var k bool
+			var x float32
+			for r := s; len(r) > 0; {
+				num, typ, l := protowire.ConsumeTag(r)
+				if n = l; n < 0 {
+					break read
+				}
+				if !num.IsValid() {
+					return fmt.Errorf("sink.v1.Maps.aims: no field can have the number %d", num)
+				}
+				r = r[n:]
+				switch {
+				case num == 1 && typ == 0:
+					v, l := protowire.ConsumeVarint(r)
+					if n = l; n < 0 {
+						break read
+					}
+					k = v != 0
+				case num == 2 && typ == 5:
+					f, l := protowire.ConsumeFixed32(r)
+					if n = l; n < 0 {
+						break read
+					}
+					x = math.Float32frombits(f)
+				default:
+					if n = protowire.ConsumeFieldValue(num, typ, r); n < 0 {
+						break read
+					}
+				}
+				r = r[n:]
+			}
+			m.Aims[k] = x
+		case 138: // counts = 17
+			if depth <= 0 {
+				return errors.New("sink.v1.Maps.counts: messages nest too deep")
+			}
+			if m.Counts == nil {
+				m.Counts = make(map[int32]uint32)
+			}
+			var k int32
+			var x uint32
+			for r := s; len(r) > 0; {
+				num, typ, l := protowire.ConsumeTag(r)
+				if n = l; n < 0 {
+					break read
+				}
+				if !num.IsValid() {
+					return fmt.Errorf("sink.v1.Maps.counts: no field can have the number %d", num)
+				}
+				r = r[n:]
+				switch {
+				case num == 1 && typ == 0:
+					v, l := protowire.ConsumeVarint(r)
+					if n = l; n < 0 {
+						break read
+					}
+					k = int32(v)
+				case num == 2 && typ == 0:
+					v, l := protowire.ConsumeVarint(r)
+					if n = l; n < 0 {
+						break read
+					}
+					x = uint32(v)
+				default:
+					if n = protowire.ConsumeFieldValue(num, typ, r); n < 0 {
+						break read
+					}
+				}
+				r = r[n:]
+			}
+			m.Counts[k] = x
+		case 146: // moods = 18
+			if depth <= 0 {
+				return errors.New("sink.v1.Maps.moods: messages nest too deep")
+			}
+			if m.Moods == nil {
+				m.Moods = make(map[uint64]Mood)
+			}
+			var k uint64
+			var x Mood
+			for r := s; len(r) > 0; {
+				num, typ, l := protowire.ConsumeTag(r)
+				if n = l; n < 0 {
+					break read
+				}
+				if !num.IsValid() {
+					return fmt.Errorf("sink.v1.Maps.moods: no field can have the number %d", num)
+				}
+				r = r[n:]
+				switch {
+				case num == 1 && typ == 0:
+					v, l := protowire.ConsumeVarint(r)
+					if n = l; n < 0 {
+						break read
+					}
+					k = v
+				case num == 2 && typ == 0:
+					v, l := protowire.ConsumeVarint(r)
+					if n = l; n < 0 {
+						break read
+					}
+					x = Mood(v)
+				default:
+					if n = protowire.ConsumeFieldValue(num, typ, r); n < 0 {
+						break read
+					}
+				}
+				r = r[n:]
+			}
+			m.Moods[k] = x
 		default:
 			number, wire := protowire.DecodeTag(w)
 			if !number.IsValid() {

@@ -4,7 +4,7 @@ import type { Bytes } from "../../sdk/bytes.ts";
 import { type Channel, ProtoReader, ProtoWriter } from "../../sdk/wire.ts";
 
 /** FINGERPRINT of the schema, hexadecimal: what a client sends in its handshake. Generation 1, revision 1. */
-export const FINGERPRINT = "0100010008ae1c65";
+export const FINGERPRINT = "01000100b170d775";
 
 /** Colour has a value below zero. A newer server may send other numbers. */
 export const Colour = {
