@@ -141,7 +141,7 @@ func TestATreeMayBeReachedThroughALink(t *testing.T) {
 	root := lay(t, map[string]string{"schema/one/v1/a.proto": valid("one.v1", "schema/one/v1;onev1", "A")})
 	link := filepath.Join(t.TempDir(), "link")
 	if err := os.Symlink(filepath.Join(root, "schema"), link); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	if _, err := Write(link, Options{}); err != nil {
 		t.Fatal(err)

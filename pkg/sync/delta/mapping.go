@@ -120,7 +120,7 @@ func (m *fieldMap) apply(from, to View) {
 		src, dst := from.V[m.from.Var].E, &to.V[m.to.Var]
 		dst.E = resize(dst.E, len(src))
 		for e := range src {
-			m.to.newElement(&dst.E[e])
+			m.to.NewElement(&dst.E[e])
 			for k := range m.nested {
 				m.nested[k].apply(View{src[e].W, src[e].V}, View{dst.E[e].W, dst.E[e].V})
 			}
