@@ -253,6 +253,9 @@ func addWithImports(request *pluginpb.CodeGeneratorRequest, file protoreflect.Fi
 // find lists the files below root whose name ends in suffix, relative to root with forward slashes, sorted. Folders that belong to somebody else are left out.
 func find(root, suffix string) ([]string, error) {
 	real, err := filepath.EvalSymlinks(root) // a walk would not enter a link
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no folder %s: name the one that holds the schema and from which its imports start, as in mmo gen proto", root)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("look for %s files: %w", suffix, err)
 	}

@@ -200,8 +200,8 @@ func TestAFolderWithoutSchemaIsRefused(t *testing.T) {
 	if _, err := Generate(t.TempDir(), Options{}); err == nil || !strings.Contains(err.Error(), "no .proto file below") {
 		t.Errorf("empty folder: %v", err)
 	}
-	if _, err := Generate(filepath.Join(t.TempDir(), "gone"), Options{}); err == nil {
-		t.Error("a folder that does not exist was accepted")
+	if _, err := Generate(filepath.Join(t.TempDir(), "gone"), Options{}); err == nil || !strings.Contains(err.Error(), "gone: name the one that holds the schema") {
+		t.Errorf("a folder that does not exist: %v", err)
 	}
 	root := t.TempDir()
 	put(t, root, "a.proto", valid("a.v1", ";a", "A"))
