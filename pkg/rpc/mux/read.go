@@ -1,0 +1,237 @@
+package mux
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/tianxia-mmo/tianxia/pkg/rpc/status"
+	"github.com/tianxia-mmo/tianxia/pkg/rpc/transport"
+)
+
+// batch is what the frames of one Receive ask for, to be done after Release.
+type batch struct {
+	inline []job
+	spawn  []job
+	open   []*Stream
+	then   []func()
+}
+
+// parts is a message that arrives in several frames.
+type parts struct {
+	h    header
+	ext  extension
+	size int
+	got  []byte
+}
+
+// read is a lane's reader goroutine.
+func (l *lane) read() {
+	debug.SetPanicOnFault(true) // for memory that a dead peer takes away; see recovered
+	for {
+		b, err := l.Receive()
+		if err != nil {
+			l.c.Fail(err)
+			return
+		}
+		l.c.heard.Store(true)
+		err = l.take(b)
+		l.Release()
+		if err != nil {
+			if !l.c.failed.Load() {
+				l.c.bye(err)
+				l.c.Fail(err)
+			}
+			return
+		}
+		l.act()
+	}
+}
+
+// take handles the frames of a batch.
+func (l *lane) take(b []byte) error {
+	for len(b) > 0 {
+		h, body, rest, err := cut(b)
+		if err != nil {
+			return err
+		}
+		b = rest
+		if err := l.handle(h, body); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// act does what the frames asked for.
+func (l *lane) act() {
+	t := &l.batch
+	if len(t.inline) > 0 {
+		// Answers of the whole batch leave together.
+		main := l.c.lanes[0]
+		main.waiting.Add(1)
+		for i := range t.inline {
+			l.c.execute(&t.inline[i])
+		}
+		main.Lock()
+		main.waiting.Add(-1)
+		_ = main.finish()
+		clear(t.inline)
+		t.inline = t.inline[:0]
+	}
+	for _, j := range t.spawn {
+		l.c.serving.spawn(j)
+	}
+	for _, s := range t.open {
+		go s.serve()
+	}
+	for _, f := range t.then {
+		f()
+	}
+	clear(t.spawn)
+	clear(t.open)
+	clear(t.then)
+	t.spawn, t.open, t.then = t.spawn[:0], t.open[:0], t.then[:0]
+}
+
+func (l *lane) handle(h header, body []byte) error {
+	c := l.c
+	switch h.typ {
+	case typeHello, typeWelcome:
+		if l.index != 0 {
+			return fmt.Errorf("%w: type %d on a bulk lane", errFrame, h.typ)
+		}
+		if h.typ == typeHello {
+			return c.greet(body)
+		}
+		select {
+		case <-c.greeted:
+		default:
+			return fmt.Errorf("%w: a welcome before the hello", errFrame)
+		}
+		select {
+		case <-c.welcomed:
+			return fmt.Errorf("%w: a second welcome", errFrame)
+		default:
+			close(c.welcomed)
+		}
+		return nil
+	case typeBye:
+		return c.farewell(body)
+	}
+	if !l.greeted {
+		select {
+		case <-c.greeted: // also what orders the other lanes' readers after the hello
+			l.greeted = true
+		default:
+			return fmt.Errorf("%w: type %d before the hello", errFrame, h.typ)
+		}
+	}
+	if h.typ == typeMore {
+		return l.more(h, body)
+	}
+	var ext extension
+	if h.flags&flagExt != 0 {
+		var err error
+		if ext, body, err = parseExt(body); err != nil {
+			return err
+		}
+	}
+	if h.flags&flagLarge != 0 {
+		return l.first(h, ext, body)
+	}
+	return l.message(h, &ext, body)
+}
+
+// farewell ends the connection as the peer wished.
+func (c *Conn) farewell(body []byte) error {
+	if len(body) == 0 {
+		c.Fail(transport.ErrClosed)
+		return transport.ErrClosed
+	}
+	err := fmt.Errorf("%w: %s", transport.ErrPeerRefused, bytes.ToValidUTF8(body, []byte("?")))
+	c.Fail(err)
+	return err
+}
+
+// message handles a frame whose message is complete.
+func (l *lane) message(h header, ext *extension, body []byte) error {
+	c := l.c
+	switch h.typ {
+	case typeCall, typeNotify:
+		return l.request(h, ext, body)
+	case typeReply, typeError:
+		return c.answered(h, body, &l.batch.then)
+	case typeOpen:
+		return l.opened(h, ext)
+	case typeData, typeEnd, typeCredit:
+		return c.streams.frame(h, body)
+	case typeCancel:
+		c.serving.cancel(h.id, status.Code(h.arg))
+		c.streams.cancelled(h.id, status.Code(h.arg))
+	case typePing:
+		return c.lanes[0].control(typePong, 0, h.id, h.arg, nil)
+	case typeGoaway:
+		c.draining.Store(true)
+		if c.cfg.Draining != nil {
+			note := string(bytes.ToValidUTF8(body, []byte("?")))
+			l.batch.then = append(l.batch.then, func() { c.drainOnce.Do(func() { c.cfg.Draining(c, note) }) })
+		}
+	}
+	return nil // pong, pad
+}
+
+// partKey tells messages in parts from each other: calls, and streams of either end, count separately.
+func partKey(typ, flags uint8, id uint32) uint64 {
+	return uint64(typ)<<40 | uint64(flags&flagAnswer)<<32 | uint64(id)
+}
+
+// first takes the beginning of a large message. It is refused before anything is kept of it if it is too large.
+func (l *lane) first(h header, ext extension, body []byte) error {
+	if len(body) < 4 {
+		return fmt.Errorf("%w: no size of a large message", errFrame)
+	}
+	size := int(binary.LittleEndian.Uint32(body))
+	body = body[4:]
+	if size > l.c.cfg.MaxMessage {
+		return fmt.Errorf("rpc: the peer sends a message of %d bytes, %d are allowed", size, l.c.cfg.MaxMessage)
+	}
+	switch h.typ {
+	case typeCall, typeNotify, typeReply, typeData:
+	default:
+		return fmt.Errorf("%w: type %d in parts", errFrame, h.typ)
+	}
+	key := partKey(h.typ, h.flags, h.id)
+	if l.parts[key] != nil || len(body) >= size {
+		return fmt.Errorf("%w: a large message within another, or none", errFrame)
+	}
+	if most := 16 * l.c.cfg.MaxMessage; l.held+len(body) > most || len(l.parts) > maxSlots {
+		return fmt.Errorf("rpc: the peer has %d messages in parts under way", len(l.parts))
+	}
+	l.held += len(body)
+	p := &parts{h: h, ext: ext, size: size, got: append(make([]byte, 0, min(size, 4*len(body))), body...)}
+	p.h.flags &^= flagLarge | flagExt
+	l.parts[key] = p
+	return nil
+}
+
+// more takes the next part of a large message.
+func (l *lane) more(h header, body []byte) error {
+	key := partKey(uint8(h.arg), h.flags, h.id)
+	p := l.parts[key]
+	if p == nil || len(p.got)+len(body) > p.size {
+		return fmt.Errorf("%w: a part that belongs to nothing", errFrame)
+	}
+	l.held += len(body)
+	if l.held > 16*l.c.cfg.MaxMessage {
+		return fmt.Errorf("rpc: the peer has %d messages in parts under way", len(l.parts))
+	}
+	p.got = append(p.got, body...)
+	if len(p.got) < p.size {
+		return nil
+	}
+	delete(l.parts, key)
+	l.held -= len(p.got)
+	return l.message(p.h, &p.ext, p.got)
+}

@@ -1,0 +1,314 @@
+package mux
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tianxia-mmo/tianxia/pkg/rpc/status"
+)
+
+// serving is what the peer asked for.
+type serving struct {
+	c     *Conn
+	n     atomic.Int32
+	idle  chan job // workers that wait take from here
+	large bufferPool
+
+	mu      sync.Mutex
+	workers int
+	active  map[uint32]*callCtx // that may be cancelled; nil once the connection is over
+	quiet   chan struct{}       // closed and replaced whenever n reaches 0 and somebody waits
+}
+
+func (s *serving) init(c *Conn) {
+	s.c, s.idle, s.active = c, make(chan job), map[uint32]*callCtx{}
+}
+
+// job is a call to be executed.
+type job struct {
+	ctx   *callCtx
+	req   any
+	codec Codec
+	id    uint32
+	reply bool
+}
+
+// enter makes a call cancellable; false when the connection is over.
+func (s *serving) enter(id uint32, ctx *callCtx) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.active == nil {
+		return false
+	}
+	s.active[id] = ctx
+	return true
+}
+
+func (s *serving) leave(id uint32, ctx *callCtx) {
+	s.mu.Lock()
+	if s.active[id] == ctx { // not one of a peer that used the id twice
+		delete(s.active, id)
+	}
+	s.mu.Unlock()
+}
+
+func (s *serving) cancel(id uint32, code status.Code) {
+	s.mu.Lock()
+	ctx := s.active[id]
+	s.mu.Unlock()
+	if ctx != nil {
+		ctx.end(contextError(code))
+	}
+}
+
+func contextError(code status.Code) error {
+	if code == status.DeadlineExceeded {
+		return context.DeadlineExceeded
+	}
+	return context.Canceled
+}
+
+func (s *serving) cancelAll() {
+	s.mu.Lock()
+	active := s.active
+	s.active = nil
+	s.mu.Unlock()
+	for _, ctx := range active {
+		ctx.end(context.Canceled)
+	}
+}
+
+// spawn has a worker execute the job: one that waits, or a new one.
+func (s *serving) spawn(j job) {
+	select {
+	case s.idle <- j:
+	default:
+		go s.work(j)
+	}
+}
+
+// work executes jobs until there are workers enough that wait.
+func (s *serving) work(j job) {
+	for {
+		s.c.execute(&j)
+		s.leave(j.id, j.ctx)
+		s.n.Add(-1)
+		j = job{}
+		s.mu.Lock()
+		enough := s.workers >= s.c.cfg.Workers
+		if !enough {
+			s.workers++
+		}
+		s.mu.Unlock()
+		if enough {
+			return
+		}
+		var ok bool
+		select {
+		case j = <-s.idle:
+			ok = true
+		case <-s.c.over:
+		}
+		s.mu.Lock()
+		s.workers--
+		s.mu.Unlock()
+		if !ok {
+			return
+		}
+	}
+}
+
+// execute runs a handler and answers.
+func (c *Conn) execute(j *job) {
+	m := j.ctx.Method
+	var resp any
+	err := j.ctx.Err() // over before it began
+	if err == nil {
+		resp, err = c.protected(j)
+	}
+	j.ctx.end(context.Canceled)
+	c.counts.served.Add(1)
+	if j.reply {
+		c.answer(j, resp, err)
+	}
+	if m.Free != nil {
+		m.Free(j.req)
+	}
+}
+
+// protected calls the handler; a panic is an error of the call, not of the process.
+func (c *Conn) protected(j *job) (resp any, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.panicked(j.ctx.Method.Name, r)
+			err = status.Errorf(status.Internal, "the handler of %s panicked", j.ctx.Method.Name)
+		}
+	}()
+	return j.ctx.Method.Unary(j.ctx, j.req)
+}
+
+func (c *Conn) panicked(method string, value any) {
+	c.counts.panics.Add(1)
+	if c.cfg.Panicked != nil {
+		c.cfg.Panicked(method, value, debug.Stack())
+	}
+}
+
+// answer sends the result of a call.
+func (c *Conn) answer(j *job, resp any, err error) {
+	if err != nil {
+		c.answerError(j.id, status.Of(err), 0)
+		return
+	}
+	o := outgoing{header: header{typ: typeReply, id: j.id}, codec: j.codec, value: resp}
+	e := o.measure(c.limit())
+	if e == nil {
+		e = c.lane(o.size).send(&o)
+	}
+	switch {
+	case e == nil:
+	case e.Code == status.Unavailable: // the peer takes no answers: it will not take an error either
+		c.Fail(e)
+	default:
+		c.answerError(j.id, e, 0)
+	}
+}
+
+// answerError answers a call with an error. Details that do not fit are left out.
+func (c *Conn) answerError(id uint32, e *status.Error, flags uint8) {
+	if e.Code == status.OK {
+		e = status.New(status.Internal, e.Message)
+	}
+	body := e.AppendWire(nil)
+	if most := c.lanes[0].max - headerSize; len(body) > most {
+		body = status.New(e.Code, e.Message[:min(len(e.Message), 1024)]+" (details left out: too large)").AppendWire(nil)
+	}
+	_ = c.lanes[0].control(typeError, flags, id, uint32(e.Code), body) // a lane that takes nothing ends the connection
+}
+
+// refuse answers a call that was not and will not be executed.
+func (c *Conn) refuse(id uint32, code status.Code, format string, args ...any) {
+	c.answerError(id, status.Errorf(code, format, args...), flagNever)
+}
+
+// request takes a call or a notification.
+func (l *lane) request(h header, ext *extension, body []byte) error {
+	c := l.c
+	reply := h.typ == typeCall
+	no := func(code status.Code, format string, args ...any) {
+		c.counts.refused.Add(1)
+		if reply {
+			c.refuse(h.id, code, format, args...)
+		}
+	}
+	m, name, err := l.method(h, ext)
+	if err != nil {
+		return err
+	}
+	if m == nil || m.Unary == nil {
+		no(status.Unimplemented, "%s has no method %q that answers calls", c.self(), name)
+		return nil
+	}
+	k := c.decoder(h, ext, m)
+	if k == nil {
+		no(status.InvalidArgument, "method %q does not take the caller's codec", name)
+		return nil
+	}
+	if c.leaving.Load() && reply {
+		no(status.Unavailable, "%s is draining", c.self())
+		return nil
+	}
+	if !m.Inline && c.serving.n.Load() >= int32(c.cfg.MaxServe) {
+		no(status.ResourceExhausted, "%d calls of this connection are being served, no more are taken", c.cfg.MaxServe)
+		return nil
+	}
+	req := m.New()
+	if err := unmarshal(k, body, req); err != nil {
+		if f, ok := err.(faultError); ok {
+			return f
+		}
+		no(status.InvalidArgument, "cannot parse the request of %q: %v", name, err)
+		return nil
+	}
+	ctx := &callCtx{Incoming: Incoming{Conn: c, Method: m, Metadata: ext.metadata}}
+	if h.arg > 0 {
+		ctx.deadline = time.Now().Add(time.Duration(h.arg) * time.Microsecond)
+	}
+	j := job{ctx: ctx, req: req, codec: k, id: h.id, reply: reply}
+	if m.Inline {
+		l.batch.inline = append(l.batch.inline, j)
+		return nil
+	}
+	c.serving.n.Add(1)
+	if reply {
+		if !c.serving.enter(h.id, ctx) {
+			ctx.end(context.Canceled)
+		}
+	}
+	l.batch.spawn = append(l.batch.spawn, j)
+	return nil
+}
+
+func (c *Conn) self() string {
+	if c.cfg.Hello.Instance == "" {
+		return "this end"
+	}
+	return fmt.Sprintf("instance %q", c.cfg.Hello.Instance)
+}
+
+// method finds out what a frame calls.
+func (l *lane) method(h header, ext *extension) (*Method, string, error) {
+	if ext.method != "" {
+		n := named{name: ext.method, method: l.lookup(ext.method)}
+		if h.method != 0 {
+			if int(h.method) != len(l.methods)+1 || h.method > maxNumbers {
+				return nil, "", fmt.Errorf("%w: method number %d after %d", errFrame, h.method, len(l.methods))
+			}
+			l.methods = append(l.methods, n)
+		}
+		return n.method, n.name, nil
+	}
+	if h.method == 0 || int(h.method) > len(l.methods) {
+		return nil, "", fmt.Errorf("%w: method number %d of %d", errFrame, h.method, len(l.methods))
+	}
+	n := &l.methods[h.method-1]
+	if n.method == nil { // it may have been registered meanwhile
+		n.method = l.lookup(n.name)
+	}
+	return n.method, n.name, nil
+}
+
+func (l *lane) lookup(name string) *Method {
+	if l.c.cfg.Handler == nil {
+		return nil
+	}
+	return l.c.cfg.Handler.Lookup(name)
+}
+
+// decoder is the codec of a request; nil if the method does not take it or it is not known here.
+func (c *Conn) decoder(h header, ext *extension, m *Method) Codec {
+	number := h.flags >> codecShift & 3
+	var k Codec
+	if number == codecNamed {
+		if m.Codec != nil && m.Codec.Name() == ext.codec {
+			return m.Codec
+		}
+		k = c.codec(ext.codec)
+	} else {
+		k = c.theirs[number]
+	}
+	if m.Codec != nil {
+		if k == nil || k.Name() != m.Codec.Name() {
+			if k == nil && number < codecNamed && int(number) < len(c.peer.codecs) && c.peer.codecs[number] == m.Codec.Name() {
+				return m.Codec
+			}
+			return nil
+		}
+		return m.Codec
+	}
+	return k
+}
