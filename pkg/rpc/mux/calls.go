@@ -49,6 +49,7 @@ type call struct {
 	err      *status.Error
 	stop     func() bool // of the watch over an asynchronous call's context
 	c        *Conn
+	lane     *lane
 }
 
 func (s *calls) init(most int) {
@@ -161,7 +162,7 @@ func (c *Conn) expire(now time.Time) bool {
 			continue
 		}
 		if st := k.state.Load(); st&3 == callWaiting && k.deadline.Load() == d && k.claim(uint32(st>>2)) {
-			c.cancel(uint32(i)|uint32(st>>2)<<16, status.DeadlineExceeded)
+			k.cancel(uint32(i)|uint32(st>>2)<<16, status.DeadlineExceeded)
 			e := status.New(status.DeadlineExceeded, "no answer within the call's time")
 			e.Fate = status.MaybeExecuted
 			k.finish(e)
@@ -171,8 +172,8 @@ func (c *Conn) expire(now time.Time) bool {
 }
 
 // cancel tells the peer that nobody waits for the answer any more.
-func (c *Conn) cancel(id uint32, code status.Code) {
-	_ = c.lanes[0].control(typeCancel, 0, id, uint32(code), nil)
+func (k *call) cancel(id uint32, code status.Code) {
+	_ = k.lane.control(typeCancel, 0, id, uint32(code), nil) // behind the call itself
 }
 
 // prepare checks what can be checked before a slot is taken and returns the time that the call has; 0: no limit.
@@ -211,7 +212,7 @@ func (c *Conn) begin(o *outgoing, resp any, notify func(error)) (*call, *status.
 		return nil, notSent(status.ResourceExhausted, "%d calls are in flight on this connection, no more are allowed: raise MaxCalls or make fewer", c.cfg.MaxCalls)
 	}
 	o.many = c.calls.inFlight.Add(1) > 1
-	k.c, k.resp, k.codec, k.notify, k.err = c, resp, o.codec, notify, nil
+	k.c, k.lane, k.resp, k.codec, k.notify, k.err = c, c.lane(o.size), resp, o.codec, notify, nil
 	k.started = time.Time{}
 	if n := c.counts.calls.Add(1); n&15 == 0 {
 		k.started = time.Now()
@@ -234,7 +235,7 @@ func (c *Conn) Call(ctx context.Context, method string, req, resp any, info *Cal
 		return err
 	}
 	o.id = k.arm()
-	if err := c.lane(o.size).send(&o); err != nil {
+	if err := k.lane.send(&o); err != nil {
 		if !k.claim(k.gen) {
 			<-k.done // ended meanwhile
 		} else {
@@ -255,11 +256,11 @@ func (c *Conn) Call(ctx context.Context, method string, req, resp any, info *Cal
 		case <-k.done:
 		case <-done:
 			if k.claim(k.gen) {
-				k.retire()
-				c.calls.put(k)
 				s := *status.Of(ctx.Err())
 				s.Fate = status.MaybeExecuted
-				c.cancel(o.id, s.Code)
+				k.cancel(o.id, s.Code)
+				k.retire()
+				c.calls.put(k)
 				return &s
 			}
 			<-k.done
@@ -298,13 +299,13 @@ func (c *Conn) Go(ctx context.Context, method string, req, resp any, info *CallI
 			if k.claim(gen) {
 				s := *status.Of(ctx.Err())
 				s.Fate = status.MaybeExecuted
-				c.cancel(k.slot|gen<<16, s.Code)
+				k.cancel(k.slot|gen<<16, s.Code)
 				k.finish(&s)
 			}
 		})
 	}
 	o.id = k.arm()
-	if err := c.lane(o.size).send(&o); err != nil {
+	if err := k.lane.send(&o); err != nil {
 		if k.claim(gen) {
 			k.finish(err)
 		}
@@ -316,7 +317,7 @@ func (c *Conn) Go(ctx context.Context, method string, req, resp any, info *CallI
 	if ctx.Err() != nil && k.claim(gen) { // ended while the slot was not yet armed
 		s := *status.Of(ctx.Err())
 		s.Fate = status.MaybeExecuted
-		c.cancel(o.id, s.Code)
+		k.cancel(o.id, s.Code)
 		k.finish(&s)
 	}
 }

@@ -71,6 +71,7 @@ type Conn struct {
 	failed    atomic.Bool
 	err       error
 	heard     atomic.Bool // since the last beat
+	pongs     atomic.Uint32
 	drainOnce sync.Once
 	draining  atomic.Bool // the peer wants no new calls
 	leaving   atomic.Bool // we want none
@@ -306,6 +307,9 @@ func (c *Conn) Err() error {
 		return nil
 	}
 }
+
+// Owner is what the connection's Config said.
+func (c *Conn) Owner() any { return c.cfg.Owner }
 
 // Peer is who is at the other end.
 func (c *Conn) Peer() Peer {

@@ -47,6 +47,7 @@ type Config struct {
 	Heartbeat    time.Duration              // between two signs of life; a peer silent for three of them is gone; default 1 s; negative: none
 	HelloTimeout time.Duration              // default 3 s
 	Draining     func(c *Conn, note string) // the peer will end: no new calls, please; called once, must not block
+	Owner        any                        // of the connection: what Conn.Owner returns
 	// Panicked is told of handlers that panicked; the caller has got INTERNAL.
 	Panicked func(method string, value any, stack []byte)
 }

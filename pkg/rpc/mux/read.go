@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"runtime/debug"
+	"time"
 
 	"github.com/tianxia-mmo/tianxia/pkg/rpc/status"
 	"github.com/tianxia-mmo/tianxia/pkg/rpc/transport"
@@ -12,6 +13,7 @@ import (
 
 // batch is what the frames of one Receive ask for, to be done after Release.
 type batch struct {
+	now    time.Time // when it arrived; zero until somebody asks
 	inline []job
 	spawn  []job
 	open   []*Stream
@@ -49,8 +51,20 @@ func (l *lane) read() {
 	}
 }
 
+// due is the deadline of a call that has us microseconds left. The clock is read once per batch: it costs as much as a small call.
+func (t *batch) due(us uint32) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	if t.now.IsZero() {
+		t.now = time.Now()
+	}
+	return t.now.Add(time.Duration(us) * time.Microsecond)
+}
+
 // take handles the frames of a batch.
 func (l *lane) take(b []byte) error {
+	l.batch.now = time.Time{}
 	for len(b) > 0 {
 		h, body, rest, err := cut(b)
 		if err != nil {
@@ -172,6 +186,8 @@ func (l *lane) message(h header, ext *extension, body []byte) error {
 		c.streams.cancelled(h.id, status.Code(h.arg))
 	case typePing:
 		return c.lanes[0].control(typePong, 0, h.id, h.arg, nil)
+	case typePong:
+		c.pongs.Add(1)
 	case typeGoaway:
 		c.draining.Store(true)
 		if c.cfg.Draining != nil {
@@ -179,7 +195,7 @@ func (l *lane) message(h header, ext *extension, body []byte) error {
 			l.batch.then = append(l.batch.then, func() { c.drainOnce.Do(func() { c.cfg.Draining(c, note) }) })
 		}
 	}
-	return nil // pong, pad
+	return nil // and a pad
 }
 
 // partKey tells messages in parts from each other: calls, and streams of either end, count separately.

@@ -6,7 +6,6 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/tianxia-mmo/tianxia/pkg/rpc/status"
 )
@@ -126,7 +125,10 @@ func (s *serving) work(j job) {
 func (c *Conn) execute(j *job) {
 	m := j.ctx.Method
 	var resp any
-	err := j.ctx.Err() // over before it began
+	var err error
+	if !m.Inline {
+		err = j.ctx.Err() // over before it began
+	}
 	if err == nil {
 		resp, err = c.protected(j)
 	}
@@ -235,9 +237,7 @@ func (l *lane) request(h header, ext *extension, body []byte) error {
 		return nil
 	}
 	ctx := &callCtx{Incoming: Incoming{Conn: c, Method: m, Metadata: ext.metadata}}
-	if h.arg > 0 {
-		ctx.deadline = time.Now().Add(time.Duration(h.arg) * time.Microsecond)
-	}
+	ctx.deadline = l.batch.due(h.arg)
 	j := job{ctx: ctx, req: req, codec: k, id: h.id, reply: reply}
 	if m.Inline {
 		l.batch.inline = append(l.batch.inline, j)

@@ -169,9 +169,7 @@ func (l *lane) opened(h header, ext *extension) error {
 	x := &Stream{c: c, l: l, id: h.id, accept: true, codec: k, method: m, credit: int(min(c.peer.window, math.MaxInt32)),
 		ctx: &callCtx{Incoming: Incoming{Conn: c, Method: m, Metadata: ext.metadata}}}
 	x.arrived.L, x.room.L = &x.mu, &x.mu
-	if h.arg > 0 {
-		x.ctx.deadline = time.Now().Add(time.Duration(h.arg) * time.Microsecond)
-	}
+	x.ctx.deadline = l.batch.due(h.arg)
 	c.streams.mu.Lock()
 	defer c.streams.mu.Unlock()
 	if c.streams.accepted == nil {
@@ -394,7 +392,7 @@ func (x *Stream) Cancel(err error) {
 		_ = x.l.control(typeEnd, flagAnswer, x.id, uint32(e.Code), e.AppendWire(nil))
 		return
 	}
-	_ = x.c.lanes[0].control(typeCancel, 0, x.id, uint32(e.Code), nil)
+	_ = x.l.control(typeCancel, 0, x.id, uint32(e.Code), nil) // never before what opened it
 }
 
 // cancelled ends a stream whose opener gave it up.
@@ -464,24 +462,44 @@ func (x *Stream) ended(h header, body []byte) error {
 	return nil
 }
 
+// Err is how the stream ended: nil before, io.EOF for a good end.
+func (x *Stream) Err() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.err
+}
+
 // Drain asks the peer for no new calls, waits until nothing is under way in either direction, and closes. When ctx ends first, it closes nevertheless and returns ctx's
 // error.
 func (c *Conn) Drain(ctx context.Context) error {
 	c.GoAway("draining")
 	t := time.NewTicker(5 * time.Millisecond)
 	defer t.Stop()
-	for c.InFlight() > 0 || c.serving.n.Load() > 0 || c.streams.len() > 0 || c.backlog() > 0 {
-		select {
-		case <-t.C:
-		case <-c.over:
-			<-c.ended
-			return nil
-		case <-ctx.Done():
-			_ = c.Close()
-			return ctx.Err()
+	// What the peer sent before it knew arrives before its answer to a ping; a call that was about to be sent just then arrives before the answer to a second one.
+	for quiet := 0; quiet < 2; {
+		heard := c.pongs.Load()
+		_ = c.lanes[0].control(typePing, 0, 0, 0, nil) // a broken lane ends the connection
+		for first := true; first || c.pongs.Load() == heard; first = false {
+			select {
+			case <-t.C:
+			case <-c.over:
+				<-c.ended
+				return nil
+			case <-ctx.Done():
+				_ = c.Close()
+				return ctx.Err()
+			}
+		}
+		if quiet++; c.busy() {
+			quiet = 0
 		}
 	}
 	return c.Close()
+}
+
+// busy tells whether anything is under way.
+func (c *Conn) busy() bool {
+	return c.InFlight() > 0 || c.serving.n.Load() > 0 || c.streams.len() > 0 || c.backlog() > 0
 }
 
 func (c *Conn) backlog() (n int) {

@@ -1,7 +1,7 @@
 // Package inproc carries frames between two parts of one process, as in the all-in-one binary and in tests.
 //
-// A lane is memory: writers append to it, the reader takes all of it at once and leaves an empty buffer in exchange. Nothing is copied besides what the writers fill in, and
-// nothing is checked: both ends are this program.
+// A lane is memory: writers append to it, the reader takes all of it at once and leaves an empty buffer in exchange. Nothing is copied besides what the writers
+// fill in, and nothing is checked: both ends are this program.
 //
 // # Goroutines
 //
@@ -9,8 +9,8 @@
 //
 // # Stopping
 //
-// Close ends both ends at once, with transport.ErrClosed for a reason. What was flushed before is still received at the other end; at the end that closed, Receive fails.
-// Close must not be called with a lane locked.
+// Close ends both ends at once, with transport.ErrClosed for a reason. What was flushed before is still received at the other end; at the end that closed,
+// Receive fails. Close must not be called with a lane locked.
 package inproc
 
 import (
@@ -194,7 +194,7 @@ func pipe(name string, ours, theirs *transport.Config) (a, b *conn) {
 }
 
 func newConn(p *shared, name string, out, in *half) *conn {
-	c := &conn{shared: p, out: out, in: in, peer: transport.Peer{Addr: name, PID: os.Getpid(), UID: os.Getuid()}}
+	c := &conn{shared: p, out: out, in: in, peer: transport.Peer{Addr: name, PID: os.Getpid(), UID: os.Geteuid()}}
 	c.lanes = []transport.Lane{&lane{conn: c}}
 	return c
 }

@@ -1,0 +1,5 @@
+//go:build !linux && !darwin
+
+package registry
+
+func bootID() string { return "" }

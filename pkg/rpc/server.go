@@ -1,0 +1,339 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tianxia-mmo/tianxia/pkg/rpc/mux"
+	"github.com/tianxia-mmo/tianxia/pkg/rpc/registry"
+	"github.com/tianxia-mmo/tianxia/pkg/rpc/transport"
+)
+
+// Server serves methods on any number of endpoints and connections. Any goroutine may use it.
+type Server struct {
+	cfg     ServerConfig
+	epoch   uint64
+	out     outgoing
+	in      incoming
+	methods methods
+	peers   peers
+	net     network
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu           sync.Mutex
+	listeners    []listener
+	without      []Refusal // transports that could not be listened on
+	addrs        []string
+	registration registry.Registration
+	phase        phase
+	refused      uint64 // peers that were turned away
+	lastRefused  error
+	lastTold     time.Time // when the log was told of one
+
+	greeting sync.WaitGroup // connections that shake hands; added to under the lock, and not any more once draining
+}
+
+type listener struct {
+	transport.Listener
+	route route
+}
+
+// phase of a server; it never goes back.
+type phase uint8
+
+const (
+	phaseNew phase = iota
+	phaseListening
+	phaseServing
+	phaseDraining
+	phaseClosed
+)
+
+// NewServer makes a server; Serve makes it run.
+func NewServer(cfg ServerConfig) (*Server, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, epoch: uint64(time.Now().UnixNano())}
+	s.out.side, s.in.side = SideClient, SideServer
+	s.out.codec, s.out.tracer, s.out.metrics, s.in.tracer, s.in.metrics = cfg.Codec, cfg.Trace, cfg.Metrics, cfg.Trace, cfg.Metrics
+	s.out.plain = mux.CallInfo{Codec: cfg.Codec}
+	s.out.watched = cfg.Trace != nil || cfg.Metrics != nil
+	s.in.interceptors, s.in.streams = cfg.Interceptors, cfg.StreamInterceptors
+	s.peers.out = &s.out
+	s.methods.in, s.methods.peers = &s.in, &s.peers
+	s.net = network{inproc: cfg.InProc, tls: cfg.TLS, transport: cfg.Transport}
+	s.net.transport.Refused = s.turnedAway
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// Register serves a method, from now on and on all connections. A service that is new is told to the registry.
+func (s *Server) Register(m *mux.Method) {
+	if s.methods.add(m) {
+		s.tell()
+	}
+}
+
+// RegisterService notes a service for clients to look for, besides those of the registered methods' names.
+func (s *Server) RegisterService(name string) {
+	if s.methods.addService(name) {
+		s.tell()
+	}
+}
+
+// tell updates the registry.
+func (s *Server) tell() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.registration == nil || s.phase > phaseDraining {
+		return
+	}
+	if err := s.registration.Update(s.instance()); err != nil {
+		s.cfg.Log.Warn("rpc: registry not updated", "instance", s.cfg.ID, "error", err)
+	}
+}
+
+// Listen binds the endpoints, which takes a socket's name from nobody who lives. Serve does it if nobody has; before it, connections wait.
+func (s *Server) Listen() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase != phaseNew {
+		return fmt.Errorf("rpc server %s: listens already, or is closed", s.cfg.ID)
+	}
+	for _, e := range s.cfg.Endpoints {
+		if err := s.bind(e); err != nil {
+			s.unbind()
+			return fmt.Errorf("rpc server %s: listen on %s: %w", s.cfg.ID, e, err)
+		}
+	}
+	s.phase = phaseListening
+	return nil
+}
+
+// bind listens on every route of an endpoint. Shared memory that is only one of two ways may be missing.
+func (s *Server) bind(endpoint string) error {
+	routes, err := parseEndpoint(endpoint)
+	if err != nil {
+		return err
+	}
+	for _, r := range slices.Backward(routes) { // the plain socket first: it is the one that has to be
+		l, err := s.net.listen(r)
+		if err != nil && len(routes) > 1 && r.kind == kindShm {
+			s.without = append(s.without, Refusal{r.String(), r.kind, err})
+			s.cfg.Log.Warn("rpc: no shared memory, using uds", "instance", s.cfg.ID, "endpoint", endpoint, "error", err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		bound := route{r.kind, r.addr}
+		if !r.local() {
+			bound.addr = l.Addr()
+		}
+		s.listeners = append(s.listeners, listener{l, bound})
+		if a := advertised(endpoint, bound); !slices.Contains(s.addrs, a) {
+			s.addrs = append(s.addrs, a)
+		}
+	}
+	return nil
+}
+
+func (s *Server) unbind() {
+	for _, l := range s.listeners {
+		_ = l.Close() // nothing can be done about it
+	}
+	s.listeners = nil
+}
+
+// Addrs are the endpoints that are listened on, as clients can dial them: with the ports that were got.
+func (s *Server) Addrs() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.addrs)
+}
+
+// Instance is what the registry is told.
+func (s *Server) Instance() registry.Instance {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.instance()
+}
+
+func (s *Server) instance() registry.Instance {
+	i := registry.Instance{
+		ID: s.cfg.ID, Epoch: s.epoch, Services: s.methods.list(), Endpoints: slices.Clone(s.addrs), Host: s.cfg.Host, Weight: s.cfg.Weight, Labels: s.cfg.Labels,
+	}
+	if len(s.cfg.Advertise) > 0 {
+		i.Endpoints = slices.Clone(s.cfg.Advertise)
+	}
+	if s.phase >= phaseDraining {
+		i.State = registry.Draining
+	}
+	return i
+}
+
+// Serve listens if Listen was not called, registers the instance, and serves until ctx ends; then it drains for DrainTimeout at most and closes. It returns nil
+// when it was asked to stop, by ctx, Drain or Close.
+func (s *Server) Serve(ctx context.Context) error {
+	s.mu.Lock()
+	fresh := s.phase == phaseNew
+	s.mu.Unlock()
+	if fresh {
+		if err := s.Listen(); err != nil {
+			return err
+		}
+	}
+	if err := s.begin(ctx); err != nil {
+		_ = s.Close()
+		return err
+	}
+	select {
+	case <-s.ctx.Done():
+		return nil
+	case <-ctx.Done():
+	}
+	draining, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout)
+	defer cancel()
+	err := s.Drain(draining)
+	if errors.Is(err, context.DeadlineExceeded) { // what was left is cut off, as was said
+		s.cfg.Log.Warn("rpc: drained for too long, calls were cut off", "instance", s.cfg.ID, "timeout", s.cfg.DrainTimeout)
+		err = nil
+	}
+	return err
+}
+
+func (s *Server) begin(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase != phaseListening {
+		return fmt.Errorf("rpc server %s: serves already, or is closed", s.cfg.ID)
+	}
+	s.phase = phaseServing
+	for _, l := range s.listeners {
+		s.wg.Go(func() { s.accept(l) })
+	}
+	if s.cfg.Registry == nil {
+		return nil
+	}
+	r, err := s.cfg.Registry.Register(ctx, s.instance())
+	if err != nil {
+		return fmt.Errorf("rpc server %s: register: %w", s.cfg.ID, err)
+	}
+	s.registration = r
+	return nil
+}
+
+// accept takes connections; each shakes hands on a goroutine of its own, so that nobody waits for somebody else.
+func (s *Server) accept(l listener) {
+	var wait backoff
+	for {
+		t, err := l.Accept(s.ctx)
+		if err == nil {
+			wait.reset()
+			s.wg.Go(func() { s.connected(t) })
+			continue
+		}
+		s.mu.Lock()
+		stop := s.phase >= phaseDraining
+		s.mu.Unlock()
+		if stop || s.ctx.Err() != nil {
+			return
+		}
+		if wait.last == 0 {
+			s.cfg.Log.Warn("rpc: cannot accept, trying on", "endpoint", l.route.String(), "error", err)
+		}
+		if !wait.pause(s.ctx) {
+			return
+		}
+	}
+}
+
+// connected runs a connection to its end.
+func (s *Server) connected(t transport.Conn) {
+	cfg := s.cfg.Mux
+	cfg.Hello = mux.Hello{Instance: s.cfg.ID, Epoch: s.epoch, Services: s.methods.list(), Token: s.cfg.Token}
+	cfg.Handler = &s.methods
+	cfg.Accept = s.welcome
+	cfg.Owner = &s.peers
+	cfg.Panicked = panicked(s.cfg.Log, s.cfg.Mux.Panicked)
+	s.mu.Lock()
+	if s.phase >= phaseDraining {
+		s.mu.Unlock()
+		_ = t.Close()
+		return
+	}
+	s.greeting.Add(1)
+	s.mu.Unlock()
+	stop := context.AfterFunc(s.ctx, func() { _ = t.Close() })
+	conn, err := mux.Start(t, cfg)
+	stop()
+	var p *Peer
+	if err == nil {
+		p = s.peers.of(conn)
+	}
+	s.greeting.Done()
+	if err != nil {
+		if !errors.Is(err, transport.ErrClosed) {
+			s.turnedAway(t.Peer().Addr, err)
+		}
+		return
+	}
+	if s.cfg.Metrics != nil {
+		s.cfg.Metrics.Connected(SideServer, p.transport)
+	}
+	if s.cfg.OnConnect != nil {
+		s.cfg.OnConnect(p)
+	}
+	select {
+	case <-conn.Done():
+	case <-s.ctx.Done():
+	}
+	_ = conn.Close() // waits for what is left of it
+	s.peers.forget(conn)
+	if s.cfg.Metrics != nil {
+		s.cfg.Metrics.Disconnected(SideServer, p.transport)
+	}
+	if s.cfg.OnDisconnect != nil {
+		s.cfg.OnDisconnect(p, conn.Err())
+	}
+}
+
+func (s *Server) welcome(peer mux.Hello) error {
+	s.mu.Lock()
+	draining := s.phase >= phaseDraining
+	s.mu.Unlock()
+	switch {
+	case draining:
+		return fmt.Errorf("instance %q is draining: connect to another", s.cfg.ID)
+	case s.cfg.Mux.Accept != nil:
+		return s.cfg.Mux.Accept(peer)
+	}
+	return nil
+}
+
+// turnedAway counts peers that were refused.
+func (s *Server) turnedAway(addr string, err error) {
+	s.mu.Lock()
+	s.refused++
+	s.lastRefused = err
+	tell := time.Since(s.lastTold) > time.Second // whoever knocks all the time must not fill the log
+	if tell {
+		s.lastTold = time.Now()
+	}
+	n := s.refused
+	s.mu.Unlock()
+	if tell {
+		s.cfg.Log.Warn("rpc: peer refused", "instance", s.cfg.ID, "peer", addr, "error", err, "so_far", n)
+	}
+	if s.cfg.Transport.Refused != nil {
+		s.cfg.Transport.Refused(addr, err)
+	}
+}
