@@ -88,6 +88,7 @@ func (b *builder) build() []*schema {
 		b.kinds(s)
 		b.routes(s)
 	}
+	b.services(byPackage)
 	b.checkFrameworkRoutes(all)
 	b.checkStraySync()
 	for _, s := range all {

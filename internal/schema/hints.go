@@ -88,13 +88,17 @@ func explain(text, file string, sources map[string]string) string {
 
 func hints() []hint {
 	return []hint{
-		{regexp.MustCompile(`^(field|message|)[^:]*:? ?unknown extension (\S+)`), func(g []string, sources map[string]string, file string) string {
+		{regexp.MustCompile(`^(field|message|method|service|)[^:]*:? ?unknown extension (\S+)`), func(g []string, sources map[string]string, file string) string {
 			fit := []string{"mmo.schema"}
 			switch g[1] {
 			case "field":
 				fit = []string{"mmo.sync"}
 			case "message":
 				fit = []string{"mmo.component", "mmo.kind", "mmo.route"}
+			case "method":
+				fit = []string{"mmo.rpc"}
+			case "service":
+				return "a service has no options of ours, its methods have (mmo.rpc)"
 			}
 			if slices.Contains(fit, g[2]) && !strings.Contains(sources[file], "mmo/options.proto") {
 				return `add import "mmo/options.proto";`
@@ -146,6 +150,8 @@ func hints() []hint {
 					return fmt.Sprintf("(mmo.%s) is for a whole file: option (mmo.%[1]s) = {…}; below its imports", g[1])
 				case "MessageOptions":
 					return fmt.Sprintf("(mmo.%s) is for a message: option (mmo.%[1]s) = {…}; inside it", g[1])
+				case "MethodOptions":
+					return fmt.Sprintf("(mmo.%s) is for a method: { option (mmo.%[1]s) = {…}; } behind it", g[1])
 				}
 				return fmt.Sprintf("(mmo.%s) is for a field: [(mmo.%[1]s) = {…}] behind its number", g[1])
 			}},
@@ -158,7 +164,7 @@ func hints() []hint {
 		{regexp.MustCompile(`option \(mmo\.(\w+)\): expecting message, got`), func(g []string, _ map[string]string, _ string) string {
 			return fmt.Sprintf("write (mmo.%s) = {name: value, …}", g[1])
 		}},
-		{regexp.MustCompile(`unknown type (\S+)`), func(g []string, sources map[string]string, _ string) string {
+		{regexp.MustCompile(`unknown (?:request |response )?type (\S+)`), func(g []string, sources map[string]string, _ string) string {
 			var names []string
 			for _, source := range sources {
 				for _, m := range declared().FindAllStringSubmatch(source, -1) {
@@ -171,6 +177,9 @@ func hints() []hint {
 				return fmt.Sprintf("did you mean %s?", near)
 			}
 			return "declare it, or import the file that does"
+		}},
+		{regexp.MustCompile(`invalid (?:request|response) type: (\S+) is a method, not a message`), func(g []string, _ map[string]string, _ string) string {
+			return fmt.Sprintf("inside a service its methods come first: write the package too, with a dot before it, as in .game.v1.%s", g[1][strings.LastIndexByte(g[1], '.')+1:])
 		}},
 		{regexp.MustCompile(`groups are not allowed`), func([]string, map[string]string, string) string {
 			return "declare a message and a field of its type"

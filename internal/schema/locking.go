@@ -56,6 +56,36 @@ func (s *schema) promise() lock.Body {
 	return body
 }
 
+// promiseRPC describes what services promise: to processes of ours, which are not all updated at once.
+func (s *schema) promiseRPC() lock.Body {
+	var body lock.Body
+	needed := map[protoreflect.FullName]bool{}
+	for _, v := range s.Services {
+		for _, m := range v.Methods {
+			entry := lock.Method{Name: m.Name, Request: string(m.Input.Desc.FullName()), Response: string(m.Output.Desc.FullName()), Form: m.Form.String()}
+			body.Methods = append(body.Methods, entry)
+			s.places[entry.Key()] = named(m.Desc)
+			s.promiseMessage(&body, m.Input, needed)
+			s.promiseMessage(&body, m.Output, needed)
+		}
+	}
+	body.Sort()
+	return body
+}
+
+// placeOf is where a mistake about something of the lock is shown; a method that is gone at its service.
+func (s *schema) placeOf(key string) place {
+	if at, ok := s.places[key]; ok {
+		return at
+	}
+	if name, ok := strings.CutPrefix(key, "method "); ok {
+		if at, ok := s.places["service "+lock.Method{Name: name}.Service()]; ok {
+			return at
+		}
+	}
+	return option(s.file.Desc, "schema")
+}
+
 // promiseMessage describes the fields of a message and of those in it.
 func (s *schema) promiseMessage(body *lock.Body, m *protogen.Message, needed map[protoreflect.FullName]bool) {
 	if needed[m.Desc.FullName()] {
@@ -208,28 +238,25 @@ func (b *builder) settle(all []*schema, o Options) (map[string][]byte, error) {
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("read the lock of package %s: %w", s.Package, err)
 		}
-		next, wrong, err := lock.Next(old, s.promise(), o.Break)
+		next, wrong, err := lock.Next(old, s.promise(), s.promiseRPC(), o.Break)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", shown, err)
 		}
 		shownAt := map[place]bool{}
 		for _, m := range wrong {
-			at, ok := s.places[m.Key]
-			if !ok {
-				at = option(s.file.Desc, "schema")
-			}
-			if !shownAt[at] { // a field that changes its type also changes how it travels
+			at, method := s.placeOf(m.Key), strings.HasPrefix(m.Key, "method ")
+			if !shownAt[at] || method { // a field that changes its type also changes how it travels, and methods that are gone share a place
 				b.add(at, "%s", m.Text)
 			}
-			shownAt[at] = true
+			shownAt[at] = shownAt[at] || !method
 		}
 		if next == nil {
 			continue
 		}
-		if o.gently && old != nil && len(next.Body.Retired) > len(old.Body.Retired) {
+		if o.gently && old != nil && len(next.Body.Retired)+len(next.RPC.Retired) > len(old.Body.Retired)+len(old.RPC.Retired) {
 			return nil, fmt.Errorf("%s: %w", shown, retiring(old, next))
 		}
-		broken = broken || old != nil && next.Generation > old.Generation
+		broken = broken || next.Broke
 		s.Fingerprint = protocol.NewFingerprint(next.Generation, next.Revision, next.Sum)
 		s.layout.Fingerprint = s.Fingerprint.Uint64()
 		texts[name] = next.Text()
@@ -246,8 +273,9 @@ func (b *builder) settle(all []*schema, o Options) (map[string][]byte, error) {
 // retiring words what a change would end for good.
 func retiring(old, next *lock.Lock) error {
 	var keys []string
-	for _, r := range next.Body.Retired {
-		if !slices.Contains(old.Body.Retired, r) {
+	before := slices.Concat(old.Body.Retired, old.RPC.Retired)
+	for _, r := range slices.Concat(next.Body.Retired, next.RPC.Retired) {
+		if !slices.Contains(before, r) {
 			keys = append(keys, fmt.Sprintf("%s (%s)", r.Key(), r.Name))
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/compiler/protogen"
 
+	"github.com/tianxia-mmo/tianxia/internal/schema/gobind"
 	"github.com/tianxia-mmo/tianxia/internal/schema/model"
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
 	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
@@ -117,6 +118,7 @@ func (b *builder) checkBindNames(s *schema) {
 		}
 		bind.claim(b, spot, thing, all...)
 	}
+	b.checkServiceNames(s, bind)
 	others := maps.Clone(bind.taken) // the generator looks for names that are taken before it has made any plural
 	for _, k := range s.Kinds {
 		name := k.Message.GoIdent.GoName
@@ -125,6 +127,19 @@ func (b *builder) checkBindNames(s *schema) {
 			many = "All" + name
 		}
 		bind.claim(b, named(k.Message.Desc), "the plural of kind "+string(k.Message.Desc.Name()), many)
+	}
+}
+
+// checkServiceNames refuses services and methods that give one name twice.
+func (b *builder) checkServiceNames(s *schema, bind *scope) {
+	for _, v := range s.Services {
+		names := gobind.ServiceNames(v)
+		methods := newScope("the stubs of service " + string(v.Desc.Name()))
+		for _, m := range v.Methods {
+			methods.claim(b, named(m.Desc), "method "+string(m.Desc.Name()), gobind.MethodNames(m)...)
+			names = append(names, gobind.MethodName(v, m))
+		}
+		bind.claim(b, named(v.Desc), "service "+string(v.Desc.Name()), names...)
 	}
 }
 

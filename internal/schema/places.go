@@ -63,6 +63,8 @@ func below(root, file string) string {
 // Numbers of fields in descriptor.proto, of which paths to places are made.
 const (
 	nameTag        = 1
+	methodInTag    = 2
+	methodOutTag   = 3
 	fieldNumberTag = 3
 	fieldScalarTag = 5
 	fieldTypeTag   = 6
@@ -125,6 +127,10 @@ func pathOf(d protoreflect.Descriptor) protoreflect.SourcePath {
 		tag = 2
 	case protoreflect.OneofDescriptor:
 		tag = 8
+	case protoreflect.ServiceDescriptor:
+		tag = 6
+	case protoreflect.MethodDescriptor:
+		tag = 2
 	default:
 		return nil
 	}
@@ -146,6 +152,8 @@ func optionPath(d protoreflect.Descriptor, names string, index ...int) []int32 {
 	switch d.(type) {
 	case protoreflect.FileDescriptor, protoreflect.FieldDescriptor:
 		tag = 8
+	case protoreflect.MethodDescriptor:
+		tag = 4
 	}
 	words := strings.Split(names, ".")
 	extension := extensions()[words[0]].TypeDescriptor()
@@ -165,7 +173,7 @@ func optionPath(d protoreflect.Descriptor, names string, index ...int) []int32 {
 // extensions are the options of ours, by short name.
 func extensions() map[string]*protoimpl.ExtensionInfo {
 	return map[string]*protoimpl.ExtensionInfo{
-		"schema": mmo.E_Schema, "route": mmo.E_Route, "component": mmo.E_Component, "kind": mmo.E_Kind, "sync": mmo.E_Sync,
+		"schema": mmo.E_Schema, "route": mmo.E_Route, "component": mmo.E_Component, "kind": mmo.E_Kind, "sync": mmo.E_Sync, "rpc": mmo.E_Rpc,
 	}
 }
 

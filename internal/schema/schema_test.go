@@ -216,6 +216,7 @@ func FuzzGenerate(f *testing.F) {
 	f.Add("syntax = \"proto3\";\nmessage {")
 	f.Add("edition = \"2023\";\npackage a;\noption go_package = \"x/a/v1\";\nextend A { int32 a = 1; }")
 	f.Add(strings.ReplaceAll(fullGame, "game/v1", "a/v1"))
+	f.Add(strings.ReplaceAll(head+worldService, "game/v1", "a/v1"))
 	for _, body := range []string{"message C { option (mmo.component) = {id: 1}; repeated C c = 1 [(mmo.sync) = {quantize: nan, range: {min: 1}}]; }", placeComponent} {
 		f.Add(strings.ReplaceAll(marked1, "game/v1", "a/v1") + body)
 	}

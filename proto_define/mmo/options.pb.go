@@ -965,6 +965,106 @@ func (x *Sync) GetMax() uint32 {
 	return 0
 }
 
+// RpcOptions says how a method of a service is called and served.
+type RpcOptions struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// idempotent: calling it twice does what calling it once does, so it may be called again after a failure.
+	Idempotent bool `protobuf:"varint,1,opt,name=idempotent,proto3" json:"idempotent,omitempty"`
+	// timeout_ms of a call that does not say its own, in milliseconds; default: the client's. The context's deadline holds besides.
+	TimeoutMs uint32 `protobuf:"varint,2,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
+	// one_way: nobody answers, the caller only learns that the request was handed over. The answer must be an empty message.
+	OneWay bool `protobuf:"varint,3,opt,name=one_way,json=oneWay,proto3" json:"one_way,omitempty"`
+	// inline: the handler runs where the connection is read: the fastest, but it must not block.
+	Inline bool `protobuf:"varint,4,opt,name=inline,proto3" json:"inline,omitempty"`
+	// bulk: the stream's messages take a way of their own, so that large ones do not delay small ones.
+	Bulk bool `protobuf:"varint,5,opt,name=bulk,proto3" json:"bulk,omitempty"`
+	// key names a field of the request: calls with the same value go to the same instance.
+	Key string `protobuf:"bytes,6,opt,name=key,proto3" json:"key,omitempty"`
+	// pooled: requests are used again, so the handler must keep neither them nor parts of them.
+	Pooled        bool `protobuf:"varint,7,opt,name=pooled,proto3" json:"pooled,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RpcOptions) Reset() {
+	*x = RpcOptions{}
+	mi := &file_mmo_options_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RpcOptions) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RpcOptions) ProtoMessage() {}
+
+func (x *RpcOptions) ProtoReflect() protoreflect.Message {
+	mi := &file_mmo_options_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RpcOptions.ProtoReflect.Descriptor instead.
+func (*RpcOptions) Descriptor() ([]byte, []int) {
+	return file_mmo_options_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *RpcOptions) GetIdempotent() bool {
+	if x != nil {
+		return x.Idempotent
+	}
+	return false
+}
+
+func (x *RpcOptions) GetTimeoutMs() uint32 {
+	if x != nil {
+		return x.TimeoutMs
+	}
+	return 0
+}
+
+func (x *RpcOptions) GetOneWay() bool {
+	if x != nil {
+		return x.OneWay
+	}
+	return false
+}
+
+func (x *RpcOptions) GetInline() bool {
+	if x != nil {
+		return x.Inline
+	}
+	return false
+}
+
+func (x *RpcOptions) GetBulk() bool {
+	if x != nil {
+		return x.Bulk
+	}
+	return false
+}
+
+func (x *RpcOptions) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *RpcOptions) GetPooled() bool {
+	if x != nil {
+		return x.Pooled
+	}
+	return false
+}
+
 // Rate bounds how often one session may send: a bucket of burst tokens, refilled by per_second, from which a message takes cost.
 type Route_Rate struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -977,7 +1077,7 @@ type Route_Rate struct {
 
 func (x *Route_Rate) Reset() {
 	*x = Route_Rate{}
-	mi := &file_mmo_options_proto_msgTypes[6]
+	mi := &file_mmo_options_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -989,7 +1089,7 @@ func (x *Route_Rate) String() string {
 func (*Route_Rate) ProtoMessage() {}
 
 func (x *Route_Rate) ProtoReflect() protoreflect.Message {
-	mi := &file_mmo_options_proto_msgTypes[6]
+	mi := &file_mmo_options_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1037,7 +1137,7 @@ type Route_Input struct {
 
 func (x *Route_Input) Reset() {
 	*x = Route_Input{}
-	mi := &file_mmo_options_proto_msgTypes[7]
+	mi := &file_mmo_options_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1049,7 +1149,7 @@ func (x *Route_Input) String() string {
 func (*Route_Input) ProtoMessage() {}
 
 func (x *Route_Input) ProtoReflect() protoreflect.Message {
-	mi := &file_mmo_options_proto_msgTypes[7]
+	mi := &file_mmo_options_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1089,7 +1189,7 @@ type Sync_Range struct {
 
 func (x *Sync_Range) Reset() {
 	*x = Sync_Range{}
-	mi := &file_mmo_options_proto_msgTypes[8]
+	mi := &file_mmo_options_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1101,7 +1201,7 @@ func (x *Sync_Range) String() string {
 func (*Sync_Range) ProtoMessage() {}
 
 func (x *Sync_Range) ProtoReflect() protoreflect.Message {
-	mi := &file_mmo_options_proto_msgTypes[8]
+	mi := &file_mmo_options_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1142,7 +1242,7 @@ type Sync_Tolerance struct {
 
 func (x *Sync_Tolerance) Reset() {
 	*x = Sync_Tolerance{}
-	mi := &file_mmo_options_proto_msgTypes[9]
+	mi := &file_mmo_options_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1154,7 +1254,7 @@ func (x *Sync_Tolerance) String() string {
 func (*Sync_Tolerance) ProtoMessage() {}
 
 func (x *Sync_Tolerance) ProtoReflect() protoreflect.Message {
-	mi := &file_mmo_options_proto_msgTypes[9]
+	mi := &file_mmo_options_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1225,6 +1325,14 @@ var file_mmo_options_proto_extTypes = []protoimpl.ExtensionInfo{
 		Tag:           "bytes,50104,opt,name=sync",
 		Filename:      "mmo/options.proto",
 	},
+	{
+		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
+		ExtensionType: (*RpcOptions)(nil),
+		Field:         50105,
+		Name:          "mmo.rpc",
+		Tag:           "bytes,50105,opt,name=rpc",
+		Filename:      "mmo/options.proto",
+	},
 }
 
 // Extension fields to descriptorpb.FileOptions.
@@ -1247,6 +1355,12 @@ var (
 var (
 	// optional mmo.Sync sync = 50104;
 	E_Sync = &file_mmo_options_proto_extTypes[4]
+)
+
+// Extension fields to descriptorpb.MethodOptions.
+var (
+	// optional mmo.RpcOptions rpc = 50105;
+	E_Rpc = &file_mmo_options_proto_extTypes[5]
 )
 
 var File_mmo_options_proto protoreflect.FileDescriptor
@@ -1363,13 +1477,26 @@ const file_mmo_options_proto_rawDesc = "" +
 	"\x03LOW\x10\x01\x12\b\n" +
 	"\x04HIGH\x10\x02B\n" +
 	"\n" +
-	"\b_persist:C\n" +
+	"\b_persist\"\xba\x01\n" +
+	"\n" +
+	"RpcOptions\x12\x1e\n" +
+	"\n" +
+	"idempotent\x18\x01 \x01(\bR\n" +
+	"idempotent\x12\x1d\n" +
+	"\n" +
+	"timeout_ms\x18\x02 \x01(\rR\ttimeoutMs\x12\x17\n" +
+	"\aone_way\x18\x03 \x01(\bR\x06oneWay\x12\x16\n" +
+	"\x06inline\x18\x04 \x01(\bR\x06inline\x12\x12\n" +
+	"\x04bulk\x18\x05 \x01(\bR\x04bulk\x12\x10\n" +
+	"\x03key\x18\x06 \x01(\tR\x03key\x12\x16\n" +
+	"\x06pooled\x18\a \x01(\bR\x06pooled:C\n" +
 	"\x06schema\x12\x1c.google.protobuf.FileOptions\x18\xb4\x87\x03 \x01(\v2\v.mmo.SchemaR\x06schema:C\n" +
 	"\x05route\x12\x1f.google.protobuf.MessageOptions\x18\xb5\x87\x03 \x01(\v2\n" +
 	".mmo.RouteR\x05route:O\n" +
 	"\tcomponent\x12\x1f.google.protobuf.MessageOptions\x18\xb6\x87\x03 \x01(\v2\x0e.mmo.ComponentR\tcomponent:@\n" +
 	"\x04kind\x12\x1f.google.protobuf.MessageOptions\x18\xb7\x87\x03 \x01(\v2\t.mmo.KindR\x04kind:>\n" +
-	"\x04sync\x12\x1d.google.protobuf.FieldOptions\x18\xb8\x87\x03 \x01(\v2\t.mmo.SyncR\x04syncB5Z3github.com/tianxia-mmo/tianxia/proto_define/mmo;mmob\x06proto3"
+	"\x04sync\x12\x1d.google.protobuf.FieldOptions\x18\xb8\x87\x03 \x01(\v2\t.mmo.SyncR\x04sync:C\n" +
+	"\x03rpc\x12\x1e.google.protobuf.MethodOptions\x18\xb9\x87\x03 \x01(\v2\x0f.mmo.RpcOptionsR\x03rpcB5Z3github.com/tianxia-mmo/tianxia/proto_define/mmo;mmob\x06proto3"
 
 var (
 	file_mmo_options_proto_rawDescOnce sync.Once
@@ -1384,7 +1511,7 @@ func file_mmo_options_proto_rawDescGZIP() []byte {
 }
 
 var file_mmo_options_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_mmo_options_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_mmo_options_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_mmo_options_proto_goTypes = []any{
 	(Route_From)(0),                     // 0: mmo.Route.From
 	(Route_State)(0),                    // 1: mmo.Route.State
@@ -1399,41 +1526,45 @@ var file_mmo_options_proto_goTypes = []any{
 	(*Position)(nil),                    // 10: mmo.Position
 	(*Kind)(nil),                        // 11: mmo.Kind
 	(*Sync)(nil),                        // 12: mmo.Sync
-	(*Route_Rate)(nil),                  // 13: mmo.Route.Rate
-	(*Route_Input)(nil),                 // 14: mmo.Route.Input
-	(*Sync_Range)(nil),                  // 15: mmo.Sync.Range
-	(*Sync_Tolerance)(nil),              // 16: mmo.Sync.Tolerance
-	(*descriptorpb.FileOptions)(nil),    // 17: google.protobuf.FileOptions
-	(*descriptorpb.MessageOptions)(nil), // 18: google.protobuf.MessageOptions
-	(*descriptorpb.FieldOptions)(nil),   // 19: google.protobuf.FieldOptions
+	(*RpcOptions)(nil),                  // 13: mmo.RpcOptions
+	(*Route_Rate)(nil),                  // 14: mmo.Route.Rate
+	(*Route_Input)(nil),                 // 15: mmo.Route.Input
+	(*Sync_Range)(nil),                  // 16: mmo.Sync.Range
+	(*Sync_Tolerance)(nil),              // 17: mmo.Sync.Tolerance
+	(*descriptorpb.FileOptions)(nil),    // 18: google.protobuf.FileOptions
+	(*descriptorpb.MessageOptions)(nil), // 19: google.protobuf.MessageOptions
+	(*descriptorpb.FieldOptions)(nil),   // 20: google.protobuf.FieldOptions
+	(*descriptorpb.MethodOptions)(nil),  // 21: google.protobuf.MethodOptions
 }
 var file_mmo_options_proto_depIdxs = []int32{
 	0,  // 0: mmo.Route.from:type_name -> mmo.Route.From
 	1,  // 1: mmo.Route.states:type_name -> mmo.Route.State
 	2,  // 2: mmo.Route.affinity:type_name -> mmo.Route.Affinity
-	13, // 3: mmo.Route.rate:type_name -> mmo.Route.Rate
+	14, // 3: mmo.Route.rate:type_name -> mmo.Route.Rate
 	3,  // 4: mmo.Route.delivery:type_name -> mmo.Route.Delivery
-	14, // 5: mmo.Route.input:type_name -> mmo.Route.Input
+	15, // 5: mmo.Route.input:type_name -> mmo.Route.Input
 	10, // 6: mmo.Component.position:type_name -> mmo.Position
-	15, // 7: mmo.Sync.range:type_name -> mmo.Sync.Range
+	16, // 7: mmo.Sync.range:type_name -> mmo.Sync.Range
 	4,  // 8: mmo.Sync.audience:type_name -> mmo.Sync.Audience
 	5,  // 9: mmo.Sync.interp:type_name -> mmo.Sync.Interp
 	6,  // 10: mmo.Sync.priority:type_name -> mmo.Sync.Priority
-	16, // 11: mmo.Sync.tolerance:type_name -> mmo.Sync.Tolerance
-	17, // 12: mmo.schema:extendee -> google.protobuf.FileOptions
-	18, // 13: mmo.route:extendee -> google.protobuf.MessageOptions
-	18, // 14: mmo.component:extendee -> google.protobuf.MessageOptions
-	18, // 15: mmo.kind:extendee -> google.protobuf.MessageOptions
-	19, // 16: mmo.sync:extendee -> google.protobuf.FieldOptions
-	7,  // 17: mmo.schema:type_name -> mmo.Schema
-	8,  // 18: mmo.route:type_name -> mmo.Route
-	9,  // 19: mmo.component:type_name -> mmo.Component
-	11, // 20: mmo.kind:type_name -> mmo.Kind
-	12, // 21: mmo.sync:type_name -> mmo.Sync
-	22, // [22:22] is the sub-list for method output_type
-	22, // [22:22] is the sub-list for method input_type
-	17, // [17:22] is the sub-list for extension type_name
-	12, // [12:17] is the sub-list for extension extendee
+	17, // 11: mmo.Sync.tolerance:type_name -> mmo.Sync.Tolerance
+	18, // 12: mmo.schema:extendee -> google.protobuf.FileOptions
+	19, // 13: mmo.route:extendee -> google.protobuf.MessageOptions
+	19, // 14: mmo.component:extendee -> google.protobuf.MessageOptions
+	19, // 15: mmo.kind:extendee -> google.protobuf.MessageOptions
+	20, // 16: mmo.sync:extendee -> google.protobuf.FieldOptions
+	21, // 17: mmo.rpc:extendee -> google.protobuf.MethodOptions
+	7,  // 18: mmo.schema:type_name -> mmo.Schema
+	8,  // 19: mmo.route:type_name -> mmo.Route
+	9,  // 20: mmo.component:type_name -> mmo.Component
+	11, // 21: mmo.kind:type_name -> mmo.Kind
+	12, // 22: mmo.sync:type_name -> mmo.Sync
+	13, // 23: mmo.rpc:type_name -> mmo.RpcOptions
+	24, // [24:24] is the sub-list for method output_type
+	24, // [24:24] is the sub-list for method input_type
+	18, // [18:24] is the sub-list for extension type_name
+	12, // [12:18] is the sub-list for extension extendee
 	0,  // [0:12] is the sub-list for field type_name
 }
 
@@ -1449,8 +1580,8 @@ func file_mmo_options_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_mmo_options_proto_rawDesc), len(file_mmo_options_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   10,
-			NumExtensions: 5,
+			NumMessages:   11,
+			NumExtensions: 6,
 			NumServices:   0,
 		},
 		GoTypes:           file_mmo_options_proto_goTypes,

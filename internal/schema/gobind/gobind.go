@@ -1,5 +1,5 @@
 // Package gobind generates the Go bindings of a schema: its layout as a literal, the unrolled component codec, typed components and kinds, the registration of
-// handlers, and a client's calls. pkg/sync/delta defines the bits; the generated codec gives the same ones as the interpreting one.
+// handlers, a client's calls, and the stubs of services. pkg/sync/delta defines the bits; the generated codec gives the same ones as the interpreting one.
 //
 // Generate is a pure function of the model: any goroutine may call it, and nothing has to be stopped.
 package gobind
@@ -61,7 +61,14 @@ func Generate(t *model.Tree) (map[string][]byte, error) {
 type generator struct{ *model.Schema }
 
 func (g *generator) outputs() map[string]func(*file) {
-	out := map[string]func(*file){"game_gen.go": g.game, "client_gen.go": g.client, "layout_gen.go": g.layout}
+	out := map[string]func(*file){}
+	if len(g.Services) > 0 {
+		out["rpc_gen.go"] = g.rpc
+	}
+	if !g.Plays() {
+		return out
+	}
+	out["game_gen.go"], out["client_gen.go"], out["layout_gen.go"] = g.game, g.client, g.layout
 	if len(g.Components) > 0 {
 		out["codec_gen.go"] = g.codec
 		out["components_gen.go"] = g.components
@@ -107,9 +114,10 @@ func (f *file) name(id protogen.GoIdent) string {
 
 // imports are the packages that generated code uses, by the name it calls them.
 var imports = map[string]string{ // nobody changes it
-	"bytes": "bytes", "cmp": "cmp", "context": "context", "fmt": "fmt", "iter": "iter", "math": "math", "slices": "slices", "strconv": "strconv",
-	"utf8": "unicode/utf8", "proto": "google.golang.org/protobuf/proto",
+	"bytes": "bytes", "cmp": "cmp", "context": "context", "errors": "errors", "fmt": "fmt", "io": "io", "iter": "iter", "math": "math", "slices": "slices", "strconv": "strconv",
+	"time": "time", "utf8": "unicode/utf8", "proto": "google.golang.org/protobuf/proto",
 	"game": framework + "/pkg/game", "protocol": framework + "/pkg/protocol", "delta": framework + "/pkg/sync/delta",
+	"rpc": framework + "/pkg/rpc", "status": framework + "/pkg/rpc/status",
 }
 
 // render writes one file: header, package, the imports that its body uses, body.

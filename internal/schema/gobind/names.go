@@ -20,6 +20,15 @@ func (g *generator) declared() map[string]int {
 			names[n]++
 		}
 	}
+	for _, v := range g.Services {
+		add(ServiceNames(v)...)
+		for _, m := range v.Methods {
+			add(MethodName(v, m))
+		}
+	}
+	if !g.Plays() {
+		return names
+	}
 	add("Fingerprint", "NewLayout", "Game", "NewGame", "Routes", "Pushes")
 	if len(g.Components) > 0 {
 		add("NewCodec", "Groups")
@@ -63,6 +72,17 @@ func (g *generator) checkNames() error {
 	}
 	if err := once(names, "the bindings"); err != nil {
 		return err
+	}
+	for _, v := range g.Services {
+		own := map[string]int{}
+		for _, m := range v.Methods {
+			for _, name := range MethodNames(m) {
+				own[name]++
+			}
+		}
+		if err := once(own, "service "+v.Name); err != nil {
+			return err
+		}
 	}
 	for _, c := range g.Components {
 		if err := once(accessors(c.Def, func(d *delta.Field) string { return fieldOf(c.Message, d.ID).GoName }), "component "+c.Def.Name); err != nil {

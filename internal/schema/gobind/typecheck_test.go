@@ -22,7 +22,7 @@ import (
 
 // imported has what generated code imports, compiled, from the build cache. Nothing changes it but the importer, and tests of this package run one by one.
 var imported = sync.OnceValues(func() (types.Importer, error) {
-	cmd := exec.Command("go", "list", "-export", "-deps", "-f", "{{.ImportPath}}\t{{.Export}}", "./pkg/game", "./pkg/protocol", "./pkg/sync/delta", "./proto_define/mmo")
+	cmd := exec.Command("go", "list", "-export", "-deps", "-f", "{{.ImportPath}}\t{{.Export}}", "./pkg/game", "./pkg/protocol", "./pkg/sync/delta", "./pkg/rpc", "./proto_define/mmo", "google.golang.org/protobuf/types/known/emptypb")
 	cmd.Dir = module
 	out, err := cmd.Output()
 	if bad := (*exec.ExitError)(nil); errors.As(err, &bad) {

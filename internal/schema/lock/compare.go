@@ -13,6 +13,7 @@ type Mistake struct{ Key, Text string }
 func Compare(promised, next *Body) (mistakes []Mistake, retired []Retired) {
 	c := &comparison{old: promised, next: next}
 	c.retired = append(c.retired, promised.Retired...)
+	c.methods()
 	c.routes()
 	c.kinds()
 	c.components()
@@ -57,6 +58,19 @@ func differences(pairs ...string) string {
 		}
 	}
 	return strings.Join(found, ", ")
+}
+
+// methods have no numbers that could retire: who calls one knows its name, so it stays until everyone who does is gone.
+func (c *comparison) methods() {
+	next := byKey(c.next.Methods)
+	for _, was := range c.old.Methods {
+		now, still := next[was.Key()]
+		if !still {
+			c.wrong(was.Key(), "method %s is in schema.lock and no longer in the schema: processes that are not updated yet still call it; keep it, mark it deprecated, and remove it with mmo gen -break when none is left", was.Name)
+		} else if d := differences("request", was.Request, now.Request, "answer", was.Response, now.Response, "form", was.Form, now.Form); d != "" {
+			c.wrong(was.Key(), "method %s is not what schema.lock promised: %s: processes that are not updated yet would misread it; add a new method with a new name and keep the old one", was.Name, d)
+		}
+	}
 }
 
 func (c *comparison) routes() {
@@ -209,21 +223,31 @@ func (c *comparison) reused() {
 	}
 }
 
-// Next is the lock after a change, old being nil for a schema that has none yet. With a reason it accepts what breaks and begins a new generation;
-// an id in use is then no longer retired. mistakes are those of Compare: with them there is no next lock unless a reason is given.
-func Next(old *Lock, body Body, reason string) (next *Lock, mistakes []Mistake, err error) {
+// Next is the lock after a change, old being nil for a schema that has none yet. With a reason it accepts what breaks: for clients, a new generation begins,
+// and an id in use is then no longer retired; between processes there are no generations, the reason is all that remains. mistakes are those of Compare: with
+// them there is no next lock unless a reason is given. What only processes promise each other changes neither sum nor revision, so no client notices.
+func Next(old *Lock, body, rpc Body, reason string) (next *Lock, mistakes []Mistake, err error) {
 	if old == nil {
-		next = &Lock{Generation: 1, Revision: 1, Body: body}
+		next = &Lock{Generation: 1, Revision: 1, Body: body, RPC: rpc}
 		next.Body.Sort()
+		next.RPC.Sort()
 		next.Sum = next.Body.Sum()
 		return next, nil, nil
 	}
+	var within []Mistake
 	mistakes, body.Retired = Compare(&old.Body, &body)
-	next = &Lock{Generation: old.Generation, Revision: old.Revision, Breaks: slices.Clone(old.Breaks), Body: body}
-	if len(mistakes) > 0 {
-		if reason == "" {
-			return nil, mistakes, nil
+	within, rpc.Retired = Compare(&old.RPC, &rpc)
+	next = &Lock{Generation: old.Generation, Revision: old.Revision, Breaks: slices.Clone(old.Breaks), Body: body, RPC: rpc, RPCBreaks: slices.Clone(old.RPCBreaks)}
+	if len(mistakes)+len(within) > 0 && reason == "" {
+		return nil, append(mistakes, within...), nil
+	}
+	if len(within) > 0 {
+		if !slices.Contains(next.RPCBreaks, reason) {
+			next.RPCBreaks = append(next.RPCBreaks, reason)
 		}
+		next.RPC.dropUsed()
+	}
+	if len(mistakes) > 0 {
 		if next.Generation == 1<<16-1 {
 			return nil, nil, fmt.Errorf("generation %d is the last that a fingerprint can say: delete the lock to begin anew", old.Generation)
 		}
@@ -231,7 +255,9 @@ func Next(old *Lock, body Body, reason string) (next *Lock, mistakes []Mistake, 
 		next.Breaks = append(next.Breaks, reason)
 		next.Body.dropUsed()
 	}
+	next.Broke = len(mistakes)+len(within) > 0
 	next.Body.Sort()
+	next.RPC.Sort()
 	next.Sum = next.Body.Sum()
 	if next.Sum == old.Sum && next.Generation == old.Generation && !old.Merged {
 		return next, nil, nil

@@ -21,6 +21,10 @@ type Lock struct {
 	Breaks     []string // reasons of the generations 2 and up, one line each
 	Body       Body
 
+	RPC       Body     // what processes of ours promise each other: Methods, and the Fields and Enums of their messages. Clients know nothing of it, so neither Sum nor Generation do
+	RPCBreaks []string // reasons of the changes that broke it, one line each
+
+	Broke  bool // of a lock that Next made: it needed the reason
 	Merged bool // the text had both sides of a merge, so its sum need not be that of the body, and the next lock is a new revision
 }
 
@@ -37,7 +41,8 @@ type Body struct {
 	States     []State
 	Enums      []Enum
 	Retired    []Retired
-	Layout     string // first 8 hexadecimal digits of SHA-256 of the layout table without its fingerprint; "": not said. What the table says is in the sum with it
+	Methods    []Method // of services; in RPC only
+	Layout     string   // first 8 hexadecimal digits of SHA-256 of the layout table without its fingerprint; "": not said. What the table says is in the sum with it
 
 	Messages []string // that are needed now, those without fields too: a removed field retires if its message stays. The file does not have them
 }
@@ -84,6 +89,12 @@ type Enum struct {
 	Values []string
 }
 
+// Method is a method of a service. Form is who says how much: unary, one_way, client_stream, server_stream or both_streams.
+type Method struct {
+	Name                    string // full: package.Service/Method
+	Request, Response, Form string
+}
+
 // Retired is an id that was in use once. What is route, kind, component, field or enum; of the last two Message is the full name of the message or enum.
 type Retired struct {
 	What    string
@@ -109,6 +120,15 @@ func (s State) Key() string { return fmt.Sprintf("state %d %s", s.Component, dot
 
 // Key names the enum and the number.
 func (e Enum) Key() string { return fmt.Sprintf("enum %s %d", e.Name, e.Number) }
+
+// Key names the method.
+func (m Method) Key() string { return "method " + m.Name }
+
+// Service is the full name of the method's service.
+func (m Method) Service() string {
+	name, _, _ := strings.Cut(m.Name, "/")
+	return name
+}
 
 // Key names the id, as that of what it was.
 func (r Retired) Key() string {
@@ -140,6 +160,7 @@ func (b *Body) Sort() {
 		slices.Sort(b.Enums[i].Values)
 	}
 	slices.SortFunc(b.Enums, func(x, y Enum) int { return cmp.Or(cmp.Compare(x.Name, y.Name), cmp.Compare(x.Number, y.Number)) })
+	slices.SortFunc(b.Methods, func(x, y Method) int { return cmp.Compare(x.Name, y.Name) })
 	slices.SortFunc(b.Retired, func(x, y Retired) int {
 		return cmp.Or(cmp.Compare(order(x.What), order(y.What)), cmp.Compare(x.Message, y.Message), cmp.Compare(int32(x.ID), int32(y.ID)))
 	})
@@ -157,6 +178,9 @@ func (b *Body) Text() []byte {
 	}
 	for _, r := range b.Routes {
 		fmt.Fprintf(&w, "route %d %s %s %s %s %s\n", r.ID, r.Name, r.Kind, r.Direction, r.Message, r.Reply)
+	}
+	for _, m := range b.Methods {
+		fmt.Fprintf(&w, "%s %s %s %s\n", m.Key(), m.Request, m.Response, m.Form)
 	}
 	for _, f := range b.Fields {
 		fmt.Fprintf(&w, "field %s %d %s %s %s\n", f.Message, f.Number, f.Name, f.Type, f.Label)
@@ -194,6 +218,15 @@ const head = `# What this schema has promised to programs that are already out t
 # of the conflict, and run mmo gen again.
 `
 
+// rpcPrefix begins every line of what processes promise each other.
+const rpcPrefix = "rpc "
+
+// rpcBreak begins the reason of a change that broke it.
+const rpcBreak = "# rpc break: "
+
+// rpcHead opens it.
+const rpcHead = "\n# What processes of ours promise each other. Clients know nothing of it: it is neither in the sum nor in the generation.\n"
+
 // Text is the whole file.
 func (l *Lock) Text() []byte {
 	var w bytes.Buffer
@@ -203,5 +236,16 @@ func (l *Lock) Text() []byte {
 	}
 	w.WriteByte('\n')
 	w.Write(l.Body.Text())
+	own := l.RPC.Text()
+	if len(own)+len(l.RPCBreaks) > 0 {
+		w.WriteString(rpcHead)
+	}
+	for _, reason := range l.RPCBreaks {
+		fmt.Fprintf(&w, "%s%s\n", rpcBreak, reason)
+	}
+	for line := range bytes.Lines(own) {
+		w.WriteString(rpcPrefix)
+		w.Write(line)
+	}
 	return w.Bytes()
 }

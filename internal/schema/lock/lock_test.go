@@ -22,7 +22,7 @@ func promised() Body {
 
 func first(t testing.TB) *Lock {
 	t.Helper()
-	l, mistakes, err := Next(nil, promised(), "")
+	l, mistakes, err := Next(nil, promised(), Body{}, "")
 	if err != nil || len(mistakes) > 0 {
 		t.Fatal(mistakes, err)
 	}
@@ -50,7 +50,7 @@ func TestTheOrderOfTheSchemaDoesNotMatter(t *testing.T) {
 	slices.Reverse(body.Components)
 	slices.Reverse(body.States)
 	slices.Reverse(body.Retired)
-	if l, _, _ := Next(nil, body, ""); string(l.Text()) != string(first(t).Text()) {
+	if l, _, _ := Next(nil, body, Body{}, ""); string(l.Text()) != string(first(t).Text()) {
 		t.Errorf("got\n%s", l.Text())
 	}
 }
@@ -82,7 +82,7 @@ func TestCompatibleChangesRaiseTheRevision(t *testing.T) {
 		old, body := first(t), promised()
 		body.Retired = nil // the schema does not know them
 		test.change(&body)
-		next, mistakes, err := Next(old, body, "")
+		next, mistakes, err := Next(old, body, Body{}, "")
 		if err != nil || len(mistakes) > 0 {
 			t.Errorf("%s: %v, %v", test.name, mistakes, err)
 			continue
@@ -101,14 +101,14 @@ func TestAnEnumMayGrowAndNothingElseOfIt(t *testing.T) {
 	body := promised()
 	body.Retired = nil
 	body.States[0].Form = "enum,optional,bits=3"
-	old, _, err := Next(nil, body, "")
+	old, _, err := Next(nil, body, Body{}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for form, mistakes := range map[string]int{"enum,optional,bits=4": 0, "enum,bits=3": 1, "angle,optional,bits=3": 1} {
 		body.States = slices.Clone(body.States)
 		body.States[0].Form = form
-		if _, got, err := Next(old, body, ""); err != nil || len(got) != mistakes {
+		if _, got, err := Next(old, body, Body{}, ""); err != nil || len(got) != mistakes {
 			t.Errorf("%s: %v, %v; want %d mistakes", form, got, err, mistakes)
 		}
 	}
@@ -117,7 +117,7 @@ func TestAnEnumMayGrowAndNothingElseOfIt(t *testing.T) {
 func TestAMessageThatNothingNeedsRetiresNothing(t *testing.T) {
 	body := promised()
 	body.Routes, body.Fields, body.Messages = drop(body.Routes, 0), body.Fields[2:], body.Messages[1:]
-	next, mistakes, err := Next(first(t), body, "")
+	next, mistakes, err := Next(first(t), body, Body{}, "")
 	if err != nil || len(mistakes) > 0 || strings.Contains(string(next.Text()), "retired field g.v1.Move 1") {
 		t.Errorf("%v, %v\n%s", mistakes, err, next.Text())
 	}
@@ -126,7 +126,7 @@ func TestAMessageThatNothingNeedsRetiresNothing(t *testing.T) {
 func TestNothingChangedLeavesTheLockAsItWas(t *testing.T) {
 	old, body := first(t), promised()
 	body.Retired = nil
-	next, mistakes, err := Next(old, body, "")
+	next, mistakes, err := Next(old, body, Body{}, "")
 	if err != nil || len(mistakes) > 0 || string(next.Text()) != string(old.Text()) {
 		t.Errorf("%v, %v\n%s", mistakes, err, next.Text())
 	}
@@ -135,7 +135,7 @@ func TestNothingChangedLeavesTheLockAsItWas(t *testing.T) {
 func TestASumThatIsNotTheBodysCountsAsAChange(t *testing.T) {
 	old, body := first(t), promised()
 	old.Sum[0]++ // as a merge leaves it
-	next, _, err := Next(old, body, "")
+	next, _, err := Next(old, body, Body{}, "")
 	if err != nil || next.Revision != 2 || next.Sum != next.Body.Sum() {
 		t.Errorf("%+v, %v", next, err)
 	}
@@ -166,11 +166,11 @@ func TestBreakingChangesAreMistakes(t *testing.T) {
 		old, body := first(t), promised()
 		body.Retired = nil
 		test.change(&body)
-		next, mistakes, err := Next(old, body, "")
+		next, mistakes, err := Next(old, body, Body{}, "")
 		if err != nil || next != nil || len(mistakes) != 1 || mistakes[0].Key != test.key || !strings.Contains(mistakes[0].Text, test.says) {
 			t.Errorf("%s: %v, %v\nwant %s: %q", test.name, mistakes, err, test.key, test.says)
 		}
-		next, mistakes, err = Next(old, body, "because "+test.name)
+		next, mistakes, err = Next(old, body, Body{}, "because "+test.name)
 		if err != nil || len(mistakes) > 0 || next.Generation != 2 || next.Revision != 2 || !slices.Equal(next.Breaks, []string{"because " + test.name}) {
 			t.Errorf("%s with a reason: %+v, %v, %v", test.name, next, mistakes, err)
 			continue
@@ -179,7 +179,7 @@ func TestBreakingChangesAreMistakes(t *testing.T) {
 			t.Errorf("%s with a reason cannot be read: %v", test.name, err)
 		}
 		body.Retired = nil
-		if settled, mistakes, err := Next(next, body, ""); err != nil || len(mistakes) > 0 || string(settled.Text()) != string(next.Text()) {
+		if settled, mistakes, err := Next(next, body, Body{}, ""); err != nil || len(mistakes) > 0 || string(settled.Text()) != string(next.Text()) {
 			t.Errorf("%s is not settled after the break: %v, %v", test.name, mistakes, err)
 		}
 	}
@@ -189,12 +189,12 @@ func TestTheLastRevisionSaysSo(t *testing.T) {
 	old, body := first(t), promised()
 	old.Revision = 1<<16 - 1
 	body.Kinds = nil
-	if _, _, err := Next(old, body, ""); err == nil || !strings.Contains(err.Error(), "is the last") {
+	if _, _, err := Next(old, body, Body{}, ""); err == nil || !strings.Contains(err.Error(), "is the last") {
 		t.Errorf("%v", err)
 	}
 	old.Generation, body = 1<<16-1, promised()
 	body.Kinds[0].Name = "X"
-	if _, _, err := Next(old, body, "y"); err == nil || !strings.Contains(err.Error(), "is the last") {
+	if _, _, err := Next(old, body, Body{}, "y"); err == nil || !strings.Contains(err.Error(), "is the last") {
 		t.Errorf("%v", err)
 	}
 }
@@ -233,7 +233,7 @@ func TestBothSidesOfAMergeMayBeKept(t *testing.T) {
 		body := promised()
 		body.Retired = nil
 		change(&body)
-		next, mistakes, err := Next(base, body, "")
+		next, mistakes, err := Next(base, body, Body{}, "")
 		if err != nil || len(mistakes) > 0 {
 			t.Fatal(mistakes, err)
 		}
@@ -262,7 +262,7 @@ func TestBothSidesOfAMergeMayBeKept(t *testing.T) {
 	body := promised() // without route 65, which theirs retired
 	body.Retired = nil
 	body.Routes = append(drop(body.Routes, 1), Route{71, "g.ours", "push", "s2c", "g.v1.Move", "-"}, Route{72, "g.theirs", "push", "s2c", "g.v1.Move", "-"})
-	next, mistakes, err := Next(both, body, "")
+	next, mistakes, err := Next(both, body, Body{}, "")
 	if err != nil || len(mistakes) > 0 {
 		t.Fatal(mistakes, err)
 	}
@@ -283,7 +283,7 @@ func TestAMergeIsANewRevisionWhateverItsSum(t *testing.T) {
 	}
 	body := promised()
 	body.Retired = nil
-	if next, _, err := Next(both, body, ""); err != nil || next.Revision != 2 || next.Sum != l.Sum {
+	if next, _, err := Next(both, body, Body{}, ""); err != nil || next.Revision != 2 || next.Sum != l.Sum {
 		t.Errorf("%+v, %v", next, err)
 	}
 }
@@ -304,7 +304,7 @@ func TestEnumsKeepTheirNumbers(t *testing.T) {
 		return b
 	}
 	calm, glad, wild := Enum{"g.v1.Mood", 0, []string{"CALM"}}, Enum{"g.v1.Mood", 1, []string{"GLAD"}}, Enum{"g.v1.Mood", -5, []string{"WILD"}}
-	old, _, err := Next(nil, mood(calm, glad, wild), "")
+	old, _, err := Next(nil, mood(calm, glad, wild), Body{}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,7 +322,7 @@ func TestEnumsKeepTheirNumbers(t *testing.T) {
 		{"renumbered", mood(calm, Enum{"g.v1.Mood", 2, []string{"GLAD"}}, wild), "enum g.v1.Mood 2", "GLAD of enum g.v1.Mood was 1 in schema.lock and is now 2"},
 	}
 	for _, test := range tests {
-		next, mistakes, err := Next(old, test.next, "")
+		next, mistakes, err := Next(old, test.next, Body{}, "")
 		switch {
 		case err != nil:
 			t.Errorf("%s: %v", test.name, err)
@@ -337,11 +337,11 @@ func TestEnumsKeepTheirNumbers(t *testing.T) {
 		}
 	}
 	swapped := mood(calm, Enum{"g.v1.Mood", 1, []string{"WILD"}}, Enum{"g.v1.Mood", -5, []string{"GLAD"}})
-	if _, mistakes, _ := Next(old, swapped, ""); len(mistakes) != 2 {
+	if _, mistakes, _ := Next(old, swapped, Body{}, ""); len(mistakes) != 2 {
 		t.Errorf("swapped: %v", mistakes)
 	}
-	less, _, _ := Next(old, mood(calm, glad), "")
-	if _, mistakes, _ := Next(less, mood(calm, glad, Enum{"g.v1.Mood", -5, []string{"SAD"}}), ""); len(mistakes) != 1 || !strings.Contains(mistakes[0].Text, "it was WILD") {
+	less, _, _ := Next(old, mood(calm, glad), Body{}, "")
+	if _, mistakes, _ := Next(less, mood(calm, glad, Enum{"g.v1.Mood", -5, []string{"SAD"}}), Body{}, ""); len(mistakes) != 1 || !strings.Contains(mistakes[0].Text, "it was WILD") {
 		t.Errorf("a number used again: %v", mistakes)
 	}
 }
@@ -352,11 +352,13 @@ func FuzzParse(f *testing.F) {
 	f.Add(l.Text())
 	body := promised()
 	body.Routes[0].Name = "x"
-	broken, _, err := Next(l, body, "for the test")
+	broken, _, err := Next(l, body, Body{}, "for the test")
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(broken.Text())
+	f.Add(firstServed(f).Text())
+	f.Add([]byte("generation 1\nrevision 1\nsum 00000000\n# rpc break: a\n# rpc break: b\n# rpc break: a\nrpc method a/b c d unary\nrpc method a/b c d unary\nrpc retired enum a 4 b\nrpc enum a -3 B,A\n"))
 	f.Add([]byte("generation 2\nrevision 1\nsum 00000000\n# generation 2: a\n# generation 2: b\ntick_hz 9\nenum a.E -3 B,A\nretired enum a.E 4 C\nlayout 0123abcd\nlayout 0123abcd\n"))
 	f.Add([]byte("generation 1\nrevision 1\nsum 00000000\nkind 1 a -\nretired field a 1 b\nstate 1 1.2 a b 3\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -375,13 +377,14 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("read\n%s\nthen\n%s", l.Text(), again.Text())
 		}
 		Compare(&l.Body, &again.Body)
+		Compare(&l.RPC, &again.RPC)
 	})
 }
 
 func ExampleNext() {
 	body := Body{Components: []Component{{1, "Vitals", "-"}}}
-	lock, _, _ := Next(nil, body, "")
-	_, mistakes, _ := Next(lock, Body{Components: []Component{{1, "Health", "-"}}}, "")
+	lock, _, _ := Next(nil, body, Body{}, "")
+	_, mistakes, _ := Next(lock, Body{Components: []Component{{1, "Health", "-"}}}, Body{}, "")
 	fmt.Println(mistakes[0].Key)
 	// Output: component 1
 }

@@ -32,6 +32,7 @@ func Parse(name string, text []byte) (*Lock, error) {
 			name, p.lock.Generation, len(p.lock.Breaks), p.lock.Generation-1)
 	}
 	p.lock.Body.Sort()
+	p.lock.RPC.Sort()
 	return p.lock, nil
 }
 
@@ -63,6 +64,12 @@ func (p *parser) line(line string) error {
 		p.lock.Breaks = append(p.lock.Breaks, reason)
 		return nil
 	}
+	if reason, ok := strings.CutPrefix(line, rpcBreak); ok {
+		if !slices.Contains(p.lock.RPCBreaks, reason) { // of the other side of a merge
+			p.lock.RPCBreaks = append(p.lock.RPCBreaks, reason)
+		}
+		return nil
+	}
 	if line == "" || strings.HasPrefix(line, "#") {
 		return nil
 	}
@@ -77,7 +84,31 @@ func (p *parser) line(line string) error {
 }
 
 func (p *parser) words(w []string) error {
-	forms := map[string]int{"generation": 2, "revision": 2, "sum": 2, "route": 7, "field": 6, "kind": 4, "component": 4, "state": 6, "enum": 4, "retired": 4, "tick_hz": 2, "layout": 2}
+	if w[0]+" " == rpcPrefix {
+		if len(w) == 1 || !slices.Contains([]string{"method", "field", "enum", "retired"}, w[1]) {
+			return fmt.Errorf("rpc is followed by method, field, enum or retired")
+		}
+		w = w[1:]
+		if err := checkForm(w); err != nil {
+			return err
+		}
+		return p.body(&p.lock.RPC, rpcPrefix, w)
+	}
+	if err := checkForm(w); err != nil {
+		return err
+	}
+	switch w[0] {
+	case "generation", "revision", "sum":
+		return p.head(w)
+	case "method":
+		return fmt.Errorf("rpc stands before it in a lock")
+	}
+	return p.body(&p.lock.Body, "", w)
+}
+
+// checkForm refuses what is no line of a lock, or not as long as such a line is.
+func checkForm(w []string) error {
+	forms := map[string]int{"generation": 2, "revision": 2, "sum": 2, "route": 7, "field": 6, "kind": 4, "component": 4, "state": 6, "enum": 4, "retired": 4, "tick_hz": 2, "layout": 2, "method": 5}
 	want, known := forms[w[0]]
 	if known && w[0] == "retired" && len(w) > 1 && (w[1] == "field" || w[1] == "enum") {
 		want = 5
@@ -88,11 +119,7 @@ func (p *parser) words(w []string) error {
 	case len(w) != want:
 		return fmt.Errorf("%d words, need %d", len(w), want)
 	}
-	switch w[0] {
-	case "generation", "revision", "sum":
-		return p.head(w)
-	}
-	return p.body(w)
+	return nil
 }
 
 // head reads what stands once. After a merge it stands there once for each side: the greater number is right, so that a revision never goes back, and the sum
@@ -117,8 +144,8 @@ func (p *parser) head(w []string) error {
 	return err
 }
 
-func (p *parser) body(w []string) (err error) {
-	b := &p.lock.Body
+// body reads a line of b, of which those of what processes promise each other have a prefix.
+func (p *parser) body(b *Body, prefix string, w []string) (err error) {
 	id := func(s string) uint16 {
 		n, bad := number(s, 1<<16-1)
 		if err == nil {
@@ -154,6 +181,12 @@ func (p *parser) body(w []string) (err error) {
 		e := Enum{Name: w[1], Number: whole(w[2]), Values: strings.Split(w[3], ",")}
 		slices.Sort(e.Values)
 		b.Enums, key = append(b.Enums, e), e.Key()
+	case "method":
+		m := Method{w[1], w[2], w[3], w[4]}
+		if !strings.Contains(m.Name, "/") {
+			return fmt.Errorf("%q is no name of a method", m.Name)
+		}
+		b.Methods, key = append(b.Methods, m), m.Key()
 	case "route":
 		r := Route{id(w[1]), w[2], w[3], w[4], w[5], w[6]}
 		b.Routes, key = append(b.Routes, r), r.Key()
@@ -194,19 +227,18 @@ func (p *parser) body(w []string) (err error) {
 		return err
 	}
 	line := strings.Join(w, " ")
-	first, twice := p.seen[key]
+	first, twice := p.seen[prefix+key]
 	if !twice {
-		p.seen[key] = line
+		p.seen[prefix+key] = line
 		return nil
 	}
-	p.lock.Merged = true
-	return p.again(w[0], key, first, line)
+	p.lock.Merged = p.lock.Merged || prefix == "" // what is not in the sum makes no new revision
+	return again(b, w[0], key, first, line)
 }
 
 // again drops the body's last line, of whose id there was one before, where the .proto file says what is right. Where the sides of a merge promised different
 // things, a person has to say.
-func (p *parser) again(what, key, first, line string) error {
-	b := &p.lock.Body
+func again(b *Body, what, key, first, line string) error {
 	switch what {
 	case "tick_hz", "layout": // the latter one was taken: it is compared with nothing
 		return nil
@@ -225,6 +257,8 @@ func (p *parser) again(what, key, first, line string) error {
 			"keep the line that fits the merged .proto file and drop this or the other", first, key)
 	}
 	switch what {
+	case "method":
+		b.Methods = b.Methods[:len(b.Methods)-1]
 	case "route":
 		b.Routes = b.Routes[:len(b.Routes)-1]
 	case "field":

@@ -14,11 +14,12 @@ import (
 	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
 )
 
-// Tables renders a schema: routes, messages, components, kinds, and for the framework's own the codes. It begins and ends with an empty line.
+// Tables renders a schema: routes, services, messages, components, kinds, and for the framework's own the codes. It begins and ends with an empty line.
 func Tables(s *model.Schema) string {
 	w := &writer{}
 	w.line("")
 	w.routes(s)
+	w.services(s)
 	w.messages(s)
 	w.components(s)
 	w.kinds(s)
@@ -104,6 +105,40 @@ func rate(r *model.Route) string {
 		parts = append(parts, fmt.Sprintf("cost %d", r.Cost))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// services renders what processes call on each other.
+func (w *writer) services(s *model.Schema) {
+	for _, v := range s.Services {
+		w.title("Service "+v.Name, v.Comments)
+		if len(v.Methods) == 0 {
+			w.line("It has no methods.\n")
+			continue
+		}
+		w.table("method", "request", "answer", "form", "served", "idempotent", "timeout", "key", "meaning")
+		for _, m := range v.Methods {
+			timeout, key := "", ""
+			if m.Timeout > 0 {
+				timeout = m.Timeout.String()
+			}
+			if m.Key != nil {
+				key = string(m.Key.Desc.Name())
+			}
+			var served []string
+			for _, o := range []struct {
+				is   bool
+				word string
+			}{{m.Inline, "inline"}, {m.Pooled, "pooled"}, {m.Bulk, "bulk"}} {
+				if o.is {
+					served = append(served, o.word)
+				}
+			}
+			w.row(string(m.Desc.Name()), string(m.Input.Desc.FullName()), string(m.Output.Desc.FullName()),
+				[]string{"call", "one way", "stream of requests", "stream of answers", "streams both ways"}[m.Form],
+				strings.Join(served, ", "), yes(m.Idempotent), timeout, key, text(m.Comments.Leading))
+		}
+		w.line("")
+	}
 }
 
 // messages renders what is neither a component nor a kind: those have tables of their own.

@@ -3,6 +3,8 @@
 package model
 
 import (
+	"time"
+
 	"google.golang.org/protobuf/compiler/protogen"
 
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
@@ -34,6 +36,12 @@ type Schema struct {
 	Components  []*Component         // by id, in the order of Layout.Components
 	Kinds       []*Kind              // by id, in the order of Layout.Kinds
 	Avatar      *Kind                // that players who join get; nil: none
+	Services    []*Service           // by full name
+}
+
+// Plays tells whether the schema says anything that players take part in, or is only there for calls between processes.
+func (s *Schema) Plays() bool {
+	return len(s.Services) == 0 || len(s.Routes)+len(s.Components)+len(s.Kinds) > 0
 }
 
 // Route is a message type that travels.
@@ -57,4 +65,41 @@ type Kind struct {
 	Def        *delta.Kind
 	Message    *protogen.Message
 	Components []*Component // in the order in which they travel
+}
+
+// Service is a set of methods that processes call on each other.
+type Service struct {
+	*protogen.Service
+	Name    string    // full: "world.v1.World"
+	Methods []*Method // in the order of their declaration
+}
+
+// Method is a method of a service.
+type Method struct {
+	*protogen.Method
+	Name       string // full: "world.v1.World/Move"
+	Form       Form
+	Idempotent bool
+	Inline     bool
+	Pooled     bool
+	Bulk       bool
+	Timeout    time.Duration   // of a call that does not say its own; 0: the client's
+	Key        *protogen.Field // of the request; nil: none
+}
+
+// Form is who says how much in a method.
+type Form uint8
+
+// The forms of methods.
+const (
+	Unary        Form = iota // one request, one answer
+	OneWay                   // one request, no answer
+	ClientStream             // many requests, one answer
+	ServerStream             // one request, many answers
+	BothStreams              // many of both, each when it likes
+)
+
+// String is the form as the lock has it.
+func (f Form) String() string {
+	return [...]string{"unary", "one_way", "client_stream", "server_stream", "both_streams"}[f]
 }
