@@ -1,7 +1,17 @@
 // Package link is what a gateway and a server say to each other: sessions, inputs and requests up; state batches, reliable messages and kicks down.
 //
 // A Link is the gateway's end, a Port the server's. Both ends send without ever blocking, from any goroutine, and receive in one goroutine. Pipe joins the two ends
-// within a process; other transports carry the same values. Whichever end is closed first, both are; what was sent before is still received.
+// within a process; between processes a server offers links with Register, and a gateway takes one with Dial. Neither end can tell which kind it has. Whichever end is
+// closed first, both are; what was sent before is still received.
+//
+// Order: what goes up, and the messages and kicks that go down, keep theirs. Batches and broadcasts keep theirs too, and no message or kick comes before a batch or
+// broadcast that was accepted before it: the messages of a tick follow the structure of that tick. A batch may overtake messages.
+//
+// A link between processes is two streams of one rpc connection: messages either way, and batches, which take a lane for large ones. Messages that wait leave together.
+// The bounds count from a Send to the Receive at the other end: every message that goes the other way carries the receipt. So a gateway that reads nothing, be
+// it slow, stuck or stopped, costs the server its bounds and no more: batches are refused, later messages too, and whether that ends the link is the server's to
+// decide. A gateway whose batches were refused and that reads again finds a gap in their sequence, asks for a snapshot and has converged. A process that is stopped
+// altogether answers no heartbeats either: its rpc connection ends after some seconds (mux.Config.Heartbeat), and with it the link; then the gateway dials anew.
 package link
 
 import (
@@ -95,12 +105,14 @@ type Link interface {
 	Send(u Up) error
 	// Ready has a value whenever there may be something to receive, and is ready for good once the link is closed.
 	Ready() <-chan struct{}
-	// Receive appends what has arrived; ErrClosed comes only when the link is closed and everything was received.
+	// Receive appends what has arrived; an error, which is ErrClosed or wraps it and the reason, comes only when the link is closed and everything was received. Payloads that
+	// came together may share memory: who keeps one for long clones it.
 	Receive(dst []Down) ([]Down, error)
+	// Close may wait a moment for the other end to read what was sent before; see Config.Linger.
 	Close() error
 }
 
-// Port is a server's end; the methods are those of Link, the other way round.
+// Port is a server's end; the methods are those of Link, the other way round, but that Close never waits.
 type Port interface {
 	Send(d Down) error
 	Ready() <-chan struct{}

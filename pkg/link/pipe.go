@@ -1,11 +1,14 @@
 package link
 
-import "sync"
+import (
+	"fmt"
+	"sync"
+)
 
-// PipeConfig bounds a Pipe. Zero fields take their default.
+// PipeConfig bounds the queues of a Pipe, and of a link between processes. Zero fields take their default.
 type PipeConfig struct {
 	UpMessages  int // waiting for the server; default 65,536
-	UpBytes     int // payload bytes of them; default 8 MiB
+	UpBytes     int // payload bytes of them; default 8 MiB. Sessions, their ends and requests for snapshots always pass
 	Batches     int // batches and broadcasts waiting for the gateway, beyond which they are refused; default 8
 	DownBytes   int // payload bytes of reliable messages waiting; default 32 MiB
 	DownMessage int // number of reliable messages waiting; default 262,144
@@ -48,20 +51,28 @@ var (
 
 func (p gatewayEnd) Hello() Hello { return p.hello }
 
-func (p gatewayEnd) Send(u Up) error {
-	n, limit := p.cfg.UpMessages, p.cfg.UpBytes
-	if u.Kind != FromClient { // few and never to be lost: as many as there may be sessions
-		n, limit = 1<<30, 1<<30
+// up is the bound of a record on its way up, in messages and bytes.
+func (c *PipeConfig) up(k UpKind) (most, limit int) {
+	if k != FromClient { // few and never to be lost: as many as there may be sessions
+		return 1 << 30, 1 << 30
 	}
+	return c.UpMessages, c.UpBytes
+}
+
+func (p gatewayEnd) Send(u Up) error {
+	n, limit := p.cfg.up(u.Kind)
 	return p.up.push(u, len(u.Payload), 0, n, limit)
 }
 
 func (p gatewayEnd) Ready() <-chan struct{} { return p.down.ready }
 
-func (p gatewayEnd) Receive(dst []Down) ([]Down, error) { return p.down.drain(dst) }
+func (p gatewayEnd) Receive(dst []Down) ([]Down, error) {
+	dst, _, err := p.down.drain(dst)
+	return dst, err
+}
 
 func (p serverEnd) Send(d Down) error {
-	if d.Kind == Batch || d.Kind == Broadcast {
+	if d.lossy() {
 		return p.down.push(d, 0, 1, p.cfg.Batches, 1<<30)
 	}
 	return p.down.push(d, len(d.Payload), 0, p.cfg.DownMessage, p.cfg.DownBytes)
@@ -69,7 +80,12 @@ func (p serverEnd) Send(d Down) error {
 
 func (p serverEnd) Ready() <-chan struct{} { return p.up.ready }
 
-func (p serverEnd) Receive(dst []Up) ([]Up, error) { return p.up.drain(dst) }
+func (p serverEnd) Receive(dst []Up) ([]Up, error) {
+	dst, _, err := p.up.drain(dst)
+	return dst, err
+}
+
+func (d *Down) lossy() bool { return d.Kind == Batch || d.Kind == Broadcast }
 
 // Close ends both directions.
 func (p *pipe) Close() error {
@@ -87,6 +103,7 @@ type queue[T any] struct {
 	count  [2]int // by class
 	bytes  int
 	closed bool
+	why    error // of the end, if it was no Close
 }
 
 func (q *queue[T]) push(v T, size, class, most, limit int) error {
@@ -108,23 +125,31 @@ func (q *queue[T]) push(v T, size, class, most, limit int) error {
 	return nil
 }
 
-func (q *queue[T]) drain(dst []T) ([]T, error) {
+// drain appends everything to dst and tells what has room again.
+func (q *queue[T]) drain(dst []T) (_ []T, r receipt, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.items) == 0 && q.closed {
-		return dst, ErrClosed
+		if q.why != nil {
+			return dst, r, fmt.Errorf("%w: %w", ErrClosed, q.why)
+		}
+		return dst, r, ErrClosed
 	}
 	dst = append(dst, q.items...)
 	clear(q.items) // do not hold on to payloads
+	r = receipt{q.count[0], q.bytes, q.count[1]}
 	q.items, q.count, q.bytes = q.items[:0], [2]int{}, 0
-	return dst, nil
+	return dst, r, nil
 }
 
-func (q *queue[T]) close() {
+func (q *queue[T]) close() { q.end(nil) }
+
+// end is close for a reason, which Receive tells.
+func (q *queue[T]) end(why error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if !q.closed {
-		q.closed = true
+		q.closed, q.why = true, why
 		close(q.ready)
 	}
 }

@@ -1,0 +1,329 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tianxia-mmo/tianxia/pkg/rpc"
+	"github.com/tianxia-mmo/tianxia/pkg/rpc/mux"
+	"github.com/tianxia-mmo/tianxia/pkg/rpc/status"
+	"github.com/tianxia-mmo/tianxia/pkg/rpc/transport/inproc"
+)
+
+// plug is an rpc server and a client of it, over one transport.
+type plug struct {
+	server *rpc.Server
+	client *rpc.Client
+	joined chan joined
+	mu     sync.Mutex
+	hello  Hello
+	before func(Port) // if set, called while the gateway joins
+	refuse error
+}
+
+type joined struct {
+	port Port
+	info GatewayInfo
+}
+
+func (p *plug) join(port Port, info GatewayInfo) (Hello, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.refuse != nil {
+		return Hello{}, p.refuse
+	}
+	if p.before != nil {
+		p.before(port)
+	}
+	p.joined <- joined{port, info}
+	return p.hello, nil
+}
+
+// connect makes a server and a client. kind is a scheme of rpc's endpoints.
+func connect(t testing.TB, kind string, cfg Config, limits mux.Config) *plug {
+	t.Helper()
+	network := inproc.NewNetwork()
+	endpoint := kind + "://127.0.0.1:0"
+	switch kind {
+	case "inproc":
+		endpoint = "inproc://server"
+	case "uds", "shm":
+		dir, err := os.MkdirTemp("", "link")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.RemoveAll(dir) })
+		endpoint = kind + "://" + filepath.Join(dir, "s")
+	}
+	p := &plug{joined: make(chan joined, 8)}
+	server, err := rpc.NewServer(rpc.ServerConfig{Endpoints: []string{endpoint}, InProc: network, Mux: limits})
+	if err != nil {
+		t.Fatal(err)
+	}
+	Register(server, p.join, cfg)
+	if err := server.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { served <- server.Serve(ctx) }()
+	client, err := rpc.NewClient(rpc.ClientConfig{Endpoint: server.Addrs()[0], InProc: network, ID: "gateway-1", Mux: limits})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.server, p.client = server, client
+	t.Cleanup(func() {
+		_ = client.Close()
+		cancel()
+		if err := <-served; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	return p
+}
+
+func (p *plug) dial(t testing.TB, cfg Config) (Link, Port, GatewayInfo) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	l, err := Dial(ctx, p.client, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := <-p.joined
+	t.Cleanup(func() { _ = j.port.Close(); _ = l.Close() })
+	return l, j.port, j.info
+}
+
+func transports() []string {
+	all := []string{"inproc", "uds", "tcp"}
+	if runtime.GOOS == "linux" {
+		all = append(all, "shm")
+	}
+	if runtime.GOOS == "windows" {
+		all = []string{"inproc", "tcp"}
+	}
+	return all
+}
+
+func TestEveryTransportConforms(t *testing.T) {
+	for _, kind := range transports() {
+		t.Run(kind, func(t *testing.T) {
+			conformance(t, func(t testing.TB, hello Hello, bounds PipeConfig) (Link, Port) {
+				p := connect(t, kind, Config{Bounds: bounds}, mux.Config{})
+				p.mu.Lock() // shared memory is nothing that the race detector knows
+				p.hello = hello
+				p.mu.Unlock()
+				l, port, _ := p.dial(t, Config{})
+				return l, port
+			})
+		})
+	}
+}
+
+func TestAServerLearnsWhoJoins(t *testing.T) {
+	noLeak(t)
+	p := connect(t, "inproc", Config{}, mux.Config{})
+	_, _, info := p.dial(t, Config{Build: "v0.3.1 " + strings.Repeat("x", 300)})
+	if info.Instance != "gateway-1" || info.Transport != "inproc" || !strings.HasPrefix(info.Build, "v0.3.1 ") || len(info.Build) != maxBuild {
+		t.Errorf("%+v", info)
+	}
+}
+
+func TestAPortMayBeUsedWhileItsGatewayJoins(t *testing.T) {
+	noLeak(t)
+	p := connect(t, "inproc", Config{}, mux.Config{})
+	p.hello = Hello{Game: "early"}
+	p.before = func(port Port) { down(t, port, Down{Kind: Batch}, Down{Kind: ToClient, ID: 1}) }
+	l, _, _ := p.dial(t, Config{})
+	if got := receive(t, l, 2); l.Hello().Game != "early" || got[0].Kind != Batch || got[1].ID != 1 {
+		t.Errorf("%+v, %+v", l.Hello(), got)
+	}
+}
+
+func TestARefusalTellsTheServersReason(t *testing.T) {
+	noLeak(t)
+	p := connect(t, "inproc", Config{}, mux.Config{})
+	p.refuse = errors.New("the server has stopped")
+	_, err := Dial(context.Background(), p.client, Config{})
+	if status.CodeOf(err) != status.FailedPrecondition || !strings.Contains(err.Error(), "the server has stopped") {
+		t.Errorf("refused with %v", err)
+	}
+	p.refuse = status.New(status.ResourceExhausted, "enough gateways")
+	if _, err = Dial(context.Background(), p.client, Config{}); status.CodeOf(err) != status.ResourceExhausted {
+		t.Errorf("refused with %v", err)
+	}
+}
+
+// speak opens the two streams by hand, with these first words.
+func speak(t *testing.T, p *plug, first, second *attach) (m, b *mux.Stream) {
+	t.Helper()
+	m, err := p.client.Stream(context.Background(), methodMessages, &rpc.CallOptions{Codec: wire{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first != nil {
+		if err := m.Send(&outgoing{a: first.append(nil)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err = m.Conn().Open(context.Background(), methodBatches, &mux.CallInfo{Codec: wire{}, Bulk: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second != nil {
+		if err := b.Send(&outgoing{a: second.append(nil)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return m, b
+}
+
+func TestStrangeFirstWordsAreRefused(t *testing.T) {
+	noLeak(t)
+	p := connect(t, "inproc", Config{Timeout: 50 * time.Millisecond}, mux.Config{})
+	word := func(version, id uint64, stream byte) *attach {
+		return &attach{version: version, id: id, stream: stream}
+	}
+	for _, c := range []struct {
+		name          string
+		first, second *attach
+		want          string
+	}{
+		{"another version", word(2, 1, messages), word(2, 1, batches), "the gateway speaks version 2 of the link, this server version 1"},
+		{"no word", nil, nil, "has opened a stream and not said what for"},
+		{"one stream only", word(1, 1, messages), nil, "the stream of batches has not come"},
+		{"another number", word(1, 1, messages), word(1, 2, batches), "the stream of batches has not come"},
+		{"mixed up", word(1, 1, batches), word(1, 1, messages), "mixed up"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m, b := speak(t, p, c.first, c.second)
+			var in incoming
+			if err := m.Recv(&in); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("messages: refused with %v, want %q", err, c.want)
+			}
+			if err := b.Recv(&in); err == nil {
+				t.Error("batches: not refused")
+			}
+		})
+	}
+	l, port, _ := p.dial(t, Config{}) // it serves on
+	up(t, l, Up{Kind: CloseSession})
+	receive(t, port, 1)
+	t.Run("the same stream twice", func(t *testing.T) {
+		m, b := speak(t, p, word(1, 9, messages), nil)
+		again, _ := speak(t, p, word(1, 9, messages), nil)
+		var in incoming
+		if err, other := m.Recv(&in), again.Recv(&in); !strings.Contains(fmt.Sprint(err, other), "is open already") {
+			t.Errorf("refused with %v and %v", err, other)
+		}
+		_ = b.Recv(&in)
+	})
+}
+
+func TestDialEndsWithItsContextAndItsTime(t *testing.T) {
+	noLeak(t)
+	p := connect(t, "inproc", Config{}, mux.Config{})
+	p.mu.Lock() // join hangs
+	ctx, cancel := context.WithCancel(context.Background())
+	time.AfterFunc(20*time.Millisecond, cancel)
+	if _, err := Dial(ctx, p.client, Config{}); err == nil || !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	if _, err := Dial(context.Background(), p.client, Config{Timeout: 20 * time.Millisecond}); err == nil || !strings.Contains(err.Error(), "no answer within 20ms") {
+		t.Errorf("too late: %v", err)
+	}
+	p.mu.Unlock()
+	for range 2 { // what joined too late ends
+		if err := endOf((<-p.joined).port); !errors.Is(err, ErrClosed) {
+			t.Error(err)
+		}
+	}
+	ctx, cancel = context.WithTimeout(context.Background(), time.Minute)
+	l, err := Dial(ctx, p.client, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel() // bounds only the dialling
+	port := (<-p.joined).port
+	up(t, l, Up{Kind: CloseSession})
+	receive(t, port, 1)
+	_ = l.Close()
+}
+
+func TestALostConnectionEndsBothEndsAtOnce(t *testing.T) {
+	for _, kind := range transports() {
+		t.Run(kind, func(t *testing.T) {
+			noLeak(t)
+			p := connect(t, kind, Config{Linger: time.Hour}, mux.Config{})
+			l, port, _ := p.dial(t, Config{Linger: time.Hour})
+			up(t, l, Up{Kind: CloseSession})
+			receive(t, port, 1)
+			for _, peer := range p.client.Peers() { // the server may list it a moment later
+				_ = peer.Close()
+			}
+			start := time.Now()
+			for _, err := range []error{endOf(l), endOf(port)} {
+				if !errors.Is(err, ErrClosed) {
+					t.Error(err)
+				}
+			}
+			if d := time.Since(start); d > time.Second {
+				t.Errorf("it took %s", d)
+			}
+			if err := l.Send(Up{Kind: CloseSession}); !errors.Is(err, ErrClosed) {
+				t.Errorf("send after the end: %v", err)
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			defer cancel()
+			again, err := Dial(ctx, p.client, Config{}) // the client has connected again
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = again.Close()
+			_ = endOf((<-p.joined).port)
+		})
+	}
+}
+
+func TestManyGatewaysOverOneConnectionDoNotMix(t *testing.T) {
+	noLeak(t)
+	p := connect(t, "inproc", Config{}, mux.Config{})
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			defer cancel()
+			l, err := Dial(ctx, p.client, Config{Build: fmt.Sprint(i)})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			up(t, l, Up{Kind: FromClient, Name: fmt.Sprint(i)})
+			if d := receive(t, l, 2); d[0].Reason != fmt.Sprint(i) || d[1].Reason != fmt.Sprint(i) {
+				t.Errorf("gateway %d got %+v", i, d)
+			}
+			_ = l.Close()
+		})
+	}
+	for range 8 {
+		j := <-p.joined
+		wg.Go(func() {
+			u := receive(t, j.port, 1)
+			if u[0].Name != j.info.Build {
+				t.Errorf("gateway %s sent %+v", j.info.Build, u)
+			}
+			down(t, j.port, Down{Kind: Batch, Reason: u[0].Name}, Down{Kind: Kick, Reason: u[0].Name})
+			_ = endOf(j.port)
+		})
+	}
+	wg.Wait()
+}
