@@ -16,6 +16,9 @@ import (
 	"time"
 )
 
+// devPorts is how many ports dev tries, upwards, when one is busy.
+const devPorts = 20
+
 // Exit codes of a program made by Main.
 const (
 	exitOK     = 0
@@ -36,25 +39,39 @@ func (a App) Main() {
 // Run runs one command of the app until it is done or ctx ends, and returns the exit code: 0 done, 1 failed, 2 the command line is wrong.
 func (a App) Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	command := "dev"
+	if a.Only != "" {
+		command = a.Only
+	}
 	if len(args) > 0 && strings.TrimLeft(args[0], "-") == "version" {
 		args[0] = "version"
 	}
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		command, args = args[0], args[1:]
 	}
-	switch command {
-	case "dev":
-		return a.dev(ctx, args, stdout, stderr)
-	case "bots":
-		if a.Bot != nil {
+	if slices.Contains(a.played(), command) {
+		switch command {
+		case "dev":
+			return a.dev(ctx, args, stdout, stderr)
+		case "server":
+			return a.server(ctx, args, stdout, stderr)
+		case "gateway":
+			return a.gateway(ctx, args, stdout, stderr)
+		case "bots":
 			return a.bots(ctx, args, stdout, stderr)
 		}
+	}
+	switch command {
 	case "version":
 		fmt.Fprintf(stdout, "%s %s\n", a.name(), Version())
 		return exitOK
 	case "help":
-		if len(args) > 0 && a.command(args[0]) != nil {
+		switch {
+		case len(args) > 0 && a.command(args[0]) != nil:
 			return a.command(args[0]).Run(ctx, []string{"-h"}, stdout, stderr)
+		case len(args) > 0 && (args[0] == "server" || args[0] == "gateway") && slices.Contains(a.played(), args[0]):
+			return a.Run(ctx, []string{args[0], "-h"}, stdout, stderr)
+		case a.Only != "":
+			return a.Run(ctx, []string{a.Only, "-h"}, stdout, stderr)
 		}
 		a.usage(stdout)
 		return exitOK
@@ -88,15 +105,23 @@ func (a App) usage(w io.Writer) {
 	if a.Web != nil {
 		parts = "gateway, server and page"
 	}
-	fmt.Fprintf(w, "%[1]s runs a world: %[2]s in one process.\n\n  %[1]s [dev] [flags]   run it (the default); Ctrl-C ends it\n", a.name(), parts)
+	fmt.Fprintf(w, "%s runs a world: %s in one process or in several.\n\n", a.name(), parts)
+	line := func(what, help string) { fmt.Fprintf(w, "  %s %-15s %s\n", a.name(), what, help) }
+	line("[dev] [flags]", "run it (the default); Ctrl-C ends it")
+	line("server [flags]", "run the world server alone; "+a.name()+" server -h tells more")
+	line("gateway [flags]", "run a gateway alone, which finds the server by itself; "+a.name()+" gateway -h tells more")
 	if a.Bot != nil {
-		fmt.Fprintf(w, "  %s bots [flags]    let bot clients play in a world that another process runs\n", a.name())
+		line("bots [flags]", "let bot clients play in a world that another process runs")
 	}
-	fmt.Fprintf(w, "  %[1]s version         print the version\n  %[1]s help            print this\n", a.name())
+	line("version", "print the version")
+	line("help", "print this")
 	for _, c := range a.Commands {
-		fmt.Fprintf(w, "  %s %-15s %s\n", a.name(), c.Name, c.Help)
+		line(c.Name, c.Help)
 	}
 	for _, c := range a.played() {
+		if c == "server" || c == "gateway" { // theirs are many
+			continue
+		}
 		fmt.Fprintf(w, "\nFlags of %s:\n", c)
 		fs, _ := a.flags(c)
 		fs.SetOutput(w)
@@ -104,12 +129,17 @@ func (a App) usage(w io.Writer) {
 	}
 }
 
-// played are the commands that run something of the world, which have flags.
+// played are the commands that run something of the world.
 func (a App) played() []string {
-	if a.Bot == nil {
-		return []string{"dev"}
+	switch {
+	case a.Only != "":
+		return []string{a.Only}
+	case a.New == nil: // there is no game
+		return []string{"gateway"}
+	case a.Bot == nil:
+		return []string{"dev", "server", "gateway"}
 	}
-	return []string{"dev", "bots"}
+	return []string{"dev", "server", "gateway", "bots"}
 }
 
 func (a App) commands() []string {
@@ -124,6 +154,8 @@ type flags struct {
 	addr, url  string
 	bots, rate int
 	json       bool
+	processes  bool
+	game       []string // flags that are the game's
 	verbose    bool
 	stop       time.Duration
 }
@@ -175,10 +207,24 @@ func (a App) flags(command string) (*flag.FlagSet, *flags) {
 		fs.IntVar(&f.bots, "bots", 0, "let `N` real clients play over loopback")
 	}
 	fs.BoolVar(&f.json, "json-status", false, "print one JSON object a second instead of the status line")
+	fs.BoolVar(&f.processes, "processes", false, "run gateway and server as processes of their own, joined by shared memory where there is some")
 	if a.Flags != nil {
-		a.Flags(fs)
+		f.game = a.gameFlags(fs)
 	}
 	return fs, &f
+}
+
+// gameFlags adds the game's own flags, once, and names them. One that is taken by the program is a mistake of the game's, of which the flag package speaks loudly.
+func (a App) gameFlags(fs *flag.FlagSet) (names []string) {
+	taken := map[string]bool{}
+	fs.VisitAll(func(f *flag.Flag) { taken[f.Name] = true })
+	a.Flags(fs)
+	fs.VisitAll(func(f *flag.Flag) {
+		if !taken[f.Name] {
+			names = append(names, f.Name)
+		}
+	})
+	return names
 }
 
 // parse reads a command's flags; done means that there is nothing left to do but to exit with the code.
@@ -206,7 +252,14 @@ func (a App) dev(ctx context.Context, args []string, stdout, stderr io.Writer) i
 		fmt.Fprintf(stderr, "%s: %v\n", a.name(), err)
 		return exitUsage
 	}
-	n, err := Open(a, NodeConfig{Addr: f.addr, Ports: 20, Bots: f.bots, BotRate: f.rate, Log: f.logger(stderr)})
+	if f.processes {
+		if f.json {
+			fmt.Fprintf(stderr, "%s: -json-status and -processes exclude each other: the numbers are those of one process\n", a.name())
+			return exitUsage
+		}
+		return a.devProcesses(ctx, fs, f, stdout, stderr)
+	}
+	n, err := Open(a, NodeConfig{Addr: f.addr, Ports: devPorts, Bots: f.bots, BotRate: f.rate, Log: f.logger(stderr)})
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: %v\n", a.name(), err)
 		if u := (*UsageError)(nil); errors.As(err, &u) {
@@ -219,9 +272,9 @@ func (a App) dev(ctx context.Context, args []string, stdout, stderr io.Writer) i
 	out := &status{node: n, w: stdout, terminal: isTerminal(stdout)}
 	if f.json {
 		out.json = json.NewEncoder(stdout)
-		n.announce(stderr)
+		announceDev(stderr, n.game.Name, n.Addr(), n.moved, a.Web != nil)
 	} else {
-		n.announce(stdout)
+		announceDev(stdout, n.game.Name, n.Addr(), n.moved, a.Web != nil)
 	}
 	reporting, stopReport := context.WithCancel(ctx)
 	defer stopReport()

@@ -2,8 +2,6 @@ package tianxia
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -35,7 +33,7 @@ type NodeConfig struct {
 	Bots    int            // bot clients over loopback
 	BotRate int            // of them joining per second; default 250
 	Rights  []string       // of every development token; default: spectate
-	Gateway gateway.Config // Link, Verifier and Security's keys are the node's
+	Gateway gateway.Config // Connect, Verifier and Security's keys are the node's
 	Server  server.Config  // Zone is the app's
 	Log     *slog.Logger   // default: none
 }
@@ -64,18 +62,15 @@ func (c *NodeConfig) validate() error {
 
 // Node is gateway, server and page in one process.
 type Node struct {
-	cfg     NodeConfig
-	app     App
-	ln      net.Listener
-	game    *game.Game
-	zone    game.Config
-	server  *server.Server
-	gateway *gateway.Gateway
-	tokens  security.DevTokens
-	root    ed25519.PublicKey
-	cert    security.KeyCert
-	moved   string // the address that was busy, if another was taken
-	start   time.Time
+	cfg    NodeConfig
+	app    App
+	ln     net.Listener
+	game   *game.Game
+	zone   game.Config
+	server *server.Server
+	*edge
+	moved string // the address that was busy, if another was taken
+	start time.Time
 }
 
 // NodeStats is what a node measured of itself.
@@ -101,44 +96,21 @@ func Open(app App, cfg NodeConfig) (*Node, error) {
 	if n.server, err = server.New(cfg.Server, g); err != nil {
 		return nil, err
 	}
-	if err := n.secure(); err != nil {
+	edgeCfg := cfg.Gateway
+	edgeCfg.Connect = n.server.Attach
+	if edgeCfg.Log == nil {
+		edgeCfg.Log = cfg.Log
+	}
+	if n.edge, err = openEdge(edgeCfg, app.Web, cfg.Rights); err != nil {
+		return nil, err
+	}
+	if err := n.gateway.CanServe(n.server.Hello()); err != nil {
 		return nil, err
 	}
 	if n.ln, n.moved, err = listen(cfg.Addr, cfg.Ports); err != nil {
 		return nil, err
 	}
 	return n, nil
-}
-
-// secure makes the keys that live as long as the node, and the gateway that uses them.
-func (n *Node) secure() error {
-	root, err := security.NewRoot(rand.Reader)
-	if err != nil {
-		return fmt.Errorf("development keys: %w", err)
-	}
-	now := time.Now()
-	key, err := root.Issue(rand.Reader, uint32(now.Unix()), now.Add(-time.Minute), now.Add(30*24*time.Hour)) // a key id per start: clients of the last one learn the new key
-	if err != nil {
-		return fmt.Errorf("development keys: %w", err)
-	}
-	secret := make([]byte, 32)
-	if _, err := rand.Read(secret); err != nil {
-		return fmt.Errorf("development tokens: %w", err)
-	}
-	n.root, n.cert, n.tokens = root.Public(), key.Cert(), security.DevTokens{Secret: secret}
-	cfg := n.cfg.Gateway
-	cfg.Verifier, cfg.Security.Current, cfg.Security.Realm = n.tokens, key, devRealm
-	if cfg.Version == "" {
-		cfg.Version = Version()
-	}
-	if cfg.Log == nil {
-		cfg.Log = n.cfg.Log
-	}
-	if cfg.Link, err = n.server.Attach(); err != nil {
-		return err
-	}
-	n.gateway, err = gateway.New(cfg)
-	return err
 }
 
 // listen takes the address or, if it is busy, one of the next ports.
@@ -201,7 +173,7 @@ func (n *Node) ClientConfig(name string) (client.Config, error) {
 
 // Serve runs the node until ctx ends or a part of it fails; everything has stopped when it returns.
 func (n *Node) Serve(ctx context.Context) error {
-	web := &http.Server{Handler: n.handler(), ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(n.cfg.Log.Handler(), slog.LevelDebug)}
+	web := n.http(n.cfg.Log)
 	serverCtx, stopServer := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServer()
 	gatewayCtx, stopGateway := context.WithCancel(ctx)
@@ -221,6 +193,10 @@ func (n *Node) Serve(ctx context.Context) error {
 	gatewayDone := make(chan struct{})
 	run(func() error { return n.server.Serve(serverCtx) })
 	run(func() error { defer close(gatewayDone); return n.gateway.Serve(gatewayCtx) })
+	select { // who comes earlier waits in the listener
+	case <-n.gateway.Connected():
+	case <-ctx.Done():
+	}
 	run(func() error { return web.Serve(n.ln) })
 	bots.Go(func() { n.swarm().run(botsCtx) })
 

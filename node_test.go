@@ -327,6 +327,16 @@ func TestPageIsServedWithItsPolicy(t *testing.T) {
 	a := app(1)
 	a.Web = fstest.MapFS{"index.html": {Data: []byte("<!doctype html><title>plains</title>")}}
 	n, _ := boot(t, a, tianxia.NodeConfig{})
+	for _, check := range []string{"healthz", "readyz"} {
+		resp, err := http.Get(n.URL() + check)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("/%s: %s", check, resp.Status)
+		}
+	}
 	resp, err := http.Get(n.URL())
 	if err != nil {
 		t.Fatal(err)

@@ -10,19 +10,25 @@ import (
 	"time"
 )
 
-// announce prints what a newcomer needs: what runs, and where to look.
-func (n *Node) announce(w io.Writer) {
-	fmt.Fprintf(w, "Tianxia %s · %s\n", Version(), n.game.Name)
+// announceDev prints what a newcomer needs: what runs, and where to look. busy is the address that was taken, if another had to do.
+func announceDev(w io.Writer, game, addr, busy string, page bool) {
+	fmt.Fprintf(w, "Tianxia %s · %s\n", Version(), game)
 	fmt.Fprintln(w, "development mode: keys and tokens made for this run, nothing is stored")
-	if n.moved != "" {
-		fmt.Fprintf(w, "%s is busy, so this is another port\n", n.moved)
+	if busy != "" {
+		fmt.Fprintf(w, "%s is busy, so this is another port\n", busy)
 	}
-	host, port, err := net.SplitHostPort(n.Addr())
+	announceClients(w, addr, page)
+	fmt.Fprintln(w)
+}
+
+// announceClients prints where clients go.
+func announceClients(w io.Writer, addr string, page bool) {
+	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return
 	}
-	if n.app.Web == nil {
-		fmt.Fprintf(w, "\n  clients   ws://%s/ws   (this program has no page of its own)\n\n", n.Addr())
+	if !page {
+		fmt.Fprintf(w, "\n  clients   ws://%s/ws   (this program has no page of its own)\n", addr)
 		return
 	}
 	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
@@ -31,9 +37,8 @@ func (n *Node) announce(w io.Writer) {
 			fmt.Fprintf(w, "  LAN    http://%s/   (plain http: the browser's own cryptography is off there, a slower one stands in)\n", net.JoinHostPort(a, port))
 		}
 	} else {
-		fmt.Fprintf(w, "\n  game   %s\n", n.URL())
+		fmt.Fprintf(w, "\n  game   http://%s/\n", addr)
 	}
-	fmt.Fprintln(w)
 }
 
 func lanAddresses() (list []string) {

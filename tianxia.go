@@ -1,7 +1,8 @@
 // Package tianxia assembles nodes from the framework's parts and gives any game the commands of mmo.
 //
 // An App is a game with its bots and its page; Main makes a program of it. Open boots an all-in-one node (gateway, server, page in one process) for programs and tests
-// that want to hold it themselves: Serve runs it in the caller's goroutine until the context ends, and has stopped everything when it returns.
+// that want to hold it themselves, OpenServer and OpenGateway its two halves for processes of their own: Serve runs each in the caller's goroutine until the context ends, and
+// has stopped everything when it returns.
 package tianxia
 
 import (
@@ -20,6 +21,8 @@ type App struct {
 	Name string
 	// Flags, if set, adds the game's own flags to those of the commands.
 	Flags func(fs *flag.FlagSet)
+	// Only, if set, makes a program of one command, whose name is then left out: "server", or "gateway", for which New may be nil, because a gateway knows no game.
+	Only string
 	// New makes the game and the zone it runs in, after the flags were parsed; bots is the number of bot clients that will join. A *UsageError says that
 	// the flags are wrong.
 	New func(bots int) (*game.Game, game.Config, error)

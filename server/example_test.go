@@ -16,7 +16,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	gateway, err := s.Attach()
+	gateway, err := s.Attach(context.Background())
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -1,6 +1,6 @@
 // Package server is the zone host: it runs a zone's ticks, joins gateways to it, and measures both.
 //
-// A Server owns one zone. Serve runs the zone's only goroutine until its context ends; Attach and Stats may be called from any goroutine, before and while it runs.
+// A Server owns one zone. Serve runs the zone's only goroutine until its context ends; Attach, Join and Stats may be called from any goroutine, before and while it runs.
 // The zone itself (pkg/game) knows neither time nor gateways: everything reaches it as inputs of a tick.
 package server
 
@@ -23,7 +23,7 @@ import (
 
 // Config describes a server. Zero fields take their default.
 type Config struct {
-	Zone       game.Config     // of the one zone
+	Zone       game.Config     // of the one zone; Epoch: default: from the clock, so that no two starts share one
 	Pipe       link.PipeConfig // bounds of the links to gateways of this process
 	CatchUp    int             // ticks that a late zone makes in a row before it gives up the lost time; default 5
 	StatusTick uint32          // ticks between two status messages to the players; default: a second
@@ -71,6 +71,8 @@ type gateway struct {
 // Stats is what a server measured. Durations are of the steps of the last minute.
 type Stats struct {
 	Players, Entities   int
+	Gateways            int    // joined now
+	GatewaysLost        uint64 // whose link has ended while the server ran, for whatever reason
 	Tick                uint32
 	StepP50, StepP99    time.Duration
 	Overruns            uint64 // ticks that began more than one tick late
@@ -90,6 +92,9 @@ func New(cfg Config, g *game.Game) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Zone.Epoch == 0 {
+		cfg.Zone.Epoch = epochAt(time.Now())
+	}
 	z, err := game.NewZone(g, cfg.Zone)
 	if err != nil {
 		return nil, err
@@ -106,22 +111,50 @@ func New(cfg Config, g *game.Game) (*Server, error) {
 // Schema identifies the schema of the server's game: what both ends of a handshake compare.
 func (s *Server) Schema() protocol.Fingerprint { return s.zone.Fingerprint() }
 
-// Attach joins a gateway of this process to the zone. Closing the link detaches it.
-func (s *Server) Attach() (link.Link, error) {
+// epochAt numbers the life of a zone that begins now: a later start has a newer number. Steps of 32 ms make it last for two years each way around the wrap of uint32.
+func epochAt(now time.Time) uint32 { return max(uint32(now.UnixMilli()>>5), 1) }
+
+// Hello is what the server tells every gateway, without the number that each one gets.
+func (s *Server) Hello() link.Hello {
+	c := s.zone.Config()
+	return link.Hello{
+		Game: s.name, Routes: s.routes.All(), Schema: s.zone.Fingerprint(), Layout: s.table,
+		Zones: []link.Zone{{ID: c.Zone, Epoch: c.Epoch, Params: s.zone.Params(), TickHz: s.zone.TickHz(), QuantaPerMetre: 1 / s.zone.Quantum(),
+			Width: c.Width, Height: c.Height, EnterRadius: c.EnterRadius, LeaveRadius: c.LeaveRadius}},
+	}
+}
+
+// Attach joins a gateway of this process to the zone: it is such a gateway's Connect. Closing the link detaches it. ctx is not needed: nothing waits.
+func (s *Server) Attach(context.Context) (link.Link, error) {
+	var l link.Link
+	_, err := s.join(func(h link.Hello) (p link.Port) {
+		l, p = link.Pipe(h, s.cfg.Pipe)
+		return p
+	})
+	return l, err
+}
+
+// Join joins the gateway at the other end of a port, of whatever process, to the zone, and returns what it must be told before anything that the port carries: it is what
+// link.Register calls. The server owns the port from then on: it closes it at its end, and detaches the gateway when the port is closed. A port that is refused stays the caller's.
+func (s *Server) Join(p link.Port, who link.GatewayInfo) (link.Hello, error) {
+	h, err := s.join(func(link.Hello) link.Port { return p })
+	if err == nil {
+		s.cfg.Log.Info("gateway joins", "gateway", h.Gateway, "instance", who.Instance, "build", who.Build, "transport", who.Transport)
+	}
+	return h, err
+}
+
+func (s *Server) join(open func(link.Hello) link.Port) (link.Hello, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
-		return nil, errors.New("server: attach a gateway: the server has stopped")
+		return link.Hello{}, errors.New("server: join a gateway: the server has stopped")
 	}
 	s.next++
-	c := s.zone.Config()
-	l, p := link.Pipe(link.Hello{
-		Gateway: s.next, Game: s.name, Routes: s.routes.All(), Schema: s.zone.Fingerprint(), Layout: s.table,
-		Zones: []link.Zone{{ID: c.Zone, Epoch: c.Epoch, Params: s.zone.Params(), TickHz: s.zone.TickHz(), QuantaPerMetre: 1 / s.zone.Quantum(),
-			Width: c.Width, Height: c.Height, EnterRadius: c.EnterRadius, LeaveRadius: c.LeaveRadius}},
-	}, s.cfg.Pipe)
-	s.joining = append(s.joining, &gateway{s.next, p})
-	return l, nil
+	h := s.Hello()
+	h.Gateway = s.next
+	s.joining = append(s.joining, &gateway{s.next, open(h)})
+	return h, nil
 }
 
 // Stats returns the latest measurements.
@@ -218,12 +251,13 @@ func (s *Server) reliable(gatewayID uint32, d link.Down) {
 func (s *Server) collect() {
 	s.inputs = s.inputs[:0]
 	s.mu.Lock()
-	for _, g := range s.joining {
+	joining := s.joining
+	s.joining = nil
+	s.mu.Unlock()
+	for _, g := range joining {
 		s.gateways = append(s.gateways, g)
 		s.inputs = append(s.inputs, game.Input{Kind: game.AttachGateway, Gateway: g.id})
 	}
-	s.joining = nil
-	s.mu.Unlock()
 	s.gateways = slices.DeleteFunc(s.gateways, func(g *gateway) bool {
 		ups, err := g.port.Receive(s.ups[:0])
 		for i := range ups {
@@ -233,9 +267,12 @@ func (s *Server) collect() {
 		s.ups = ups[:0]
 		if err != nil {
 			s.inputs = append(s.inputs, game.Input{Kind: game.DetachGateway, Gateway: g.id})
+			s.cfg.Log.Info("gateway left; its sessions are over", "gateway", g.id, "tick", s.zone.Tick(), "error", err)
+			s.count(func(st *Stats) { st.GatewaysLost++ })
 		}
 		return err != nil
 	})
+	s.count(func(st *Stats) { st.Gateways = len(s.gateways) })
 }
 
 func (s *Server) input(g *gateway, u *link.Up) {

@@ -138,7 +138,7 @@ func TestGatewaysComeAndGoBeforeAndWhileItServes(t *testing.T) {
 		if !closed(early) || !closed(never) {
 			t.Error("a link is open after the end")
 		}
-		if _, err := s.Attach(); err == nil || !strings.Contains(err.Error(), "the server has stopped") {
+		if _, err := s.Attach(context.Background()); err == nil || !strings.Contains(err.Error(), "the server has stopped") {
 			t.Errorf("attach after the end: %v", err)
 		}
 	})
@@ -184,7 +184,7 @@ func TestGatewayThatDoesNotReadLosesBatchesAndRecoversBySnapshot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, server.Config{Pipe: link.PipeConfig{Batches: 3}, StatusTick: 1 << 30}, pond(nil))
 		slow, fast := attach(t, s), attach(t, s)
-		rep := replica.NewZone(1, 1, deltatest.Codec(), slow.Hello().Zones[0].Params)
+		rep := replica.NewZone(1, slow.Hello().Zones[0].Epoch, deltatest.Codec(), slow.Hello().Zones[0].Params)
 		serve(t, s)
 		for range 10 {
 			synctest.Wait()
@@ -243,6 +243,60 @@ func TestLinkWithoutRoomForAReliableMessageIsGivenUp(t *testing.T) {
 		}
 		if err := full.Send(open(4, "Di")); !errors.Is(err, link.ErrClosed) {
 			t.Errorf("send on the lost link: %v", err)
+		}
+	})
+}
+
+func TestGatewaysOfOtherProcessesJoinByPortAndAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, server.Config{}, pond(nil))
+		stop := serve(t, s)
+		join := func() (link.Link, link.Hello) {
+			l, p := link.Pipe(link.Hello{}, link.PipeConfig{})
+			h, err := s.Join(p, link.GatewayInfo{Instance: "gateway"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return l, h
+		}
+		a, ha := join()
+		b, hb := join()
+		if ha.Gateway == hb.Gateway || ha.Game != "pond" || len(ha.Zones) != 1 || ha.Zones[0].Epoch == 0 {
+			t.Errorf("hellos %+v and %+v", ha, hb)
+		}
+		tell(t, a, open(1, "Ann"), open(2, "Bo"))
+		tell(t, b, open(3, "Cy"))
+		elapse(2 * period)
+		synctest.Wait()
+		if st := s.Stats(); st.Gateways != 2 || st.Players != 3 {
+			t.Errorf("%d gateways, %d players; want 2 and 3", st.Gateways, st.Players)
+		}
+		_ = a.Close() // as if its process had died
+		elapse(2 * period)
+		synctest.Wait()
+		if st := s.Stats(); st.Gateways != 1 || st.GatewaysLost != 1 || st.Players != 1 || st.Entities != 1 {
+			t.Errorf("after one is gone: %+v, want the other with its player", st)
+		}
+		stop()
+		_, p := link.Pipe(link.Hello{}, link.PipeConfig{})
+		if _, err := s.Join(p, link.GatewayInfo{}); err == nil || !strings.Contains(err.Error(), "the server has stopped") {
+			t.Errorf("join after the end: %v", err)
+		}
+	})
+}
+
+func TestNoTwoStartsShareAnEpoch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		epoch := func() uint32 {
+			return newServer(t, server.Config{}, pond(nil)).Hello().Zones[0].Epoch
+		}
+		first := epoch()
+		elapse(40 * time.Millisecond)
+		if second := epoch(); int32(second-first) <= 0 {
+			t.Errorf("epoch %d after epoch %d", second, first)
+		}
+		if e := newServer(t, server.Config{Zone: game.Config{Epoch: 7}}, pond(nil)).Hello().Zones[0].Epoch; e != 7 {
+			t.Errorf("epoch %d, want the 7 that was asked for", e)
 		}
 	})
 }

@@ -89,7 +89,7 @@ func serve(t testing.TB, s *server.Server) (stop func()) {
 
 func attach(t testing.TB, s *server.Server) link.Link {
 	t.Helper()
-	l, err := s.Attach()
+	l, err := s.Attach(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,37 +1,17 @@
-// Command mmo runs the sample game plains, gateway, server, page and walkers in one process, and has the tools of those who make their own.
+// Command mmo runs the sample game plains, gateway, server, page and walkers in one process or in several, and has the tools of those who make their own.
 package main
 
 import (
-	"flag"
-	"fmt"
-
 	"github.com/tianxia-mmo/tianxia"
-	"github.com/tianxia-mmo/tianxia/examples/plains"
-	"github.com/tianxia-mmo/tianxia/examples/plains/bot"
+	"github.com/tianxia-mmo/tianxia/cmd/internal/sample"
 	"github.com/tianxia-mmo/tianxia/internal/schema"
-	"github.com/tianxia-mmo/tianxia/pkg/game"
-	"github.com/tianxia-mmo/tianxia/web"
 )
 
 func main() {
-	cfg := plains.Config{Walkers: 1000}
-	var seed uint64
-	tianxia.App{
-		Name: "mmo",
-		Flags: func(fs *flag.FlagSet) {
-			fs.IntVar(&cfg.Walkers, "walkers", cfg.Walkers, "number of server-side `walkers`, 0 to 30,000; the world grows with them")
-			fs.Uint64Var(&seed, "seed", 1, "seed of the world's chance")
-		},
-		New: func(bots int) (*game.Game, game.Config, error) {
-			if cfg.Walkers < 0 || cfg.Walkers > 30_000 { // more than a client that looks at the whole world could hold
-				return nil, game.Config{}, &tianxia.UsageError{Message: fmt.Sprintf("-walkers %d: need 0 to 30000", cfg.Walkers)}
-			}
-			return plains.New(cfg), game.Config{Seed: seed, Width: plains.SideFor(cfg.Walkers + bots)}, nil
-		},
-		Bot: bot.Play,
-		Web: web.Assets(),
-		Commands: []tianxia.Command{
-			{Name: "gen", Help: "write what a schema's .proto files say; mmo gen -h tells more", Run: schema.Command},
-		},
-	}.Main()
+	a := sample.App()
+	a.Name = "mmo"
+	a.Commands = []tianxia.Command{
+		{Name: "gen", Help: "write what a schema's .proto files say; mmo gen -h tells more", Run: schema.Command},
+	}
+	a.Main()
 }

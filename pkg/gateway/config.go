@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,10 +14,12 @@ import (
 	"github.com/tianxia-mmo/tianxia/pkg/sync/replica"
 )
 
-// Config describes a gateway. Link, Security.Current and Verifier are needed; other zero fields take their default.
+// Config describes a gateway. Connect, Security.Current and Verifier are needed; other zero fields take their default.
 type Config struct {
-	Link     link.Link             // to the server; the gateway closes it
-	Security security.ServerConfig // SchemaHash is taken from the link, RecordMax and IdleTimeout count here too
+	// Connect joins the gateway to a server: Attach of a server of this process, or a dial to one elsewhere. Whenever there is no server it is called, one call at a time, with
+	// pauses of up to a second, until it succeeds; it must end with ctx. The gateway closes the link.
+	Connect  func(ctx context.Context) (link.Link, error)
+	Security security.ServerConfig // SchemaHash is the server's, RecordMax and IdleTimeout count here too
 	Verifier security.Verifier     // of login tokens
 	Network  network.Config        // Subprotocol, CloseCode, OnDrain and Pool are set by the gateway
 	Replica  replica.Config        // of each client's state frames
@@ -59,8 +62,8 @@ func (c *Config) validate() error {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	switch {
-	case c.Link == nil:
-		return errors.New("gateway: no link to a server")
+	case c.Connect == nil:
+		return errors.New("gateway: Connect is missing: how to reach a server")
 	case c.Verifier == nil:
 		return errors.New("gateway: no verifier of login tokens")
 	case c.MaxConnections < 1 || c.QueueBytes < 1 || c.FrameRate < 1 || c.FrameBurst < 1:
@@ -69,7 +72,6 @@ func (c *Config) validate() error {
 	case c.Replica.MaxFrame+frameSlack > int(c.Security.RecordMax):
 		return fmt.Errorf("gateway: state frames of %d bytes do not fit records of %d: need %d more", c.Replica.MaxFrame, c.Security.RecordMax, frameSlack)
 	}
-	c.Security.SchemaHash = c.Link.Hello().Schema // a Fingerprint
 	c.Network.Subprotocol = protocol.Subprotocol
 	c.Network.CloseCode = func(v network.Violation) (uint16, string) {
 		code := codeOf(v)

@@ -29,7 +29,7 @@ func Example() {
 	layout := delta.Layout{Name: "plains", TickHz: 20} // a game without entities
 	toServer, server := link.Pipe(link.Hello{Gateway: 1, Game: "plains", Routes: protocol.FrameworkRoutes(), Layout: layout.Table()}, link.PipeConfig{})
 	g, err := gateway.New(gateway.Config{
-		Link:     toServer,
+		Connect:  func(context.Context) (link.Link, error) { return toServer, nil },
 		Security: security.ServerConfig{Current: key, Realm: "dev"},
 		Verifier: security.DevTokens{Secret: []byte("for development only")},
 	})
@@ -43,6 +43,7 @@ func Example() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- g.Serve(ctx) }()
+	<-g.Connected()
 
 	w := httptest.NewRecorder()
 	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/ws", nil))

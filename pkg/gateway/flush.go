@@ -52,7 +52,7 @@ func (s *session) open(l *login) {
 	s.identity = &l.identity
 	g.players[l.identity.Player] = s
 	id := &l.identity
-	_ = g.cfg.Link.Send(link.Up{Kind: link.OpenSession, Session: s.id, Player: id.Player, Name: id.Name, Rights: id.Rights}) // a closed link ends everything soon
+	_ = s.w.link.Send(link.Up{Kind: link.OpenSession, Session: s.id, Player: id.Player, Name: id.Name, Rights: id.Rights}) // a closed link ends everything soon
 	// Only now may the client's frames go to the server: behind the opening.
 	s.playing.Store(true)
 	s.message(protocol.TypeResponse, protocol.RouteLogin, l.request, &mmov1.LoginResponse{
@@ -60,9 +60,9 @@ func (s *session) open(l *login) {
 	})
 	s.client = replica.NewClient(g.cfg.Replica)
 	if s.foreign { // before the zones, whose states it explains
-		s.push(protocol.Frame{Type: protocol.TypePush, Route: protocol.RouteLayout, Payload: g.layout})
+		s.push(protocol.Frame{Type: protocol.TypePush, Route: protocol.RouteLayout, Payload: s.w.hello.Layout})
 	}
-	for _, z := range g.order {
+	for _, z := range s.w.order {
 		index, tick, ok := s.client.Open(z.rep, s.id)
 		if !ok {
 			break
@@ -170,7 +170,7 @@ func (s *session) drop(code protocol.DisconnectCode, text, outcome string) {
 		if g.players[s.identity.Player] == s {
 			delete(g.players, s.identity.Player)
 		}
-		_ = g.cfg.Link.Send(link.Up{Kind: link.CloseSession, Session: s.id}) // a closed link has no sessions
+		_ = s.w.link.Send(link.Up{Kind: link.CloseSession, Session: s.id}) // a closed link has no sessions
 	}
 	if s.client != nil {
 		s.client.Close()

@@ -194,33 +194,7 @@ func TestStopTellsEveryoneAndClosesHalfOpenConnections(t *testing.T) {
 	}
 }
 
-func TestLostServerEndsServe(t *testing.T) {
-	s := newStage(t, link.PipeConfig{}, nil)
-	_ = s.port.Close()
-	// The test's stop would cancel as well; the link's end comes first or not at all.
-	late, done := context.WithTimeout(context.Background(), patience)
-	defer done()
-	for s.gw.Stats().Disconnects["refused_full"] == 0 && late.Err() == nil {
-		w := &refused{}
-		r, _ := http.NewRequest(http.MethodGet, "/ws", nil)
-		s.gw.ServeHTTP(w, r) // a bad request while it runs, 503 once it has stopped
-	}
-	if err := s.stop(); !errors.Is(err, gateway.ErrServerLost) {
-		t.Errorf("serve: %v, want ErrServerLost", err)
-	}
-}
-
-// refused takes the answer to a request that is no upgrade.
-type refused struct{ h http.Header }
-
-func (r *refused) Header() http.Header {
-	if r.h == nil {
-		r.h = http.Header{}
-	}
-	return r.h
-}
-func (*refused) Write(b []byte) (int, error) { return len(b), nil }
-func (*refused) WriteHeader(int)             {}
+func nobody(context.Context) (link.Link, error) { return nil, errors.New("nobody is there") }
 
 func TestConfigRefusesContradictions(t *testing.T) {
 	root, err := security.NewRoot(nil)
@@ -228,21 +202,26 @@ func TestConfigRefusesContradictions(t *testing.T) {
 		t.Fatal(err)
 	}
 	good := func() gateway.Config {
-		l, _ := link.Pipe(hello(t), link.PipeConfig{})
 		key, err := root.Issue(nil, 1, time.Now(), time.Now().AddDate(0, 0, 1))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return gateway.Config{Link: l, Verifier: security.DevTokens{}, Security: security.ServerConfig{Current: key}}
+		return gateway.Config{Connect: nobody, Verifier: security.DevTokens{}, Security: security.ServerConfig{Current: key}}
 	}
-	if _, err := gateway.New(good()); err != nil {
+	g, err := gateway.New(good())
+	if err != nil {
 		t.Fatal(err)
+	}
+	h := hello(t)
+	h.Routes = append(h.Routes, h.Routes[0])
+	if err := g.CanServe(h); err == nil || !strings.Contains(err.Error(), `routes of server's game "test"`) {
+		t.Errorf("routes that contradict each other: %v", err)
 	}
 	for _, c := range []struct {
 		say    string
 		change func(*gateway.Config)
 	}{
-		{"no link", func(c *gateway.Config) { c.Link = nil }},
+		{"Connect is missing", func(c *gateway.Config) { c.Connect = nil }},
 		{"no verifier", func(c *gateway.Config) { c.Verifier = nil }},
 		{"MaxConnections -1", func(c *gateway.Config) { c.MaxConnections = -1 }},
 		{"QueueBytes -1", func(c *gateway.Config) { c.QueueBytes = -1 }},
@@ -251,11 +230,6 @@ func TestConfigRefusesContradictions(t *testing.T) {
 		{"do not fit records of 65536", func(c *gateway.Config) { c.Replica = replica.Config{MaxFrame: 65_000} }},
 		{"do not fit records of 32768", func(c *gateway.Config) { c.Security.RecordMax = 32 << 10 }},
 		{"", func(c *gateway.Config) { c.Security.Current = security.ServerKey{} }},
-		{`routes of server's game "test"`, func(c *gateway.Config) {
-			h := hello(t)
-			h.Routes = append(h.Routes, h.Routes[0])
-			c.Link, _ = link.Pipe(h, link.PipeConfig{})
-		}},
 	} {
 		cfg := good()
 		c.change(&cfg)

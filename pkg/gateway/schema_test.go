@@ -52,13 +52,16 @@ func TestGatewayRefusesAGameThatItCannotServe(t *testing.T) {
 	} {
 		h := hello(t)
 		h.Layout = c.layout
-		l, _ := link.Pipe(h, link.PipeConfig{})
 		s := newStage(t, link.PipeConfig{}, nil)
-		cfg := gateway.Config{Link: l, Verifier: s.tokens, Security: s.keys}
+		cfg := gateway.Config{Connect: s.connectTo, Verifier: s.tokens, Security: s.keys}
 		if c.change != nil {
 			c.change(&cfg)
 		}
-		if _, err := gateway.New(cfg); err == nil || !strings.Contains(err.Error(), c.say) {
+		g, err := gateway.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := g.CanServe(h); err == nil || !strings.Contains(err.Error(), c.say) {
 			t.Errorf("%s: %v, want %q", name, err, c.say)
 		}
 		if err := s.stop(); err != nil {

@@ -23,6 +23,7 @@ import (
 // session is a connection from its upgrade on, and the session on it once somebody has logged in.
 type session struct {
 	g    *Gateway
+	w    *world // that it was admitted to
 	id   uint64
 	conn *network.Conn
 	keys *security.Session // Opener: the reader's; Sealer: the flusher's
@@ -85,7 +86,7 @@ func (s *session) secure() string {
 	if err != nil {
 		return s.refuse(outcomeOf(err, protocol.DisconnectHandshakeTimeout))
 	}
-	hs2, keys, info, err := security.Accept(&s.g.cfg.Security, hs1, now)
+	hs2, keys, info, err := security.Accept(&s.w.security, hs1, now)
 	if err != nil {
 		var r *security.Reject
 		if errors.As(err, &r) {
@@ -99,7 +100,7 @@ func (s *session) secure() string {
 		return s.refuse(0, "connection_lost")
 	}
 	if !info.SchemaMatches {
-		mine, theirs := protocol.Fingerprint(s.g.cfg.Security.SchemaHash), protocol.Fingerprint(info.SchemaHash)
+		mine, theirs := protocol.Fingerprint(s.w.security.SchemaHash), protocol.Fingerprint(info.SchemaHash)
 		if !mine.Compatible(theirs) {
 			s.g.cfg.Log.Warn("client refused: its schema is not compatible", "client", theirs, "server", mine)
 			return s.refuseWith(protocol.DisconnectSchemaMismatch, protocol.SchemaMismatch(theirs, mine))
@@ -108,8 +109,12 @@ func (s *session) secure() string {
 	}
 	s.limit = newBucket(s.g.cfg.FrameRate, s.g.cfg.FrameBurst, now)
 	s.lastSeen.Store(now.UnixNano())
-	if !s.g.enroll(s) {
-		return s.refuse(protocol.DisconnectServerShutdown, "")
+	if code, over := s.g.enroll(s); over {
+		text := code.String()
+		if code == protocol.DisconnectServerLost {
+			text = awayText
+		}
+		return s.refuseWith(code, text)
 	}
 	return ""
 }
@@ -243,7 +248,7 @@ func (s *session) handle(f protocol.Frame, now time.Time) bool {
 	if s.playing.Load() {
 		state = protocol.Playing
 	}
-	if code := s.g.routes.Check(f, state, protocol.ClientToServer); code != protocol.ErrorNone {
+	if code := s.w.routes.Check(f, state, protocol.ClientToServer); code != protocol.ErrorNone {
 		s.fail(f, code, "", 0)
 		return true
 	}
@@ -312,7 +317,7 @@ func (s *session) logIn(f protocol.Frame, now time.Time) bool {
 
 // forward hands a game's frame to the server.
 func (s *session) forward(f protocol.Frame) {
-	err := s.g.cfg.Link.Send(link.Up{Kind: link.FromClient, Session: s.id, Route: f.Route, ID: f.ID, Payload: bytes.Clone(f.Payload)})
+	err := s.w.link.Send(link.Up{Kind: link.FromClient, Session: s.id, Route: f.Route, ID: f.ID, Payload: bytes.Clone(f.Payload)})
 	if errors.Is(err, link.ErrFull) {
 		s.fail(f, protocol.ErrorOverloaded, "the server's queue is full", time.Second)
 	}

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -32,7 +33,9 @@ const (
 type stage struct {
 	t      *testing.T
 	gw     *gateway.Gateway
-	port   link.Port
+	links  chan link.Link // the servers that the gateway finds, one after the other; none is there while it is empty
+	pipe   link.PipeConfig
+	port   link.Port // of the latest
 	ups    []link.Up // received, not asked for yet
 	client security.ClientConfig
 	keys   security.ServerConfig
@@ -72,12 +75,12 @@ func newStage(t *testing.T, pipe link.PipeConfig, change func(*gateway.Config)) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	var l link.Link
 	h := hello(t)
-	l, s.port = link.Pipe(h, pipe)
+	s.links, s.pipe = make(chan link.Link, 1), pipe
+	s.server(h)
 	s.client = security.ClientConfig{Root: root.Public(), Cert: key.Cert(), Realm: "test", SchemaHash: h.Schema}
 	s.keys = security.ServerConfig{Current: key, Realm: "test"}
-	cfg := gateway.Config{Link: l, Verifier: s.tokens, Security: s.keys, Version: "v1"}
+	cfg := gateway.Config{Connect: s.connectTo, Verifier: s.tokens, Security: s.keys, Version: "v1"}
 	if change != nil {
 		change(&cfg)
 	}
@@ -97,7 +100,24 @@ func newStage(t *testing.T, pipe link.PipeConfig, change func(*gateway.Config)) 
 		return <-done
 	}
 	s.src.AttachGateway(3)
+	<-s.gw.Connected()
 	return s
+}
+
+// server puts a server there, for the gateway to find.
+func (s *stage) server(h link.Hello) {
+	var l link.Link
+	l, s.port = link.Pipe(h, s.pipe)
+	s.links <- l
+}
+
+func (s *stage) connectTo(context.Context) (link.Link, error) {
+	select {
+	case l := <-s.links:
+		return l, nil
+	default:
+		return nil, errors.New("nobody is there")
+	}
 }
 
 // overLoopback is a stage on a real socket.

@@ -7,7 +7,7 @@ const words: Record<number, string> = {
   4000: "the server is shutting down",
   4001: "this client was too slow to keep up",
   4002: "nothing was heard for too long",
-  4003: "the gateway lost its game server",
+  4003: "the world server is away",
   4004: "the server is overloaded",
   4005: "the handshake took too long",
   4010: "a record did not open",

@@ -217,6 +217,41 @@ test("a lost connection comes back with full jitter, doubling; a terminal code d
   assert.equal(b.timers.length, 3);
 });
 
+test("a page whose world server goes away says so, keeps asking while there is none, and plays on with the next", async () => {
+  const b = bench();
+  let away = false;
+  const client = new Client({
+    ...b.config, bootstrap: async () => {
+      if (away) throw new Error("the world server is away; try again"); // what a gateway without a server answers with 503
+      return boot;
+    },
+    events: { playing: () => undefined, push: () => undefined, state: () => undefined, changed: () => b.poke() },
+  });
+  client.start();
+  await b.when(() => b.peers.length === 1);
+  await logIn(b.peers[0]!);
+  await b.when(() => client.state === "playing");
+  away = true;
+  await b.peers[0]!.say(frame(5, 5, unhex("08a31f")));
+  b.peers[0]!.onclose!({ code: 4003, reason: "server_lost" });
+  await b.when(() => client.state === "reconnecting");
+  assert.match(client.describe(), /^reconnecting in 1 s: the world server is away$/);
+  for (let i = 0; i < 8; i++) {
+    const waits = b.timers.length;
+    b.timers.at(-1)!.job();
+    await b.when(() => client.state === "reconnecting" && b.timers.length > waits);
+    assert.match(client.describe(), /the world server is away; try again$/);
+  }
+  assert.deepEqual(b.timers.map((t) => t.ms), [250, 500, 1000, 2000, 4000, 5000, 5000, 5000, 5000], "full jitter below 10 s: half of it here");
+  away = false;
+  b.timers.at(-1)!.job();
+  await b.when(() => b.peers.length === 2);
+  await logIn(b.peers[1]!);
+  await b.when(() => client.state === "playing");
+  assert.equal(client.reconnects, 1);
+  client.stop();
+});
+
 test("a bootstrap that is refused ends the client with the server's words; one that fails is tried again", async () => {
   const b = bench();
   let answer: Error = new Error("the server does not answer");

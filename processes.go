@@ -1,0 +1,144 @@
+package tianxia
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+
+	"github.com/tianxia-mmo/tianxia/pkg/game"
+	"github.com/tianxia-mmo/tianxia/pkg/gateway"
+	"github.com/tianxia-mmo/tianxia/pkg/rpc"
+	"github.com/tianxia-mmo/tianxia/pkg/rpc/registry"
+	"github.com/tianxia-mmo/tianxia/server"
+)
+
+// ServerNode is a server process: the game's zone, and an rpc server by which gateways of other processes join it.
+type ServerNode struct {
+	game *game.Game
+	zone *server.Server
+	rpc  *rpc.Server
+	reg  *registry.Directory
+}
+
+// OpenServer makes a server that listens and is otherwise at rest. Serve must be called; it closes the server.
+func OpenServer(a App, f ServerFile, log *slog.Logger) (*ServerNode, error) {
+	g, zone, err := a.New(f.Bots)
+	if err != nil {
+		return nil, err
+	}
+	n := &ServerNode{game: g}
+	if n.zone, err = server.New(server.Config{Zone: zone, CatchUp: f.CatchUp, Log: log}, g); err != nil {
+		return nil, err
+	}
+	n.rpc, n.reg, err = listenRPC(&f.RPC, n.zone, log)
+	return n, err
+}
+
+// Endpoints are where gateways reach the server.
+func (n *ServerNode) Endpoints() []string { return n.rpc.Instance().Endpoints }
+
+// Stats returns the zone's measurements.
+func (n *ServerNode) Stats() server.Stats { return n.zone.Stats() }
+
+// Serve runs the server until ctx ends or a part of it fails; everything has stopped when it returns.
+func (n *ServerNode) Serve(ctx context.Context) error {
+	zoneCtx, stopZone := context.WithCancel(ctx)
+	defer stopZone()
+	rpcCtx, stopRPC := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopRPC()
+	failed := make(chan error, 2)
+	zoneDone := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { defer close(zoneDone); failed <- n.zone.Serve(zoneCtx) })
+	wg.Go(func() { failed <- n.rpc.Serve(rpcCtx) })
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	stopZone()
+	<-zoneDone // its links are closed, so that nothing is under way
+	stopRPC()
+	wg.Wait()
+	return errors.Join(err, n.rpc.Close(), n.reg.Close())
+}
+
+func (n *ServerNode) announce(w io.Writer) {
+	fmt.Fprintf(w, "Tianxia %s · server of %s\n", Version(), n.game.Name)
+	for _, e := range n.Endpoints() {
+		fmt.Fprintf(w, "  gateways   %s\n", e)
+	}
+	fmt.Fprintln(w, "  waits for gateways: start one with bin/gateway; Ctrl-C ends this")
+}
+
+// GatewayNode is a gateway process: what faces the clients, and an rpc client that finds the server.
+type GatewayNode struct {
+	*edge
+	ln   net.Listener
+	conn *connector
+	log  *slog.Logger
+}
+
+// OpenGateway makes a gateway that listens, looks for its server, and is otherwise at rest. It knows no game: the server tells it. Serve must be called; it closes the gateway.
+func OpenGateway(a App, f GatewayFile, log *slog.Logger) (*GatewayNode, error) {
+	n := &GatewayNode{log: log}
+	var err error
+	if n.conn, err = openConnector(&f.RPC, log); err != nil {
+		return nil, err
+	}
+	cfg := f.gateway(log)
+	cfg.Connect = n.conn.connect
+	page := a.Web
+	if !f.Page {
+		page = nil
+	}
+	if n.edge, err = openEdge(cfg, page, f.Login.Rights); err == nil {
+		n.ln, _, err = listen(f.Listen, 1)
+	}
+	if err != nil {
+		return nil, errors.Join(err, n.conn.Close())
+	}
+	return n, nil
+}
+
+// Addr is the address that the gateway listens on.
+func (n *GatewayNode) Addr() string { return n.ln.Addr().String() }
+
+// Stats returns the gateway's counters.
+func (n *GatewayNode) Stats() gateway.Stats { return n.gateway.Stats() }
+
+// Serve runs the gateway until ctx ends or a part of it fails; everything has stopped when it returns.
+func (n *GatewayNode) Serve(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	web := n.http(n.log)
+	failed := make(chan error, 1)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := web.Serve(n.ln); !errors.Is(err, http.ErrServerClosed) {
+			failed <- err
+			cancel()
+		}
+	})
+	err := n.gateway.Serve(ctx)
+	_ = web.Close() // the clients have been told
+	wg.Wait()
+	select {
+	case failure := <-failed:
+		err = failure
+	default:
+	}
+	return errors.Join(err, n.conn.Close())
+}
+
+func (n *GatewayNode) announce(w io.Writer) {
+	fmt.Fprintf(w, "Tianxia %s · gateway\n", Version())
+	fmt.Fprintln(w, "development login: keys and tokens made for this run")
+	announceClients(w, n.Addr(), n.page != nil)
+	fmt.Fprintf(w, "  looks for a world server %s; if none is there: start one with bin/server; Ctrl-C ends this\n", n.conn.where)
+}
