@@ -118,14 +118,32 @@ func (Bytes) MarshalAppend(dst []byte, v any) ([]byte, error) {
 	return append(dst, b...), err
 }
 
-// Unmarshal replaces the bytes, in the room they have if it is enough.
+// View receives bytes without a copy: it is called with them, on the connection's reader, and must neither keep them nor take long. Its error is the call's.
+type View func(b []byte) error
+
+// Unmarshal replaces the bytes, in the room they have if it is enough, or shows them to a View.
 func (Bytes) Unmarshal(b []byte, v any) error {
-	p, ok := v.(*[]byte)
-	if !ok || p == nil {
-		return fmt.Errorf("rpc: bytes are received into a *[]byte, not into a %T", v)
+	switch p := v.(type) {
+	case *[]byte:
+		if p != nil {
+			*p = append((*p)[:0], b...)
+			return nil
+		}
+	case View:
+		if p != nil {
+			return p(b)
+		}
 	}
-	*p = append((*p)[:0], b...)
-	return nil
+	return fmt.Errorf("rpc: bytes are received into a *[]byte or a View, not into a %T", v)
+}
+
+// UnmarshalBorrowed makes a *[]byte refer to b itself.
+func (c Bytes) UnmarshalBorrowed(b []byte, v any) error {
+	if p, ok := v.(*[]byte); ok && p != nil {
+		*p = b
+		return nil
+	}
+	return c.Unmarshal(b, v)
 }
 
 func asBytes(v any) ([]byte, error) {

@@ -21,8 +21,9 @@ type Registrar interface {
 type HandleOption func(*handleOptions)
 
 type handleOptions struct {
-	inline, pooled bool
-	codec          Codec
+	inline, pooled, borrowed bool
+
+	codec Codec
 }
 
 // Inline runs the handler on the connection's reader: fastest, and nothing else of the connection moves meanwhile. It must not block: no calls, no locks held
@@ -36,13 +37,17 @@ func WithCodec(c Codec) HandleOption { return func(o *handleOptions) { o.codec =
 // with the request of its own call.
 func Pooled() HandleOption { return func(o *handleOptions) { o.pooled = true } }
 
+// Borrowed hands the handler the connection's own memory, where the codec can (Bytes does): a request is valid until the handler returns, and a large one is not
+// copied. The handler runs on the connection's reader, as with Inline; what it does must take microseconds, because even the end of the connection waits for it.
+func Borrowed() HandleOption { return func(o *handleOptions) { o.borrowed = true } }
+
 // Handle serves a method with one request and one answer. A nil answer is an empty one. An error travels as *Error if it is one, as UNKNOWN with its text if not.
 func Handle[Req, Resp any](r Registrar, method string, fn func(ctx context.Context, req *Req) (*Resp, error), opts ...HandleOption) {
 	var o handleOptions
 	for _, set := range opts {
 		set(&o)
 	}
-	m := &mux.Method{Name: method, Inline: o.inline, Codec: o.codec, New: func() any { return new(Req) }}
+	m := &mux.Method{Name: method, Inline: o.inline, Borrow: o.borrowed, Codec: o.codec, New: func() any { return new(Req) }}
 	m.Unary = func(ctx context.Context, req any) (any, error) {
 		own, ok := req.(*Req)
 		if !ok {

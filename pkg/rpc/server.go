@@ -124,7 +124,7 @@ func (s *Server) bind(endpoint string) error {
 	if err != nil {
 		return err
 	}
-	for _, r := range slices.Backward(routes) { // the plain socket first: it is the one that has to be
+	for _, r := range routes { // the best first: whoever finds the plain socket finds shared memory too
 		l, err := s.net.listen(r)
 		if err != nil && len(routes) > 1 && r.kind == kindShm {
 			s.without = append(s.without, Refusal{r.String(), r.kind, err})

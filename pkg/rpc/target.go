@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/tianxia-mmo/tianxia/pkg/rpc/mux"
@@ -203,6 +205,9 @@ func (t *target) dial() *Peer {
 				return nil
 			}
 			if err == nil {
+				if better := t.better(r, p, &inst, refusals); better != nil {
+					p, refusals = better, refusals[:len(refusals)-1]
+				}
 				t.connected(p, refusals)
 				return p
 			}
@@ -211,6 +216,25 @@ func (t *target) dial() *Peer {
 	}
 	t.refused(&inst, refusals)
 	return nil
+}
+
+// better tries shared memory once more when nobody listened there and the plain socket next to it answered: the server may have been starting just then.
+func (t *target) better(r route, p *Peer, inst *registry.Instance, refusals []Refusal) *Peer {
+	if r.kind != kindUds || len(refusals) == 0 {
+		return nil
+	}
+	last := refusals[len(refusals)-1]
+	shared := route{kindShm, r.addr}
+	if last.Endpoint != shared.String() || !errors.Is(last.Err, fs.ErrNotExist) && !errors.Is(last.Err, syscall.ECONNREFUSED) {
+		return nil
+	}
+	q, err := t.c.connect(t.ctx, shared, inst)
+	if err != nil {
+		return nil
+	}
+	_ = p.Close()
+	t.c.peers.forget(p.conn)
+	return q
 }
 
 func (t *target) connected(p *Peer, refusals []Refusal) {

@@ -355,7 +355,7 @@ func (c *Conn) answered(h header, body []byte, late *[]func()) error {
 			result.Fate = status.NotSent
 		}
 	} else if k.resp != nil {
-		if err := unmarshal(k.codec, body, k.resp); err != nil {
+		if err := unmarshal(k.codec, body, k.resp, false); err != nil {
 			if f, ok := err.(faultError); ok {
 				k.finish(unavailable(f, status.MaybeExecuted))
 				return f

@@ -91,11 +91,13 @@ type lane struct {
 	c       *Conn
 	index   int
 	max     int          // size of a frame
+	gather  int          // frames that may wait for others before they are flushed
 	waiting atomic.Int32 // writers on their way: the last one flushes
 
 	// Under the lane's lock:
-	flusher bool // somebody has promised to flush
-	numbers map[string]uint16
+	flusher  bool // somebody has promised to flush
+	gathered int  // frames since the last flush
+	numbers  map[string]uint16
 
 	// The reader's own:
 	greeted bool
@@ -110,6 +112,13 @@ type named struct {
 	name   string
 	method *Method
 }
+
+// How many frames wait for each other, if there are so many: measured with 64 callers of 64 bytes. With more, the two ends take turns instead of working at the same
+// time; with fewer, each wakes the other too often. gatherEager is for transports whose Flush is cheap.
+const (
+	gatherFrames = 16
+	gatherEager  = 4
+)
 
 // maxNumbers bounds the methods that get a number, per lane.
 const maxNumbers = 4096
@@ -131,8 +140,12 @@ func Start(t transport.Conn, cfg Config) (*Conn, error) {
 			c.numbered[i] = k.Name()
 		}
 	}
+	gather := gatherFrames
+	if e, ok := t.(transport.Eager); ok && e.Eager() {
+		gather = gatherEager
+	}
 	for i, tl := range t.Lanes() {
-		c.lanes = append(c.lanes, &lane{Lane: tl, c: c, index: i, max: tl.MaxFrame(), numbers: map[string]uint16{}, parts: map[uint64]*parts{}})
+		c.lanes = append(c.lanes, &lane{Lane: tl, c: c, index: i, max: tl.MaxFrame(), gather: gather, numbers: map[string]uint16{}, parts: map[uint64]*parts{}})
 	}
 	c.bulk = c.lanes[1:]
 	h := hello{Hello: cfg.Hello, version: version, window: uint32(cfg.Window), message: uint32(cfg.MaxMessage), codecs: cfg.codecNames()}

@@ -24,6 +24,13 @@ type Codec interface {
 	Unmarshal(b []byte, v any) error
 }
 
+// Borrower is a codec whose messages may be views of the bytes they come from.
+type Borrower interface {
+	Codec
+	// UnmarshalBorrowed is Unmarshal that lets v refer to b; b is valid until the handler of a Method with Borrow has returned.
+	UnmarshalBorrowed(b []byte, v any) error
+}
+
 // Hello is what the ends tell each other first.
 type Hello struct {
 	Instance string   // id of the process's server; unique
@@ -62,6 +69,9 @@ type Method struct {
 	Name string // full: package.Service/Method, or whatever the ends agree on
 	// Inline handlers run on the connection's reader: fastest, and nothing else of the connection moves meanwhile. They must not block.
 	Inline bool
+	// Borrow gives the handler the connection's own memory, where the codec is a Borrower: the request is valid until Unary returns, and large ones are not copied.
+	// Such a handler is inline; while it runs, even the end of the connection waits for it.
+	Borrow bool
 	// New makes the message that a request is parsed into; Unary answers it. A nil response is an empty one.
 	New   func() any
 	Unary func(ctx context.Context, req any) (any, error)

@@ -18,6 +18,7 @@ type batch struct {
 	spawn  []job
 	open   []*Stream
 	then   []func()
+	corked bool // answers to this batch wait for each other
 }
 
 // parts is a message that arrives in several frames.
@@ -78,21 +79,31 @@ func (l *lane) take(b []byte) error {
 	return nil
 }
 
+// cork makes the small answers to a batch leave together: so many at a time, and the rest at its end.
+func (l *lane) cork() {
+	if !l.batch.corked {
+		l.batch.corked = true
+		l.c.lanes[0].waiting.Add(1)
+	}
+}
+
 // act does what the frames asked for.
 func (l *lane) act() {
 	t := &l.batch
 	if len(t.inline) > 0 {
-		// Answers of the whole batch leave together.
-		main := l.c.lanes[0]
-		main.waiting.Add(1)
+		l.cork()
 		for i := range t.inline {
 			l.c.execute(&t.inline[i])
 		}
+		clear(t.inline)
+		t.inline = t.inline[:0]
+	}
+	if t.corked {
+		t.corked = false
+		main := l.c.lanes[0]
 		main.Lock()
 		main.waiting.Add(-1)
 		_ = main.finish()
-		clear(t.inline)
-		t.inline = t.inline[:0]
 	}
 	for _, j := range t.spawn {
 		l.c.serving.spawn(j)

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/tianxia-mmo/tianxia/pkg/rpc/status"
+	"github.com/tianxia-mmo/tianxia/pkg/rpc/transport"
 )
 
 // begin takes the lane for writing.
@@ -30,18 +31,25 @@ func (l *lane) finish() error {
 // quietly is finish that leaves it to the caller what a failure means.
 func (l *lane) quietly() error {
 	defer l.Unlock()
-	if l.waiting.Load() == 0 {
+	if l.gathered++; l.waiting.Load() == 0 || l.gathered >= l.gather {
+		l.gathered = 0
 		return l.Flush()
 	}
 	return nil
 }
 
-// finishSoon is finish for a writer that others are likely to follow: the first of them steps aside once, so that all who are ready write first, and flushes then.
+// finishSoon is finish for a writer that others are likely to follow: the first of them steps aside once, so that those who are ready write first, and flushes then what
+// they have not.
 func (l *lane) finishSoon() error {
+	if l.gathered+1 >= l.gather {
+		return l.finish()
+	}
 	if l.flusher {
+		l.gathered++
 		l.Unlock()
 		return nil
 	}
+	l.gathered++
 	l.flusher = true
 	l.Unlock()
 	runtime.Gosched()
@@ -64,7 +72,7 @@ func (l *lane) tell(typ, flags uint8, id, arg uint32, body []byte) error {
 	l.begin()
 	b, err := l.Reserve(headerSize + len(body))
 	if err != nil {
-		l.Unlock()
+		_ = l.quietly() // others may have left their flush to us
 		return err
 	}
 	header{size: uint32(headerSize + len(body)), typ: typ, flags: flags, id: id, arg: arg}.put(b)
@@ -93,12 +101,17 @@ func marshal(k Codec, b []byte, v any) (err error) {
 }
 
 // unmarshal fills v and turns a panic of the codec into an error.
-func unmarshal(k Codec, b []byte, v any) (err error) {
+func unmarshal(k Codec, b []byte, v any, borrow bool) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = recovered(r)
 		}
 	}()
+	if borrow {
+		if w, ok := k.(Borrower); ok {
+			return w.UnmarshalBorrowed(b, v)
+		}
+	}
 	return k.Unmarshal(b, v)
 }
 
@@ -195,16 +208,16 @@ func (l *lane) send(o *outgoing) *status.Error {
 	}
 	ext := e.size()
 	if ext > maxExt {
-		l.Unlock()
+		_ = l.finish() // others may have left their flush to us
 		return notSent(status.InvalidArgument, "metadata and names of %d bytes, %d fit a call", ext, maxExt)
 	}
 	if headerSize+ext+o.size > l.max {
-		l.Unlock()
+		_ = l.finish()
 		return l.sendLarge(o, &e, ext)
 	}
 	b, err := l.Reserve(headerSize + ext + o.size)
 	if err != nil {
-		l.Unlock()
+		_ = l.quietly()
 		return refused(err)
 	}
 	o.header.size = uint32(len(b))
@@ -233,6 +246,9 @@ func (l *lane) send(o *outgoing) *status.Error {
 
 // refused is the error of a lane that takes nothing.
 func refused(err error) *status.Error {
+	if errors.Is(err, transport.ErrBacklog) {
+		return notSent(status.ResourceExhausted, "%v", err)
+	}
 	return notSent(status.Unavailable, "%v", err)
 }
 
@@ -273,7 +289,7 @@ func (l *lane) sendLarge(o *outgoing, e *extension, ext int) *status.Error {
 		l.begin()
 		b, err := l.Reserve(head + n)
 		if err != nil {
-			l.Unlock()
+			_ = l.quietly()
 			if !first { // half a message cannot be taken back
 				l.c.Fail(err)
 			}

@@ -126,7 +126,7 @@ func (c *Conn) execute(j *job) {
 	m := j.ctx.Method
 	var resp any
 	var err error
-	if !m.Inline {
+	if !m.Inline && !m.Borrow {
 		err = j.ctx.Err() // over before it began
 	}
 	if err == nil {
@@ -137,7 +137,7 @@ func (c *Conn) execute(j *job) {
 	if j.reply {
 		c.answer(j, resp, err)
 	}
-	if m.Free != nil {
+	if m.Free != nil && !m.Borrow { // a request that refers to the connection's memory must not be filled again
 		m.Free(j.req)
 	}
 }
@@ -169,15 +169,15 @@ func (c *Conn) answer(j *job, resp any, err error) {
 	o := outgoing{header: header{typ: typeReply, id: j.id}, codec: j.codec, value: resp}
 	e := o.measure(c.limit())
 	if e == nil {
-		e = c.lane(o.size).send(&o)
+		if e = c.lane(o.size).send(&o); e == nil {
+			return
+		}
+		if e.Code == status.Unavailable || e.Code == status.ResourceExhausted { // the peer takes no answers: it will not take an error either
+			c.Fail(e)
+			return
+		}
 	}
-	switch {
-	case e == nil:
-	case e.Code == status.Unavailable: // the peer takes no answers: it will not take an error either
-		c.Fail(e)
-	default:
-		c.answerError(j.id, e, 0)
-	}
+	c.answerError(j.id, e, 0)
 }
 
 // answerError answers a call with an error. Details that do not fit are left out.
@@ -224,12 +224,12 @@ func (l *lane) request(h header, ext *extension, body []byte) error {
 		no(status.Unavailable, "%s is draining", c.self())
 		return nil
 	}
-	if !m.Inline && c.serving.n.Load() >= int32(c.cfg.MaxServe) {
+	if !m.Inline && !m.Borrow && c.serving.n.Load() >= int32(c.cfg.MaxServe) {
 		no(status.ResourceExhausted, "%d calls of this connection are being served, no more are taken", c.cfg.MaxServe)
 		return nil
 	}
 	req := m.New()
-	if err := unmarshal(k, body, req); err != nil {
+	if err := unmarshal(k, body, req, m.Borrow); err != nil {
 		if f, ok := err.(faultError); ok {
 			return f
 		}
@@ -239,6 +239,11 @@ func (l *lane) request(h header, ext *extension, body []byte) error {
 	ctx := &callCtx{Incoming: Incoming{Conn: c, Method: m, Metadata: ext.metadata}}
 	ctx.deadline = l.batch.due(h.arg)
 	j := job{ctx: ctx, req: req, codec: k, id: h.id, reply: reply}
+	if m.Borrow {
+		l.cork()
+		c.execute(&j)
+		return nil
+	}
 	if m.Inline {
 		l.batch.inline = append(l.batch.inline, j)
 		return nil

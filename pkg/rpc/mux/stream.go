@@ -328,7 +328,7 @@ func (x *Stream) Recv(v any) error {
 	n := int(binary.LittleEndian.Uint32(x.rest))
 	b := x.rest[4 : 4+n]
 	x.rest = x.rest[4+n:]
-	err := unmarshal(x.codec, b, v)
+	err := unmarshal(x.codec, b, v, false)
 	x.settle(n + perMessage)
 	if err != nil {
 		return status.Errorf(status.Internal, "cannot parse the stream's message into %T: %v", v, err)

@@ -43,6 +43,13 @@ type Conn interface {
 	Stats() Stats
 }
 
+// Eager is a Conn whose Flush costs next to nothing while the peer is awake. What is flushed early is worked on early; on others, writers gather more frames first,
+// because each Flush is a system call.
+type Eager interface {
+	Conn
+	Eager() bool
+}
+
 // Lane is an ordered sequence of frames in either direction. The lock is that of its writers.
 type Lane interface {
 	sync.Locker
