@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/tianxia-mmo/tianxia/pkg/rpc/balance"
@@ -139,7 +141,14 @@ func (c *Client) unavailable() *status.Error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.cfg.Endpoint != "" {
-		return status.NotSentf(status.Unavailable, "no connection to %s: %s: start the server that listens there", c.cfg.Endpoint, c.targets[0].why())
+		t := c.targets[0]
+		advice := ""
+		for _, r := range t.refusals {
+			if errors.Is(r.Err, fs.ErrNotExist) || errors.Is(r.Err, syscall.ECONNREFUSED) {
+				advice = ": start the server that listens there"
+			}
+		}
+		return status.NotSentf(status.Unavailable, "no connection to %s: %s%s", c.cfg.Endpoint, t.why(), advice)
 	}
 	var why []string
 	for _, t := range c.targets {

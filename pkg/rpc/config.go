@@ -48,7 +48,7 @@ type ClientConfig struct {
 	MaxAttempts        int                       // of one call, the first included; default 3
 	RetryBudget        float64                   // repeated calls as a fraction of calls, besides a few per second; default 0.1, negative: none
 
-	Mux       mux.Config       // limits of each connection; Hello, Handler, Owner and Draining are set by the client, Codecs are added to ours
+	Mux       mux.Config       // limits of each connection; Hello, Handler, Owner, Dialled and Draining are set by the client, Codecs are added to ours
 	Transport transport.Config // limits of each connection's transport
 
 	Log     *slog.Logger // default: none
@@ -129,7 +129,7 @@ type ServerConfig struct {
 	Codec              Codec                     // of calls back to clients that name none; default Protobuf
 	DrainTimeout       time.Duration             // that Serve waits for what is under way when its context ends; default 10 s
 
-	Mux       mux.Config       // limits of each connection; Hello, Handler and Owner are set by the server, Codecs are added to ours
+	Mux       mux.Config       // limits of each connection; Hello, Handler, Owner and Dialled are set by the server, Codecs are added to ours
 	Transport transport.Config // limits of each connection's transport
 
 	Log     *slog.Logger // default: none

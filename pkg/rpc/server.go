@@ -262,7 +262,7 @@ func (s *Server) connected(t transport.Conn) {
 	cfg.Hello = mux.Hello{Instance: s.cfg.ID, Epoch: s.epoch, Services: s.methods.list(), Token: s.cfg.Token}
 	cfg.Handler = &s.methods
 	cfg.Accept = s.welcome
-	cfg.Owner = &s.peers
+	cfg.Owner, cfg.Dialled = &s.peers, false
 	cfg.Panicked = panicked(s.cfg.Log, s.cfg.Mux.Panicked)
 	s.mu.Lock()
 	if s.phase >= phaseDraining {

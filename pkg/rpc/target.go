@@ -298,6 +298,7 @@ func (c *Client) connect(ctx context.Context, r route, inst *registry.Instance) 
 	cfg.Hello = mux.Hello{Instance: c.cfg.ID, Epoch: c.epoch, Services: c.methods.list(), Token: c.cfg.Token}
 	cfg.Handler = &c.methods
 	cfg.Owner = &c.peers
+	cfg.Dialled = true
 	cfg.Accept = func(peer mux.Hello) error { return c.expected(&peer, inst) }
 	cfg.Draining = func(conn *mux.Conn, note string) {
 		c.peers.of(conn).goaway()

@@ -352,8 +352,9 @@ func TestPeersThatDoNotFitAreRefusedWithAReason(t *testing.T) {
 		client Config
 		want   string
 	}{
-		"token":  {Config{Hello: Hello{Token: []byte("wrong")}}, "tokens differ"},
-		"accept": {Config{Hello: Hello{Token: []byte("right"), Instance: "intruder"}}, "not you"},
+		"token":  {Config{Dialled: true, Hello: Hello{Token: []byte("wrong")}}, "tokens differ"},
+		"role":   {Config{Hello: Hello{Token: []byte("right")}}, "tokens differ"}, // an end cannot be answered with its own proof
+		"accept": {Config{Dialled: true, Hello: Hello{Token: []byte("right"), Instance: "intruder"}}, "not you"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, b := newMemory(1, 33<<10)

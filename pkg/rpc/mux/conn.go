@@ -1,7 +1,8 @@
 package mux
 
 import (
-	"crypto/subtle"
+	"crypto/hmac"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
@@ -60,8 +61,9 @@ type Conn struct {
 	bulk  []*lane // lanes[1:]
 
 	numbered [codecNamed]string // names of our codecs that have a number
-	peer     hello              // set before welcomed is closed
-	theirs   [codecNamed]Codec  // that the peer's numbers mean; nil: unknown here
+	own      hello
+	peer     hello             // set before greeted is closed
+	theirs   [codecNamed]Codec // that the peer's numbers mean; nil: unknown here
 
 	greeted   chan struct{} // the peer's hello was accepted
 	welcomed  chan struct{} // and it has accepted ours
@@ -100,11 +102,11 @@ type lane struct {
 	numbers  map[string]uint16
 
 	// The reader's own:
-	greeted bool
-	methods []named // by number, from 1
-	parts   map[uint64]*parts
-	held    int // bytes in parts
-	batch   batch
+	welcomed bool
+	methods  []named // by number, from 1
+	parts    map[uint64]*parts
+	held     int // bytes in parts
+	batch    batch
 }
 
 // named is a method that the peer gave a number to.
@@ -148,8 +150,9 @@ func Start(t transport.Conn, cfg Config) (*Conn, error) {
 		c.lanes = append(c.lanes, &lane{Lane: tl, c: c, index: i, max: tl.MaxFrame(), gather: gather, numbers: map[string]uint16{}, parts: map[uint64]*parts{}})
 	}
 	c.bulk = c.lanes[1:]
-	h := hello{Hello: cfg.Hello, version: version, window: uint32(cfg.Window), message: uint32(cfg.MaxMessage), codecs: cfg.codecNames()}
-	if err := c.lanes[0].control(typeHello, 0, 0, 0, h.append(nil)); err != nil {
+	c.own = hello{Hello: cfg.Hello, version: version, window: uint32(cfg.Window), message: uint32(cfg.MaxMessage), codecs: cfg.codecNames()}
+	_, _ = rand.Read(c.own.nonce[:]) // never fails
+	if err := c.lanes[0].control(typeHello, 0, 0, 0, c.own.append(nil)); err != nil {
 		_ = t.Close()
 		return nil, fmt.Errorf("rpc: hello: %w", err)
 	}
@@ -179,19 +182,12 @@ func (c *Conn) greet(body []byte) error {
 			return fmt.Errorf("%w: a second hello", errFrame)
 		default:
 		}
-		if subtle.ConstantTimeCompare(h.Token, c.cfg.Hello.Token) != 1 {
-			err = errors.New("the tokens differ: both ends need the same cluster token")
-		}
 	}
-	h.Token = nil
 	if err == nil && c.cfg.Accept != nil {
 		err = c.cfg.Accept(h.Hello)
 	}
 	if err != nil {
-		err = fmt.Errorf("%w: %w", transport.ErrPeerRefused, err)
-		c.bye(err)
-		c.Fail(err) // before the peer's answer to that can be the reason
-		return err
+		return c.refusePeer(err)
 	}
 	c.peer = h
 	for i, name := range h.codecs {
@@ -200,7 +196,34 @@ func (c *Conn) greet(body []byte) error {
 		}
 	}
 	close(c.greeted)
-	return c.lanes[0].control(typeWelcome, 0, 0, 0, nil)
+	return c.lanes[0].control(typeWelcome, 0, 0, 0, proof(c.cfg.Hello.Token, c.cfg.Dialled, c.own.nonce, h.nonce))
+}
+
+// welcome takes the peer's proof that it knows the token, and with it its word that it has accepted us.
+func (c *Conn) welcome(body []byte) error {
+	select {
+	case <-c.greeted:
+	default:
+		return fmt.Errorf("%w: a welcome before the hello", errFrame)
+	}
+	select {
+	case <-c.welcomed:
+		return fmt.Errorf("%w: a second welcome", errFrame)
+	default:
+	}
+	if !hmac.Equal(body, proof(c.cfg.Hello.Token, !c.cfg.Dialled, c.peer.nonce, c.own.nonce)) {
+		return c.refusePeer(errors.New("the tokens differ: both ends need the same cluster token"))
+	}
+	close(c.welcomed)
+	return nil
+}
+
+// refusePeer ends the connection with a peer that does not fit.
+func (c *Conn) refusePeer(err error) error {
+	err = fmt.Errorf("%w: %w", transport.ErrPeerRefused, err)
+	c.bye(err)
+	c.Fail(err) // before the peer's answer to that can be the reason
+	return err
 }
 
 // codec finds one of ours by name.
@@ -251,7 +274,12 @@ func (c *Conn) live() {
 				silent = 0
 				continue
 			}
-			if silent++; silent > 3 {
+			select {
+			case <-c.welcomed:
+			default:
+				continue // the handshake has a limit of its own
+			}
+			if silent++; silent >= 3 {
 				c.Fail(fmt.Errorf("rpc: nothing heard from the peer for %s", time.Duration(silent)*c.cfg.Heartbeat))
 				continue
 			}

@@ -38,7 +38,7 @@ func ExampleConn_Call() {
 		_, _ = mux.Start(far, mux.Config{Handler: methods{"double": double}, Codecs: []mux.Codec{jsonCodec{}}})
 	}()
 
-	conn, err := mux.Start(near, mux.Config{Codecs: []mux.Codec{jsonCodec{}}})
+	conn, err := mux.Start(near, mux.Config{Dialled: true, Codecs: []mux.Codec{jsonCodec{}}})
 	if err != nil {
 		fmt.Println(err)
 		return

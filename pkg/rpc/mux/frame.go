@@ -1,6 +1,8 @@
 package mux
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -186,14 +188,33 @@ func parseExt(b []byte) (e extension, rest []byte, err error) {
 
 // hello on the wire, behind a frame's header:
 //
-//	"TXRP", u16 version, u32 window, u32 most bytes of a message, u64 epoch, then instance, token, number of codecs and their names, number of services and their names;
-//	numbers are u16, strings have a u16 size.
+//	"TXRP", u16 version, u32 window, u32 most bytes of a message, u64 epoch, 16 random bytes, then instance, number of codecs and their names, number of services and their
+//	names; numbers are u16, strings have a u16 size.
+//
+// The welcome proves that its sender knows the token, which itself is never sent: HMAC-SHA256 under the token of "dialler" or "listener", the sender's random bytes and the
+// receiver's.
 type hello struct {
 	Hello
 	version uint16
 	window  uint32
 	message uint32
+	nonce   [nonceSize]byte
 	codecs  []string
+}
+
+const nonceSize = 16
+
+// proof is what the welcome of the end that said own holds, for a peer that said theirs.
+func proof(token []byte, dialled bool, own, theirs [nonceSize]byte) []byte {
+	h := hmac.New(sha256.New, token)
+	role := "listener"
+	if dialled {
+		role = "dialler"
+	}
+	h.Write([]byte(role))
+	h.Write(own[:])
+	h.Write(theirs[:])
+	return h.Sum(nil)
 }
 
 // version of what is above: frames and hello.
@@ -207,6 +228,7 @@ func (h *hello) append(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint32(b, h.window)
 	b = binary.LittleEndian.AppendUint32(b, h.message)
 	b = binary.LittleEndian.AppendUint64(b, h.Epoch)
+	b = append(b, h.nonce[:]...)
 	str := func(s string) {
 		b = binary.LittleEndian.AppendUint16(b, uint16(len(s)))
 		b = append(b, s...)
@@ -218,22 +240,24 @@ func (h *hello) append(b []byte) []byte {
 		}
 	}
 	str(h.Instance)
-	str(string(h.Token))
 	list(h.codecs)
 	list(h.Services)
 	return b
 }
 
 func parseHello(b []byte) (h hello, err error) {
-	if len(b) < 22 || string(b[:4]) != magic {
+	if len(b) < 6 || string(b[:4]) != magic {
 		return h, errors.New("rpc: the peer does not speak this protocol")
 	}
 	h.version = binary.LittleEndian.Uint16(b[4:])
 	if h.version != version {
 		return h, fmt.Errorf("rpc: the peer speaks version %d, this end version %d: run builds of the same release on both ends", h.version, version)
 	}
+	if len(b) < 22+nonceSize {
+		return h, fmt.Errorf("%w: hello ends early", errFrame)
+	}
 	h.window, h.message, h.Epoch = binary.LittleEndian.Uint32(b[6:]), binary.LittleEndian.Uint32(b[10:]), binary.LittleEndian.Uint64(b[14:])
-	b = b[22:]
+	b = b[22+copy(h.nonce[:], b[22:]):]
 	number := func() int {
 		if len(b) < 2 {
 			err = fmt.Errorf("%w: hello ends early", errFrame)
@@ -259,7 +283,7 @@ func parseHello(b []byte) (h hello, err error) {
 		}
 		return l
 	}
-	h.Instance, h.Token = str(), []byte(str())
+	h.Instance = str()
 	h.codecs, h.Services = list(), list()
 	return h, err
 }

@@ -24,9 +24,19 @@ func raw(t testing.TB, h methods, lanes int) (*memory, *Conn) {
 		}
 		started <- c
 	}()
-	hello := hello{version: version, window: 1000, message: 1 << 20, codecs: []string{"bytes"}}
-	put(a, 0, header{typ: typeHello}, hello.append(nil))
-	put(a, 0, header{typ: typeWelcome}, nil)
+	own := hello{version: version, window: 1000, message: 1 << 20, codecs: []string{"bytes"}}
+	put(a, 0, header{typ: typeHello}, own.append(nil))
+	first, err := a.lanes[0].Receive()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, body, _, _ := cut(first)
+	theirs, err := parseHello(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.lanes[0].Release()
+	put(a, 0, header{typ: typeWelcome}, proof(nil, true, own.nonce, theirs.nonce))
 	c := <-started
 	t.Cleanup(func() { _ = c.Close() })
 	return a, c

@@ -36,14 +36,14 @@ type Hello struct {
 	Instance string   // id of the process's server; unique
 	Epoch    uint64   // start of the instance: a later one under the same id is another process
 	Services []string // served here, full names
-	Token    []byte   // shared secret of the cluster; compared, never shown
+	Token    []byte   // shared secret of the cluster; each end proves that it knows it, it is never sent
 }
 
 // Config of a connection. Zero fields take their default.
 type Config struct {
 	Hello        Hello                      // who this end is
 	Handler      Handler                    // of the peer's calls; nil: none are served
-	Accept       func(peer Hello) error     // refuses a peer with a reason; the token has been compared
+	Accept       func(peer Hello) error     // refuses a peer with a reason; its token is checked after that
 	Codecs       []Codec                    // that the peer may use, besides those that Handler's methods name; the first three are numbered on the wire
 	MaxMessage   int                        // bytes of a message, either way; default 4 MiB
 	MaxCalls     int                        // in flight towards the peer; the next one fails at once; default 4,096, at most 65,535
@@ -55,6 +55,7 @@ type Config struct {
 	HelloTimeout time.Duration              // default 3 s
 	Draining     func(c *Conn, note string) // the peer will end: no new calls, please; called once, must not block
 	Owner        any                        // of the connection: what Conn.Owner returns
+	Dialled      bool                       // this end dialled; the other one did not
 	// Panicked is told of handlers that panicked; the caller has got INTERNAL.
 	Panicked func(method string, value any, stack []byte)
 }

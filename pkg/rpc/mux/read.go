@@ -130,27 +130,23 @@ func (l *lane) handle(h header, body []byte) error {
 		if h.typ == typeHello {
 			return c.greet(body)
 		}
-		select {
-		case <-c.greeted:
-		default:
-			return fmt.Errorf("%w: a welcome before the hello", errFrame)
-		}
-		select {
-		case <-c.welcomed:
-			return fmt.Errorf("%w: a second welcome", errFrame)
-		default:
-			close(c.welcomed)
-		}
-		return nil
+		return c.welcome(body)
 	case typeBye:
 		return c.farewell(body)
 	}
-	if !l.greeted {
-		select {
-		case <-c.greeted: // also what orders the other lanes' readers after the hello
-			l.greeted = true
-		default:
-			return fmt.Errorf("%w: type %d before the hello", errFrame, h.typ)
+	if !l.welcomed {
+		if l.index == 0 {
+			select {
+			case <-c.welcomed:
+			default:
+				return fmt.Errorf("%w: type %d before the welcome", errFrame, h.typ)
+			}
+		}
+		select { // the first lane's reader may still be at the welcome
+		case <-c.welcomed:
+			l.welcomed = true
+		case <-c.over:
+			return c.err
 		}
 	}
 	if h.typ == typeMore {

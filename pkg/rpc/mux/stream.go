@@ -381,6 +381,10 @@ func (x *Stream) Cancel(err error) {
 		err = context.Canceled
 	}
 	e := status.Of(err)
+	if !x.accept {
+		own := *e
+		own.Fate, e = status.MaybeExecuted, &own
+	}
 	x.mu.Lock()
 	tell := x.err == nil
 	x.mu.Unlock()

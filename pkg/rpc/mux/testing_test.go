@@ -171,7 +171,7 @@ func pair(t testing.TB, h methods, change func(*Config), lanes, maxFrame int) (c
 		}
 		got <- s
 	}()
-	cfg.Hello.Instance = "client"
+	cfg.Hello.Instance, cfg.Dialled = "client", true
 	client, err := Start(a, cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -81,7 +81,7 @@ type Fate uint8
 
 // The fates.
 const (
-	Answered      Fate = iota // the peer answered: it was executed, or refused there
+	Answered      Fate = iota // the peer answered: it was executed
 	NotSent                   // certainly never executed: a retry is safe whatever the call does
 	MaybeExecuted             // sent, but no answer came: only what is idempotent may be repeated
 )
