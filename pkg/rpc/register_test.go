@@ -21,7 +21,7 @@ func TestRegisteringNonsensePanics(t *testing.T) {
 		"no name":   func() { rpc.Handle(s, "", func(context.Context, *say) (*heard, error) { return nil, nil }) },
 		"long name": func() { s.Register(&mux.Method{Name: strings.Repeat("x", 256)}) },
 		"nothing":   func() { s.Register(&mux.Method{Name: "x"}) },
-		"odd":       func() { rpc.WithMetadata("key") },
+		"odd":       func() { rpc.WithMetadata(append([]string(nil), "key")...) },
 	} {
 		func() {
 			defer func() {

@@ -110,7 +110,7 @@ func (k *call) claim(gen uint32) bool {
 func (k *call) finish(err *status.Error) {
 	k.err = err
 	k.deadline.Store(0)
-	k.state.Store(uint64(k.gen)<<2 | callIdle)
+	k.state.Store(uint64(k.gen) << 2) // callIdle
 	if f := k.notify; f != nil {
 		if k.stop != nil {
 			k.stop()
@@ -277,7 +277,7 @@ func (c *Conn) Call(ctx context.Context, method string, req, resp any, info *Cal
 // retire is finish for a call whose caller has claimed it.
 func (k *call) retire() {
 	k.deadline.Store(0)
-	k.state.Store(uint64(k.gen)<<2 | callIdle)
+	k.state.Store(uint64(k.gen) << 2) // callIdle
 }
 
 // Go asks the peer; done is called exactly once, with nil when resp is filled. It runs on a goroutine of the connection, or on the caller's before Go returns when the

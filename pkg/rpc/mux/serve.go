@@ -20,7 +20,6 @@ type serving struct {
 	mu      sync.Mutex
 	workers int
 	active  map[uint32]*callCtx // that may be cancelled; nil once the connection is over
-	quiet   chan struct{}       // closed and replaced whenever n reaches 0 and somebody waits
 }
 
 func (s *serving) init(c *Conn) {

@@ -15,7 +15,7 @@ func over(c transport.Conn, why error) error {
 	select {
 	case <-c.Done():
 	default:
-		return errors.New("Done is open")
+		return errors.New("not over: Done is open")
 	}
 	switch err := c.Err(); {
 	case err == nil:
@@ -23,7 +23,7 @@ func over(c transport.Conn, why error) error {
 	case why == nil && errors.Is(err, transport.ErrClosed):
 		return fmt.Errorf("nobody closed, but Err is %w", err)
 	case why != nil && !errors.Is(err, why):
-		return fmt.Errorf("Err is %w, not %w", err, why)
+		return fmt.Errorf("the reason is %w, not %w", err, why)
 	}
 	for i, l := range c.Lanes() {
 		l.Lock()
@@ -104,7 +104,7 @@ func closedBusy(t *testing.T, a, b transport.Conn) {
 						case <-dir[1].Done():
 							return nil
 						default:
-							return fmt.Errorf("Receive failed while Done is open: %w", err)
+							return fmt.Errorf("reading failed while Done is open: %w", err)
 						}
 					}
 					for range r.n - before {

@@ -121,7 +121,7 @@ func (r *reader) batch() error {
 	}
 	defer r.lane.Release()
 	if len(b) == 0 {
-		return errors.New("Receive returned nothing, and no error")
+		return errors.New("nothing received, and no error")
 	}
 	return r.check(b)
 }

@@ -111,7 +111,7 @@ func RunListener(t *testing.T, n Network) {
 		for range 3 {
 			c.do("accept", func() error {
 				if _, err := ln.Accept(t.Context()); !errors.Is(err, net.ErrClosed) {
-					return fmt.Errorf("Accept: %w", err)
+					return fmt.Errorf("accept: %w", err)
 				}
 				return nil
 			})
@@ -223,7 +223,7 @@ func (h *Hostile) turnedAway(t *testing.T, words []byte) {
 	refused := make(chan error, 1)
 	ln := h.Listen(t, transport.Config{Refused: func(addr string, err error) {
 		if addr == "" || err == nil {
-			err = fmt.Errorf("Refused was called with %q, %v", addr, err)
+			err = fmt.Errorf("told of a refusal with %q, %v", addr, err)
 		}
 		select {
 		case refused <- err:
