@@ -164,18 +164,31 @@ nested() {
 	find . \( -name node_modules -o -name .git -o -path ./bin \) -prune -o -name go.mod -print | sort | sed 's|^\./||; s|/*go\.mod$||' | grep .
 }
 
+# tests prints the test files of the root module with a line that matches $1.
+tests() {
+	local file folder own modules
+	modules=$(nested)
+	grep -rlE "$1" --include='*_test.go' --exclude-dir=node_modules --exclude-dir=.git . | sort | while read -r file; do
+		own=yes
+		for folder in $modules; do
+			case $file in "./$folder/"*) own= ;; esac
+		done
+		[ -z "$own" ] || printf '%s\n' "$file"
+	done
+}
+
 # fuzzers prints "package function" for every fuzz test of the root module.
 fuzzers() {
-	local file folder module_folder own modules
-	modules=$(nested)
-	grep -rlE '^func Fuzz[A-Z0-9_]' --include='*_test.go' --exclude-dir=node_modules --exclude-dir=.git . | sort | while read -r file; do
-		folder=$(dirname "$file")
-		own=yes
-		for module_folder in $modules; do
-			case $folder/ in "./$module_folder/"*) own= ;; esac
-		done
-		[ -z "$own" ] || sed -nE "s|^func (Fuzz[A-Za-z0-9_]*)\(.*|$folder \1|p" "$file"
+	local file
+	tests '^func Fuzz[A-Z0-9_]' | while read -r file; do
+		sed -nE "s|^func (Fuzz[A-Za-z0-9_]*)\(.*|$(dirname "$file") \1|p" "$file"
 	done
+}
+
+# allocations runs the tests that count allocations: the race detector allocates
+# by itself, so that its builds leave their files out.
+allocations() {
+	tests '^//go:build !race' | xargs -n 1 dirname | sort -u | xargs go test -json -timeout 2m -run Alloc
 }
 
 # fuzz runs one fuzz test for a moment. The fuzzing engine sometimes reports
@@ -302,6 +315,9 @@ main() {
 	fi
 	suite "$label" go test "${flags[@]}" ./...
 	[ ! -s coverage.out ] || covered
+	case $label in
+	*race*) suite "allocations" allocations ;;
+	esac
 
 	local folder name
 	fuzzers >"$work/fuzzers"

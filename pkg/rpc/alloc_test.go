@@ -1,3 +1,5 @@
+//go:build !race
+
 package rpc_test
 
 import (
@@ -26,9 +28,6 @@ func passServer(ctx context.Context, _ *rpc.ServerInfo, req any, next func(conte
 
 // Both ends run in this process, so the figures are sums: the handler's context, which mux allocates, is the one that is left.
 func TestCallsAllocateNothingOfTheirOwn(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector allocates")
-	}
 	for _, tc := range []struct {
 		name string
 		scfg rpc.ServerConfig

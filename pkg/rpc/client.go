@@ -61,6 +61,10 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	names, err := sizeNames(cfg.ID, cfg.Mux.Codecs)
+	if err != nil {
+		return nil, fmt.Errorf("rpc client: %w", err)
+	}
 	budget, err := balance.NewBudget(balance.BudgetConfig{Ratio: cfg.RetryBudget})
 	if cfg.RetryBudget < 0 {
 		budget, err = balance.NewBudget(balance.BudgetConfig{Ratio: -1, MinPerSecond: -1})
@@ -75,7 +79,7 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	c.out.tracer, c.out.metrics, c.in.tracer, c.in.metrics = cfg.Trace, cfg.Metrics, cfg.Trace, cfg.Metrics
 	c.out.watched = len(cfg.Interceptors)+len(cfg.StreamInterceptors) > 0 || cfg.Trace != nil || cfg.Metrics != nil
 	c.peers.out = &c.out
-	c.methods.in, c.methods.peers = &c.in, &c.peers
+	c.methods.in, c.methods.peers, c.methods.names = &c.in, &c.peers, names
 	c.net = network{inproc: cfg.InProc, tls: cfg.TLS, transport: cfg.Transport}
 	c.picker.kind, c.picker.chance = cfg.Balance, balance.NewSource(rand.Uint64())
 	c.ctx, c.cancel = context.WithCancel(context.Background())

@@ -58,7 +58,7 @@ type ClientConfig struct {
 	// OnConnect is called with each new connection, before it gets calls, and may make calls on it. OnDisconnect follows when it has ended, with the reason. Both may be
 	// called for several connections at once; they must not close the client.
 	OnConnect    func(*Peer)
-	OnDisconnect func(*Peer, error) // may be called for several connections at once
+	OnDisconnect func(*Peer, error) // default: nobody is told
 }
 
 func (c *ClientConfig) validate() error {
@@ -139,7 +139,7 @@ type ServerConfig struct {
 	// OnConnect is called with each new connection; its calls may already be under way. OnDisconnect follows when it has ended, with the reason. Both may be called for
 	// several connections at once; they must not close the server.
 	OnConnect    func(*Peer)
-	OnDisconnect func(*Peer, error) // may be called for several connections at once
+	OnDisconnect func(*Peer, error) // default: nobody is told
 }
 
 func (c *ServerConfig) validate() error {

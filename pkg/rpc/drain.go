@@ -24,38 +24,71 @@ func (s *Server) Drain(ctx context.Context) error {
 		}
 	}
 	s.phase = phaseDraining
-	if s.registration != nil {
-		if err := s.registration.Update(s.instance()); err != nil { // clients learn it from the connections too
-			s.cfg.Log.Warn("rpc: registry not updated", "instance", s.cfg.ID, "error", err)
+	s.stopListing()
+	listeners := s.takeListeners()
+	s.mu.Unlock()
+	s.tell() // clients learn it from the connections too
+	unbind(listeners)
+
+	var waiting sync.WaitGroup
+	asked := map[*Peer]bool{}
+	sendAway := func() {
+		for _, p := range s.peers.list() {
+			if !asked[p] {
+				asked[p] = true
+				waiting.Go(func() { p.sendAway(ctx) })
+			}
 		}
 	}
-	s.unbind()
-	s.mu.Unlock()
-	s.greeting.Wait() // for HelloTimeout at most
-	var waiting sync.WaitGroup
-	for _, p := range s.peers.list() {
-		waiting.Go(func() { p.sendAway(ctx) })
+	sendAway()
+	greeted := make(chan struct{})
+	go func() {
+		s.greeting.Wait()
+		close(greeted)
+	}()
+	select { // those who shook hands when it began were asked then; a silent one takes the whole HelloTimeout
+	case <-greeted:
+		sendAway()
+	case <-ctx.Done():
 	}
 	waiting.Wait()
-	return errors.Join(ctx.Err(), s.Close())
+	err := errors.Join(ctx.Err(), s.Close())
+	<-greeted // whoever still shook hands was cut off
+	return err
+}
+
+// stopListing gives up an attempt to register. The lock is held.
+func (s *Server) stopListing() {
+	if s.unlist != nil {
+		s.unlist()
+	}
 }
 
 // Close ends everything at once and waits for the server's goroutines, though not for handlers that ignore their context. It may be called twice, but not by a
 // handler, an interceptor or a callback of the server.
 func (s *Server) Close() error {
 	s.mu.Lock()
-	first := s.phase != phaseClosed
 	s.phase = phaseClosed
-	r := s.registration
-	s.unbind()
+	s.stopListing()
+	listeners := s.takeListeners()
 	s.mu.Unlock()
-	var err error
-	if first && r != nil {
-		err = r.Close()
-	}
+	unbind(listeners)
+	err := s.withdraw()
 	s.cancel()
 	s.wg.Wait()
 	return err
+}
+
+// withdraw takes the instance from the registry.
+func (s *Server) withdraw() error {
+	s.listing.Lock()
+	defer s.listing.Unlock()
+	r := s.registration
+	s.registration = nil
+	if r == nil {
+		return nil
+	}
+	return r.Close()
 }
 
 // Peers are the connections at hand.
@@ -85,8 +118,11 @@ type ServerStats struct {
 // Stats is the state of the server.
 func (s *Server) Stats() ServerStats {
 	s.mu.Lock()
-	st := ServerStats{Without: slices.Clone(s.without), Refused: s.refused, LastRefused: s.lastRefused, Draining: s.phase >= phaseDraining}
+	st := ServerStats{Without: slices.Clone(s.without), Draining: s.phase >= phaseDraining}
 	s.mu.Unlock()
+	s.refusals.mu.Lock()
+	st.Refused, st.LastRefused = s.refusals.n, s.refusals.last
+	s.refusals.mu.Unlock()
 	for _, p := range s.Peers() {
 		info := p.Info()
 		st.Peers = append(st.Peers, PeerStats{ID: p.ID(), Transport: p.transport, Addr: info.Addr, Conn: p.Stats()})

@@ -12,7 +12,8 @@ import (
 	"github.com/tianxia-mmo/tianxia/pkg/rpc/mux"
 )
 
-// Registrar takes methods: a *Server, or a *Client for what its servers may call back. Registering a name twice, or a name that cannot be, panics.
+// Registrar takes methods: a *Server, or a *Client for what its servers may call back. Registering a name twice, or a name that cannot be, panics; so does a
+// service too many: the names of all of them must fit a connection's first message, in 15 KiB.
 type Registrar interface {
 	Register(m *mux.Method)
 }
@@ -84,6 +85,22 @@ type methods struct {
 	mu       sync.Mutex
 	byName   atomic.Pointer[map[string]*mux.Method]
 	services map[string]bool
+	names    int // bytes that the hello of a connection has for names by now: of the instance, its codecs and services
+}
+
+// maxNames bounds the names in the hello, in bytes: package mux takes 16 KiB, with what else is in it. Whoever exceeded it could not connect to anybody.
+const maxNames = 15 << 10
+
+// sizeNames is what the names in the hello take before there is a service; each is preceded by its length.
+func sizeNames(id string, codecs []Codec) (int, error) {
+	n := len(id) + 2
+	for _, c := range codecs {
+		n += len(c.Name()) + 2
+	}
+	if n > maxNames {
+		return 0, fmt.Errorf("the names of the instance (ID, %d bytes) and its codecs take %d bytes together, at most %d: shorten them", len(id), n, maxNames)
+	}
+	return n, nil
 }
 
 // Lookup is mux.Handler.
@@ -116,8 +133,9 @@ func (ms *methods) add(m *mux.Method) bool {
 		panic("rpc: register " + m.Name + ": there is a method of this name already")
 	}
 	next[m.Name] = &own
+	isNew := ms.note(ServiceOf(m.Name))
 	ms.byName.Store(&next)
-	return ms.note(ServiceOf(m.Name))
+	return isNew
 }
 
 // addService notes a service that clients may look for, and reports whether it is new.
@@ -131,10 +149,15 @@ func (ms *methods) note(service string) bool {
 	if service == "" || ms.services[service] {
 		return false
 	}
+	n := ms.names + len(service) + 2
+	if n > maxNames {
+		panic(fmt.Sprintf("rpc: register service %.80q: the names of all %d services take %d bytes with it, at most %d: shorten them, or split the server",
+			service, len(ms.services)+1, n, maxNames))
+	}
 	if ms.services == nil {
 		ms.services = map[string]bool{}
 	}
-	ms.services[service] = true
+	ms.services[service], ms.names = true, n
 	return true
 }
 

@@ -92,7 +92,7 @@ func (c *Client) callAgain(ctx context.Context, op op, method string, req, resp 
 		a.o, info = *o, c.out.info(o)
 	}
 	for a.again(p, err) {
-		if p = a.pick(ctx); p == nil || !a.left(&info) {
+		if p = a.next(ctx, &info); p == nil {
 			break
 		}
 		if err = p.once(ctx, op, method, req, resp, &info); err == nil {
@@ -127,7 +127,7 @@ func (c *Client) stream(ctx context.Context, method string, o *CallOptions) (*mu
 		s, err = p.conn.Open(ctx, method, &info)
 	}
 	for s == nil && a.again(p, err) {
-		if p = a.pick(ctx); p == nil || !a.left(&info) {
+		if p = a.next(ctx, &info); p == nil {
 			break
 		}
 		s, err = p.conn.Open(ctx, method, &info)
@@ -174,7 +174,7 @@ func (c *Client) async(ctx context.Context, method string, req, resp any, o *Cal
 		}
 		c.background(done, func() error { // it may wait, and this goroutine must not
 			for a.again(p, err) {
-				if p = a.pick(ctx); p == nil || !a.left(&info) {
+				if p = a.next(ctx, &info); p == nil {
 					break
 				}
 				if own.held {
@@ -246,35 +246,49 @@ func (a *attempts) may(p *Peer, err error) bool {
 	return false
 }
 
-// left takes what has passed from the time of the next attempt; false when nothing is left.
-func (a *attempts) left(info *mux.CallInfo) bool {
-	if a.timeout <= 0 {
-		return true
+// next is the instance of the next attempt, with the time that is left for it in info; nil when there is none in time, and then a.err says why.
+func (a *attempts) next(ctx context.Context, info *mux.CallInfo) *Peer {
+	p := a.pick(ctx)
+	if p == nil || a.timeout <= 0 {
+		return p
 	}
-	info.Timeout = a.timeout - (a.c.now() - a.began)
-	if info.Timeout > 0 {
-		return true
+	if info.Timeout = a.left(); info.Timeout > 0 {
+		return p
 	}
 	if a.err == nil {
 		a.err = status.NotSentf(status.DeadlineExceeded, "no time was left of %s", a.timeout)
 	}
-	return false
+	return nil
 }
 
-// pick is the instance of the next attempt; nil when there is none in time, and then a.err says why.
-func (a *attempts) pick(ctx context.Context) *Peer {
-	limit := a.c.cfg.ConnectTimeout
+// left is what is left of the timeout, if there is one; never negative.
+func (a *attempts) left() time.Duration { return max(0, a.timeout-(a.c.now()-a.began)) }
+
+// patience is how long to wait for an instance; without a bound, the end of ctx is the only one.
+func (a *attempts) patience(ctx context.Context) (limit time.Duration, bounded bool) {
 	if a.timeout > 0 {
-		limit = a.timeout - (a.c.now() - a.began)
-	} else if _, ok := ctx.Deadline(); ok {
-		limit = -1
+		return a.left(), true
 	}
-	p, err := a.c.pick(ctx, &a.o, a.tried, limit)
-	if slices.Contains(a.tried, p) { // nobody else is there, so give it a moment
-		if !a.wait.pause(ctx) {
+	if _, ok := ctx.Deadline(); ok {
+		return 0, false
+	}
+	return a.c.cfg.ConnectTimeout, true
+}
+
+// pick is next without the time that is left.
+func (a *attempts) pick(ctx context.Context) *Peer {
+	limit, bounded := a.patience(ctx)
+	p, err := a.c.pick(ctx, &a.o, a.tried, limit, bounded)
+	if p != nil && slices.Contains(a.tried, p) { // nobody else is there, so give it a moment
+		most := 2 * maxBackoff // no bound
+		if a.timeout > 0 {
+			most = a.left()
+		}
+		if !a.wait.pauseUpTo(ctx, most) {
 			return nil
 		}
-		p, err = a.c.pick(ctx, &a.o, a.tried, limit)
+		limit, bounded = a.patience(ctx)
+		p, err = a.c.pick(ctx, &a.o, a.tried, limit, bounded)
 	}
 	if err != nil && a.err == nil {
 		a.err = err

@@ -53,7 +53,8 @@ func (p *Peer) Weight() int { return max(1, int(p.weight.Load())) }
 // Stats counts since the connection began.
 func (p *Peer) Stats() mux.Stats { return p.conn.Stats() }
 
-// Close ends the connection at once. Handlers of the peer's own calls must not call it: it waits for them.
+// Close ends the connection at once and waits for its goroutines, which run Inline and Borrowed handlers: those must not call it. It does not wait for other
+// handlers of the peer's calls; their context ends.
 func (p *Peer) Close() error { return p.conn.Close() }
 
 // Drain asks the peer for no new calls, waits until nothing is under way, and closes.
@@ -197,6 +198,22 @@ func (ps *peers) forget(conn *mux.Conn) {
 	next := maps.Clone(*all)
 	delete(next, conn)
 	ps.all.Store(&next)
+}
+
+// sweep drops every connection that has ended. It is for those whose handshake failed in the end: a handler that ran meanwhile may have made them a peer, and
+// nobody else knows them.
+func (ps *peers) sweep() {
+	ps.mu.Lock() // whoever makes a peer just now is waited for
+	all := ps.all.Load()
+	ps.mu.Unlock()
+	if all == nil {
+		return
+	}
+	for conn := range *all {
+		if conn.Err() != nil {
+			ps.forget(conn)
+		}
+	}
 }
 
 // list is all of them, in no order.

@@ -67,8 +67,8 @@ func (k *picker) choose(ready []*Peer, o *CallOptions) *Peer {
 	return p
 }
 
-// pick is choose, and waits for an instance up to the limit; -1: up to the end of ctx.
-func (c *Client) pick(ctx context.Context, o *CallOptions, tried []*Peer, limit time.Duration) (*Peer, *status.Error) {
+// pick is choose, and waits for an instance up to the end of ctx and, if bounded, the limit: 0 or less takes one that is ready, or none.
+func (c *Client) pick(ctx context.Context, o *CallOptions, tried []*Peer, limit time.Duration, bounded bool) (*Peer, *status.Error) {
 	var late <-chan time.Time
 	for {
 		v := c.view.Load()
@@ -81,7 +81,7 @@ func (c *Client) pick(ctx context.Context, o *CallOptions, tried []*Peer, limit 
 		if o.Instance != "" && v.listed && len(v.ready) > 0 && !v.known[o.Instance] && c.cfg.Endpoint == "" {
 			return nil, status.NotSentf(status.Unavailable, "service %q has no instance %q: it is gone, or it was never there", c.cfg.Service, o.Instance)
 		}
-		if late == nil && limit >= 0 {
+		if late == nil && bounded {
 			t := time.NewTimer(limit)
 			defer t.Stop()
 			late = t.C

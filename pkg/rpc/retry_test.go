@@ -222,6 +222,71 @@ func TestRepeatingKeepsTheDeadline(t *testing.T) {
 	}
 }
 
+func TestCallsWithHardlyAnyTimeEndWithoutAConnection(t *testing.T) {
+	over(t, func(t *testing.T, _ rpc.ServerConfig, ccfg rpc.ClientConfig) {
+		c := dial(t, ccfg)
+		least := rpc.WithTimeout(time.Nanosecond)
+		for what, call := range map[string]func(ctx context.Context) error{
+			"Call": func(ctx context.Context) error { return rpc.CallInto(ctx, c, "test.Echo", &say{}, &heard{}, least) },
+			"Go": func(ctx context.Context) error {
+				_, err := rpc.Go[heard](ctx, c, "test.Echo", &say{}, least).Wait(ctx)
+				return err
+			},
+			"Notify": func(ctx context.Context) error { return rpc.Notify(ctx, c, "test.Echo", &say{}, least) },
+			"Stream": func(ctx context.Context) error {
+				_, err := rpc.OpenStream[say, heard](ctx, c, "test.Echo", least)
+				return err
+			},
+			"Call to an instance": func(ctx context.Context) error {
+				return rpc.CallInto(ctx, c, "test.Echo", &say{}, &heard{}, least, rpc.ToInstance("nobody"))
+			},
+		} {
+			ctx, cancel := context.WithCancel(context.Background()) // without a deadline: there is no other limit
+			hangs := time.AfterFunc(10*time.Second, cancel)
+			err := call(ctx)
+			if !hangs.Stop() {
+				t.Errorf("%s: a nanosecond took 10 s", what)
+			}
+			cancel()
+			wants(t, err, status.Unavailable, status.NotSent)
+		}
+	})
+}
+
+func TestCallsWhoseTimeIsOverWhenTheServerDiesEnd(t *testing.T) {
+	for range 5 { // sometimes the caller notices its time first, sometimes the server's death
+		over(t, func(t *testing.T, scfg rpc.ServerConfig, ccfg rpc.ClientConfig) {
+			dead := make(chan struct{})
+			s := serve(t, scfg, func(s *rpc.Server) {
+				rpc.Handle(s, "test.Do", func(ctx context.Context, _ *say) (*heard, error) {
+					<-ctx.Done() // its time is over
+					go func() {
+						_ = s.Close()
+						close(dead)
+					}()
+					<-dead
+					return nil, nil
+				})
+			})
+			c := dial(t, ccfg)
+			if err := c.Ready(within(t, 10*time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			hangs := time.AfterFunc(10*time.Second, cancel)
+			err := rpc.CallInto(ctx, c, "test.Do", &say{}, &heard{}, rpc.WithTimeout(2*time.Millisecond), rpc.Idempotent())
+			if !hangs.Stop() {
+				t.Fatalf("2 ms took 10 s: %v", err)
+			}
+			if code := status.CodeOf(err); code != status.DeadlineExceeded && code != status.Unavailable {
+				t.Error(err)
+			}
+			<-s.done
+		})
+	}
+}
+
 func TestWithoutAConnectionCallsWaitAndFailUnsent(t *testing.T) {
 	over(t, func(t *testing.T, scfg rpc.ServerConfig, ccfg rpc.ClientConfig) {
 		ccfg.ConnectTimeout = 30 * time.Millisecond

@@ -27,17 +27,27 @@ type Server struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	mu           sync.Mutex
-	listeners    []listener
-	without      []Refusal // transports that could not be listened on
-	addrs        []string
-	registration registry.Registration
-	phase        phase
-	refused      uint64 // peers that were turned away
-	lastRefused  error
-	lastTold     time.Time // when the log was told of one
+	mu        sync.Mutex // never held while waiting for the registry or for a listener to close
+	listeners []listener
+	without   []Refusal // transports that could not be listened on
+	addrs     []string
+	phase     phase
+	unlist    context.CancelFunc // ends an attempt to register; nil before there is one
 
-	greeting sync.WaitGroup // connections that shake hands; added to under the lock, and not any more once draining
+	greeting sync.WaitGroup // connections that shake hands; added to under mu, and not any more once draining
+
+	listing      sync.Mutex // held while the registry is told, so that it hears of changes in their order; taken before mu
+	registration registry.Registration
+
+	refusals refusals
+}
+
+// refusals counts peers that were turned away. Its lock is its own: a listener that is being closed waits for those who count.
+type refusals struct {
+	mu   sync.Mutex
+	n    uint64
+	last error
+	told time.Time // when the log was told of one
 }
 
 type listener struct {
@@ -61,6 +71,10 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	names, err := sizeNames(cfg.ID, cfg.Mux.Codecs)
+	if err != nil {
+		return nil, fmt.Errorf("rpc server: %w", err)
+	}
 	s := &Server{cfg: cfg, epoch: uint64(time.Now().UnixNano())}
 	s.out.side, s.in.side = SideClient, SideServer
 	s.out.codec, s.out.tracer, s.out.metrics, s.in.tracer, s.in.metrics = cfg.Codec, cfg.Trace, cfg.Metrics, cfg.Trace, cfg.Metrics
@@ -68,7 +82,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	s.out.watched = cfg.Trace != nil || cfg.Metrics != nil
 	s.in.interceptors, s.in.streams = cfg.Interceptors, cfg.StreamInterceptors
 	s.peers.out = &s.out
-	s.methods.in, s.methods.peers = &s.in, &s.peers
+	s.methods.in, s.methods.peers, s.methods.names = &s.in, &s.peers, names
 	s.net = network{inproc: cfg.InProc, tls: cfg.TLS, transport: cfg.Transport}
 	s.net.transport.Refused = s.turnedAway
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -91,31 +105,43 @@ func (s *Server) RegisterService(name string) {
 
 // tell updates the registry.
 func (s *Server) tell() {
+	s.listing.Lock()
+	defer s.listing.Unlock()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.registration == nil || s.phase > phaseDraining {
+	phase, i := s.phase, s.instance()
+	s.mu.Unlock()
+	if s.registration == nil || phase > phaseDraining {
 		return
 	}
-	if err := s.registration.Update(s.instance()); err != nil {
+	if err := s.registration.Update(i); err != nil {
 		s.cfg.Log.Warn("rpc: registry not updated", "instance", s.cfg.ID, "error", err)
 	}
 }
 
 // Listen binds the endpoints, which takes a socket's name from nobody who lives. Serve does it if nobody has; before it, connections wait.
 func (s *Server) Listen() error {
+	bound, err := s.listen()
+	if err != nil {
+		unbind(bound)
+	}
+	return err
+}
+
+// listen is Listen, which returns what has to be closed when it failed.
+func (s *Server) listen() ([]listener, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.phase != phaseNew {
-		return fmt.Errorf("rpc server %s: listens already, or is closed", s.cfg.ID)
+		return nil, fmt.Errorf("rpc server %s: listens already, or is closed", s.cfg.ID)
 	}
 	for _, e := range s.cfg.Endpoints {
 		if err := s.bind(e); err != nil {
-			s.unbind()
-			return fmt.Errorf("rpc server %s: listen on %s: %w", s.cfg.ID, e, err)
+			s.addrs, s.without = nil, nil
+			return s.takeListeners(), fmt.Errorf("rpc server %s: listen on %s: %w", s.cfg.ID, e, err)
 		}
 	}
 	s.phase = phaseListening
-	return nil
+	return nil, nil
 }
 
 // bind listens on every route of an endpoint. Shared memory that is only one of two ways may be missing.
@@ -146,11 +172,18 @@ func (s *Server) bind(endpoint string) error {
 	return nil
 }
 
-func (s *Server) unbind() {
-	for _, l := range s.listeners {
+// takeListeners leaves the server without them. The lock is held; unbind them when it is not: closing one waits for peers that it is refusing, whose refusal
+// the configuration's functions are told of.
+func (s *Server) takeListeners() []listener {
+	l := s.listeners
+	s.listeners = nil
+	return l
+}
+
+func unbind(all []listener) {
+	for _, l := range all {
 		_ = l.Close() // nothing can be done about it
 	}
-	s.listeners = nil
 }
 
 // Addrs are the endpoints that are listened on, as clients can dial them: with the ports that were got.
@@ -210,24 +243,38 @@ func (s *Server) Serve(ctx context.Context) error {
 	return err
 }
 
+// begin accepts connections and registers. That it was asked to stop meanwhile is no error.
 func (s *Server) begin(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.phase != phaseListening {
+		s.mu.Unlock()
 		return fmt.Errorf("rpc server %s: serves already, or is closed", s.cfg.ID)
 	}
-	s.phase = phaseServing
+	s.phase, s.unlist = phaseServing, cancel
 	for _, l := range s.listeners {
 		s.wg.Go(func() { s.accept(l) })
 	}
+	s.mu.Unlock()
 	if s.cfg.Registry == nil {
 		return nil
 	}
-	r, err := s.cfg.Registry.Register(ctx, s.instance())
-	if err != nil {
+	s.listing.Lock()
+	defer s.listing.Unlock()
+	s.mu.Lock()
+	stop, i := s.phase >= phaseDraining, s.instance()
+	s.mu.Unlock()
+	if stop {
+		return nil
+	}
+	r, err := s.cfg.Registry.Register(ctx, i) // whoever drains or closes now waits for the lock, and finds it registered
+	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("rpc server %s: register: %w", s.cfg.ID, err)
 	}
-	s.registration = r
+	if err == nil {
+		s.registration = r
+	}
 	return nil
 }
 
@@ -241,10 +288,7 @@ func (s *Server) accept(l listener) {
 			s.wg.Go(func() { s.connected(t) })
 			continue
 		}
-		s.mu.Lock()
-		stop := s.phase >= phaseDraining
-		s.mu.Unlock()
-		if stop || s.ctx.Err() != nil {
+		if s.stopping() || s.ctx.Err() != nil {
 			return
 		}
 		if wait.last == 0 {
@@ -278,9 +322,13 @@ func (s *Server) connected(t transport.Conn) {
 	var p *Peer
 	if err == nil {
 		p = s.peers.of(conn)
+		if s.stopping() { // Drain may have looked for peers before this was one, and waits for others who shake hands
+			conn.GoAway("draining")
+		}
 	}
 	s.greeting.Done()
 	if err != nil {
+		s.peers.sweep()
 		if !errors.Is(err, transport.ErrClosed) {
 			s.turnedAway(t.Peer().Addr, err)
 		}
@@ -306,12 +354,16 @@ func (s *Server) connected(t transport.Conn) {
 	}
 }
 
-func (s *Server) welcome(peer mux.Hello) error {
+// stopping tells whether the server drains, or is closed.
+func (s *Server) stopping() bool {
 	s.mu.Lock()
-	draining := s.phase >= phaseDraining
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	return s.phase >= phaseDraining
+}
+
+func (s *Server) welcome(peer mux.Hello) error {
 	switch {
-	case draining:
+	case s.stopping():
 		return fmt.Errorf("instance %q is draining: connect to another", s.cfg.ID)
 	case s.cfg.Mux.Accept != nil:
 		return s.cfg.Mux.Accept(peer)
@@ -321,15 +373,16 @@ func (s *Server) welcome(peer mux.Hello) error {
 
 // turnedAway counts peers that were refused.
 func (s *Server) turnedAway(addr string, err error) {
-	s.mu.Lock()
-	s.refused++
-	s.lastRefused = err
-	tell := time.Since(s.lastTold) > time.Second // whoever knocks all the time must not fill the log
+	r := &s.refusals
+	r.mu.Lock()
+	r.n++
+	r.last = err
+	tell := time.Since(r.told) > time.Second // whoever knocks all the time must not fill the log
 	if tell {
-		s.lastTold = time.Now()
+		r.told = time.Now()
 	}
-	n := s.refused
-	s.mu.Unlock()
+	n := r.n
+	r.mu.Unlock()
 	if tell {
 		s.cfg.Log.Warn("rpc: peer refused", "instance", s.cfg.ID, "peer", addr, "error", err, "so_far", n)
 	}

@@ -35,8 +35,11 @@ func (b *backoff) next() time.Duration {
 }
 
 // pause waits; false when ctx ended.
-func (b *backoff) pause(ctx context.Context) bool {
-	t := time.NewTimer(b.next())
+func (b *backoff) pause(ctx context.Context) bool { return b.pauseUpTo(ctx, 2*maxBackoff) } // which is longer than any
+
+// pauseUpTo is pause that waits no longer than that.
+func (b *backoff) pauseUpTo(ctx context.Context, most time.Duration) bool {
+	t := time.NewTimer(min(b.next(), most))
 	defer t.Stop()
 	select {
 	case <-t.C:
@@ -311,6 +314,7 @@ func (c *Client) connect(ctx context.Context, r route, inst *registry.Instance) 
 	conn, err := mux.Start(t, cfg)
 	stop()
 	if err != nil {
+		c.peers.sweep()
 		return nil, err
 	}
 	return c.peers.of(conn), nil

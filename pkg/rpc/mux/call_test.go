@@ -394,26 +394,6 @@ func TestSilentPeerIsGoneAfterThreeBeats(t *testing.T) {
 	}
 }
 
-func TestCallAllocatesNothing(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector allocates")
-	}
-	c, _ := pair(t, methods{"echo": {Name: "echo", Inline: true, New: func() any { return shared }, Unary: func(_ context.Context, req any) (any, error) { return req, nil }}}, nil, 1, 33<<10)
-	req, resp, i, ctx := make([]byte, 64), make([]byte, 64), info(), context.Background()
-	i.Timeout = time.Minute
-	run := func() {
-		if err := c.Call(ctx, "echo", &req, &resp, i); err != nil {
-			t.Error(err)
-		}
-	}
-	run()
-	if n := testing.AllocsPerRun(1000, run); n > 1 { // the handler's context
-		t.Errorf("%v allocations per call on both ends, want at most the handler's context", n)
-	}
-}
-
-var shared = new([]byte)
-
 func BenchmarkCall(b *testing.B) {
 	for _, callers := range []int{1, 64} {
 		b.Run(fmt.Sprintf("%d callers", callers), func(b *testing.B) {

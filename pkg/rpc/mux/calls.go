@@ -2,6 +2,7 @@ package mux
 
 import (
 	"context"
+	"math/bits"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -9,15 +10,16 @@ import (
 	"github.com/tianxia-mmo/tianxia/pkg/rpc/status"
 )
 
-// maxSlots bounds the calls in flight: a slot is half an id.
+// maxSlots bounds the calls in flight.
 const maxSlots = 1<<16 - 1
 
 // sweepPeriod is how often calls with a limit of their own are looked at: so much later than due they may end.
 const sweepPeriod = 10 * time.Millisecond
 
-// calls is what this end has in flight.
+// calls is what this end has in flight. A call that was given up keeps its slot until its answer comes: an id is never used twice while the peer may still answer it.
 type calls struct {
 	slots    []call // never moves
+	bits     int    // of an id that are the slot; the others are the generation
 	inFlight atomic.Int32
 	used     atomic.Int32 // slots that were ever used: what has to be looked at
 	latency  atomic.Int64 // ns, moving average
@@ -28,42 +30,47 @@ type calls struct {
 	free []*call // last in, first out: the warmest first
 }
 
-// States of a call. They stand in the low bits of call.state, its generation above them.
+// States of a call. They stand in the low bits of call.state, its id above them.
 const (
-	callIdle = iota
+	callIdle    = iota
+	callSending // its request is being marshalled: only the answer may end it
 	callWaiting
-	callClaimed // somebody is about to finish it: the reader, the clock or the end of the connection
+	callClaimed // somebody is about to finish it: the reader, the clock, its caller or the end of the connection
+	callGivenUp // nobody waits, but the peer may still answer
+	stateBits   = 3
 )
 
-// call is a slot. Whoever moves state from waiting owns the other fields.
+// call is a slot. Whoever moves state to callClaimed owns the other fields but id, which the caller sets.
 type call struct {
 	state    atomic.Uint64
-	deadline atomic.Int64 // unix ns; 0: none
-	slot     uint32
-	gen      uint32
+	answered atomic.Uint64 // id+1 whose answer came while the call was being given up
+	deadline atomic.Int64  // unix ns; 0: none
+	id       uint32        // of the call at hand, or the last one
 	resp     any
 	codec    Codec
 	started  time.Time // of a sample
 	done     chan struct{}
 	notify   func(error)
 	err      *status.Error
-	stop     func() bool // of the watch over an asynchronous call's context
+	gaveUp   bool // the peer has not answered
 	c        *Conn
 	lane     *lane
 }
 
 func (s *calls) init(most int) {
 	s.slots = make([]call, most)
+	s.bits = max(bits.Len(uint(most-1)), 1)
 	s.timed = make(chan struct{}, 1)
 }
 
-// take returns a slot, or nil when all are in use.
+// take returns a slot with a new id, or nil when all are in use.
 func (s *calls) take() *call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n := len(s.free); n > 0 {
 		k := s.free[n-1]
 		s.free = s.free[:n-1]
+		k.id += 1 << s.bits // the next generation
 		return k
 	}
 	n := int(s.used.Load())
@@ -71,14 +78,38 @@ func (s *calls) take() *call {
 		return nil
 	}
 	k := &s.slots[n]
-	k.slot, k.done = uint32(n), make(chan struct{}, 1)
+	k.id, k.done = uint32(n)|1<<s.bits, make(chan struct{}, 1)
 	s.used.Store(int32(n + 1))
 	return k
 }
 
-func (s *calls) put(k *call) {
-	k.resp, k.codec, k.notify, k.stop = nil, nil, nil, nil
+func (k *call) is(state uint64) uint64 { return uint64(k.id)<<stateBits | state }
+
+// release gives a slot back whose call is over: at once, or when its answer has come.
+func (s *calls) release(k *call) {
+	id, gaveUp := k.id, k.gaveUp
+	k.resp, k.codec, k.notify, k.gaveUp = nil, nil, nil, false
+	k.deadline.Store(0)
 	s.inFlight.Add(-1)
+	if gaveUp {
+		k.state.Store(k.is(callGivenUp))
+		if k.answered.Load() == uint64(id)+1 { // just now
+			s.settle(k, id)
+		}
+		return
+	}
+	k.state.Store(k.is(callIdle))
+	s.put(k)
+}
+
+// settle frees the slot of a call that was given up and has now been answered.
+func (s *calls) settle(k *call, id uint32) {
+	if k.state.CompareAndSwap(uint64(id)<<stateBits|callGivenUp, uint64(id)<<stateBits) { // callIdle
+		s.put(k)
+	}
+}
+
+func (s *calls) put(k *call) {
 	s.mu.Lock()
 	s.free = append(s.free, k)
 	s.mu.Unlock()
@@ -94,54 +125,60 @@ func (s *calls) watch() {
 	}
 }
 
-// arm makes the slot wait for an answer and returns the id that the answer will carry.
-func (k *call) arm() uint32 {
-	k.gen = (k.gen + 1) & 0xffff
-	k.state.Store(uint64(k.gen)<<2 | callWaiting)
-	return k.slot | k.gen<<16
-}
-
-// claim makes the caller of claim the one who finishes the call.
-func (k *call) claim(gen uint32) bool {
-	return k.state.CompareAndSwap(uint64(gen)<<2|callWaiting, uint64(gen)<<2|callClaimed)
+// claim makes the caller of claim the one who finishes the call of this id, if its request has been sent and nobody else is at it.
+func (k *call) claim(id uint32) bool {
+	return k.state.CompareAndSwap(uint64(id)<<stateBits|callWaiting, uint64(id)<<stateBits|callClaimed)
 }
 
 // finish hands the result over. The call was claimed.
 func (k *call) finish(err *status.Error) {
 	k.err = err
-	k.deadline.Store(0)
-	k.state.Store(uint64(k.gen) << 2) // callIdle
-	if f := k.notify; f != nil {
-		if k.stop != nil {
-			k.stop()
-		}
-		k.c.calls.put(k)
+	f := k.notify
+	if f == nil {
+		k.done <- struct{}{}
+		return
+	}
+	c := k.c
+	c.calls.release(k)
+	c.safely("a done function", func() {
 		if err == nil {
 			f(nil)
 		} else {
 			f(err)
 		}
-		return
-	}
-	k.done <- struct{}{}
+	})
 }
 
 // find returns the call that an answer is for, claimed; nil if nobody waits for it any more.
 func (s *calls) find(id uint32) *call {
-	slot := int(id & 0xffff)
+	slot := int(id & (1<<s.bits - 1))
 	if slot >= int(s.used.Load()) {
 		return nil
 	}
-	if k := &s.slots[slot]; k.claim(id >> 16) {
-		return k
+	k := &s.slots[slot]
+	for {
+		st := k.state.Load()
+		if st>>stateBits != uint64(id) {
+			return nil
+		}
+		switch st & (1<<stateBits - 1) {
+		case callSending, callWaiting:
+			if k.state.CompareAndSwap(st, uint64(id)<<stateBits|callClaimed) {
+				return k
+			}
+			continue
+		case callClaimed:
+			k.answered.Store(uint64(id) + 1)
+		}
+		s.settle(k, id)
+		return nil
 	}
-	return nil
 }
 
 func (s *calls) failAll(err *status.Error) {
 	for i := range s.slots[:s.used.Load()] {
 		k := &s.slots[i]
-		if st := k.state.Load(); st&3 == callWaiting && k.claim(uint32(st>>2)) {
+		if st := k.state.Load(); st&(1<<stateBits-1) == callWaiting && k.claim(uint32(st>>stateBits)) {
 			k.finish(err)
 		}
 	}
@@ -161,19 +198,22 @@ func (c *Conn) expire(now time.Time) bool {
 		if d > at {
 			continue
 		}
-		if st := k.state.Load(); st&3 == callWaiting && k.deadline.Load() == d && k.claim(uint32(st>>2)) {
-			k.cancel(uint32(i)|uint32(st>>2)<<16, status.DeadlineExceeded)
-			e := status.New(status.DeadlineExceeded, "no answer within the call's time")
-			e.Fate = status.MaybeExecuted
-			k.finish(e)
+		st := k.state.Load()
+		if st&(1<<stateBits-1) != callWaiting || k.deadline.Load() != d || !k.claim(uint32(st>>stateBits)) {
+			continue
 		}
+		e := status.New(status.DeadlineExceeded, "no answer within the call's time")
+		e.Fate = status.MaybeExecuted
+		k.giveUp(status.DeadlineExceeded)
+		k.finish(e)
 	}
 	return any
 }
 
-// cancel tells the peer that nobody waits for the answer any more.
-func (k *call) cancel(id uint32, code status.Code) {
-	_ = k.lane.control(typeCancel, 0, id, uint32(code), nil) // behind the call itself
+// giveUp tells the peer that nobody waits for the answer any more. The call was claimed.
+func (k *call) giveUp(code status.Code) {
+	k.gaveUp = true
+	_ = k.lane.control(typeCancel, 0, k.id, uint32(code), nil) // behind the call itself
 }
 
 // prepare checks what can be checked before a slot is taken and returns the time that the call has; 0: no limit.
@@ -185,8 +225,13 @@ func (c *Conn) prepare(ctx context.Context, o *outgoing) (left time.Duration, er
 	if c.failed.Load() {
 		return 0, unavailable(c.Err(), status.NotSent)
 	}
-	if c.draining.Load() {
+	switch {
+	case c.draining.Load():
 		return 0, notSent(status.Unavailable, "the peer is draining")
+	case c.leaving.Load():
+		return 0, notSent(status.Unavailable, "this end is draining")
+	case o.method == "" || len(o.method) > maxName:
+		return 0, notSent(status.InvalidArgument, "a method's name has 1 to %d bytes, not %d", maxName, len(o.method))
 	}
 	if len(o.info.Metadata)%2 != 0 {
 		return 0, notSent(status.InvalidArgument, "metadata of %d strings: a key has no value", len(o.info.Metadata))
@@ -205,23 +250,38 @@ func (c *Conn) prepare(ctx context.Context, o *outgoing) (left time.Duration, er
 	return left, o.measure(c.limit())
 }
 
-// begin puts a call on its way. The slot is the caller's once it returns without an error.
+// begin takes a slot for a call whose request is about to be sent.
 func (c *Conn) begin(o *outgoing, resp any, notify func(error)) (*call, *status.Error) {
 	k := c.calls.take()
 	if k == nil {
-		return nil, notSent(status.ResourceExhausted, "%d calls are in flight on this connection, no more are allowed: raise MaxCalls or make fewer", c.cfg.MaxCalls)
+		return nil, notSent(status.ResourceExhausted, "%d calls are in flight on this connection, or given up and not yet answered; no more are allowed: raise MaxCalls or make fewer", c.cfg.MaxCalls)
 	}
 	o.many = c.calls.inFlight.Add(1) > 1
+	o.id = k.id
 	k.c, k.lane, k.resp, k.codec, k.notify, k.err = c, c.lane(o.size), resp, o.codec, notify, nil
 	k.started = time.Time{}
 	if n := c.counts.calls.Add(1); n&15 == 0 {
 		k.started = time.Now()
 	}
-	if t := o.info.Timeout; t > 0 {
+	k.state.Store(k.is(callSending))
+	if t := o.info.Timeout; t > 0 && t < forever {
 		k.deadline.Store(time.Now().Add(t).UnixNano())
 		c.calls.watch()
 	}
 	return k, nil
+}
+
+// sent notes that the request is on its way. From then on anybody may end the call.
+func (c *Conn) sent(k *call, id uint32) {
+	k.state.CompareAndSwap(uint64(id)<<stateBits|callSending, uint64(id)<<stateBits|callWaiting) // unless the answer is there already
+	if c.failed.Load() && k.claim(id) {                                                          // the connection ended before anybody could see the slot
+		k.finish(unavailable(c.Err(), status.MaybeExecuted))
+	}
+}
+
+// unsent takes back a call whose request could not be sent; false when it was answered nevertheless.
+func (k *call) unsent() bool {
+	return k.state.CompareAndSwap(k.is(callSending), k.is(callClaimed))
 }
 
 // Call asks the peer and waits for the answer, which is parsed into resp. The error is a *status.Error.
@@ -234,91 +294,101 @@ func (c *Conn) Call(ctx context.Context, method string, req, resp any, info *Cal
 	if err != nil {
 		return err
 	}
-	o.id = k.arm()
 	if err := k.lane.send(&o); err != nil {
-		if !k.claim(k.gen) {
-			<-k.done // ended meanwhile
-		} else {
-			k.retire()
+		if !k.unsent() {
+			<-k.done
 		}
-		c.calls.put(k)
+		c.calls.release(k)
 		return err
 	}
-	if c.failed.Load() && k.claim(k.gen) { // the connection ended before anybody could see the slot
-		k.retire()
-		c.calls.put(k)
-		return unavailable(c.Err(), status.MaybeExecuted)
-	}
+	c.sent(k, k.id)
 	if done := ctx.Done(); done == nil {
 		<-k.done
 	} else {
 		select {
 		case <-k.done:
 		case <-done:
-			if k.claim(k.gen) {
+			if k.claim(k.id) {
 				s := *status.Of(ctx.Err())
 				s.Fate = status.MaybeExecuted
-				k.cancel(o.id, s.Code)
-				k.retire()
-				c.calls.put(k)
+				k.giveUp(s.Code)
+				c.calls.release(k)
 				return &s
 			}
 			<-k.done
 		}
 	}
 	err = k.err
-	c.calls.put(k)
+	c.calls.release(k)
 	if err != nil {
 		return err
 	}
 	return nil
 }
 
-// retire is finish for a call whose caller has claimed it.
-func (k *call) retire() {
-	k.deadline.Store(0)
-	k.state.Store(uint64(k.gen) << 2) // callIdle
+// watch is the end of a context that an asynchronous call waits for.
+type watch struct {
+	mu   sync.Mutex
+	stop func() bool
+	over bool
+}
+
+func (w *watch) set(stop func() bool) {
+	w.mu.Lock()
+	w.stop = stop
+	over := w.over
+	w.mu.Unlock()
+	if over {
+		stop()
+	}
+}
+
+func (w *watch) end() {
+	w.mu.Lock()
+	w.over = true
+	stop := w.stop
+	w.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
 }
 
 // Go asks the peer; done is called exactly once, with nil when resp is filled. It runs on a goroutine of the connection, or on the caller's before Go returns when the
-// call could not be made, and must not block.
+// call could not be made, and must not block. req must not change before done is called.
 func (c *Conn) Go(ctx context.Context, method string, req, resp any, info *CallInfo, done func(error)) {
 	o := outgoing{header: header{typ: typeCall}, method: method, info: info, codec: info.Codec, value: req}
 	if _, err := c.prepare(ctx, &o); err != nil {
 		done(err)
 		return
 	}
-	k, err := c.begin(&o, resp, done)
+	var w *watch
+	notify := done
+	if ctx.Done() != nil {
+		w = &watch{}
+		notify = func(err error) { w.end(); done(err) }
+	}
+	k, err := c.begin(&o, resp, notify)
 	if err != nil {
 		done(err)
 		return
 	}
-	gen := (k.gen + 1) & 0xffff
-	if ctx.Done() != nil { // set before anybody can finish the call
-		k.stop = context.AfterFunc(ctx, func() {
-			if k.claim(gen) {
-				s := *status.Of(ctx.Err())
-				s.Fate = status.MaybeExecuted
-				k.cancel(k.slot|gen<<16, s.Code)
-				k.finish(&s)
-			}
-		})
-	}
-	o.id = k.arm()
+	id := o.id // the slot may be somebody else's as soon as the request is sent
 	if err := k.lane.send(&o); err != nil {
-		if k.claim(gen) {
+		if k.unsent() {
 			k.finish(err)
 		}
 		return
 	}
-	if c.failed.Load() && k.claim(gen) {
-		k.finish(unavailable(c.Err(), status.MaybeExecuted))
-	}
-	if ctx.Err() != nil && k.claim(gen) { // ended while the slot was not yet armed
-		s := *status.Of(ctx.Err())
-		s.Fate = status.MaybeExecuted
-		k.cancel(o.id, s.Code)
-		k.finish(&s)
+	c.sent(k, id)
+	if w != nil {
+		w.set(context.AfterFunc(ctx, func() {
+			if k.claim(id) {
+				s := *status.Of(ctx.Err())
+				s.Fate = status.MaybeExecuted
+				k.giveUp(s.Code)
+				k.finish(&s)
+			}
+		}))
 	}
 }
 
@@ -329,6 +399,7 @@ func (c *Conn) Notify(ctx context.Context, method string, req any, info *CallInf
 		return err
 	}
 	c.counts.calls.Add(1)
+	o.id = c.notes.Add(1) // tells notifications in parts from each other
 	if err := c.lane(o.size).send(&o); err != nil {
 		return err
 	}

@@ -38,6 +38,9 @@ func (c *Config) validate() error {
 	if c.HelloTimeout == 0 {
 		c.HelloTimeout = 3 * time.Second
 	}
+	if c.HelloTimeout < 0 {
+		return fmt.Errorf("rpc: HelloTimeout of %s: need more than 0", c.HelloTimeout)
+	}
 	h := hello{Hello: c.Hello, codecs: c.codecNames()}
 	if n := len(h.append(nil)); n > maxExt {
 		return fmt.Errorf("rpc: names of instance, services and codecs take %d bytes, %d fit: serve fewer services on one connection", n, maxExt)
@@ -84,6 +87,8 @@ type Conn struct {
 	streams streams
 
 	nextBulk atomic.Uint32
+	notes    atomic.Uint32 // notifications sent
+	unread   atomic.Int64  // bytes of all streams that nobody has received yet
 	counts   struct{ calls, served, refused, panics, late atomic.Uint64 }
 }
 
@@ -92,9 +97,10 @@ type lane struct {
 	transport.Lane
 	c       *Conn
 	index   int
-	max     int          // size of a frame
-	gather  int          // frames that may wait for others before they are flushed
-	waiting atomic.Int32 // writers on their way: the last one flushes
+	max     int           // size of a frame
+	gather  int           // frames that may wait for others before they are flushed
+	large   chan struct{} // a place for each message in parts
+	waiting atomic.Int32  // writers on their way: the last one flushes
 
 	// Under the lane's lock:
 	flusher  bool // somebody has promised to flush
@@ -105,7 +111,6 @@ type lane struct {
 	welcomed bool
 	methods  []named // by number, from 1
 	parts    map[uint64]*parts
-	held     int // bytes in parts
 	batch    batch
 }
 
@@ -147,7 +152,7 @@ func Start(t transport.Conn, cfg Config) (*Conn, error) {
 		gather = gatherEager
 	}
 	for i, tl := range t.Lanes() {
-		c.lanes = append(c.lanes, &lane{Lane: tl, c: c, index: i, max: tl.MaxFrame(), gather: gather, numbers: map[string]uint16{}, parts: map[uint64]*parts{}})
+		c.lanes = append(c.lanes, &lane{Lane: tl, c: c, index: i, max: tl.MaxFrame(), gather: gather, large: make(chan struct{}, largeAtOnce), numbers: map[string]uint16{}, parts: map[uint64]*parts{}})
 	}
 	c.bulk = c.lanes[1:]
 	c.own = hello{Hello: cfg.Hello, version: version, window: uint32(cfg.Window), message: uint32(cfg.MaxMessage), codecs: cfg.codecNames()}
@@ -341,12 +346,10 @@ func (c *Conn) Done() <-chan struct{} { return c.over }
 
 // Err is why the connection has ended; nil before.
 func (c *Conn) Err() error {
-	select {
-	case <-c.over:
+	if c.failed.Load() {
 		return c.err
-	default:
-		return nil
 	}
+	return nil
 }
 
 // Owner is what the connection's Config said.

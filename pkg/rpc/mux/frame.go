@@ -44,8 +44,9 @@ const (
 	typeGoaway
 	typeBye // the connection ends, and why
 	typeMore
-	typePad  // was to be something, could not be marshalled
-	typeLast = typePad
+	typePad     // was to be something, could not be marshalled
+	typeAbandon // the opener gives a stream up
+	typeLast    = typeAbandon
 )
 
 const (
@@ -63,6 +64,12 @@ const (
 	extKey // of metadata; a value follows
 	extValue
 )
+
+// maxName bounds a method's name, in bytes.
+const maxName = 255
+
+// forever is a limit that is none.
+const forever = 100 * 365 * 24 * time.Hour
 
 // maxExt bounds the extension of a frame, and so the metadata of a call, in bytes.
 const maxExt = 16 << 10
@@ -170,6 +177,9 @@ func parseExt(b []byte) (e extension, rest []byte, err error) {
 		b = b[3+size:]
 		switch kind {
 		case extMethod:
+			if size > maxName {
+				return e, nil, fmt.Errorf("%w: a method's name of %d bytes", errFrame, size)
+			}
 			e.method = string(s)
 		case extCodec:
 			e.codec = string(s)
@@ -290,11 +300,10 @@ func parseHello(b []byte) (h hello, err error) {
 
 // micros is a duration as a frame carries it: at least 1, and none if it is longer than fits (over an hour: the caller alone watches it).
 func micros(d time.Duration) uint32 {
-	us := (d + time.Microsecond - 1) / time.Microsecond
-	if us > math.MaxUint32 {
+	if d > math.MaxUint32*time.Microsecond {
 		return 0
 	}
-	return uint32(max(us, 1))
+	return uint32(max((d+time.Microsecond-1)/time.Microsecond, 1))
 }
 
 var _ = [1]int{}[headerSize-transport.MinFrame] // the transport knows the size of our header

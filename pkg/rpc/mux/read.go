@@ -41,6 +41,7 @@ func (l *lane) read() {
 		l.c.heard.Store(true)
 		err = l.take(b)
 		l.Release()
+		l.act() // also when there is an error: what came before it counts
 		if err != nil {
 			if !l.c.failed.Load() {
 				l.c.bye(err)
@@ -48,7 +49,6 @@ func (l *lane) read() {
 			}
 			return
 		}
-		l.act()
 	}
 }
 
@@ -93,7 +93,7 @@ func (l *lane) act() {
 	if len(t.inline) > 0 {
 		l.cork()
 		for i := range t.inline {
-			l.c.execute(&t.inline[i])
+			l.c.execute(&t.inline[i], true)
 		}
 		clear(t.inline)
 		t.inline = t.inline[:0]
@@ -112,7 +112,7 @@ func (l *lane) act() {
 		go s.serve()
 	}
 	for _, f := range t.then {
-		f()
+		l.c.safely("a function of the connection", f)
 	}
 	clear(t.spawn)
 	clear(t.open)
@@ -190,11 +190,14 @@ func (l *lane) message(h header, ext *extension, body []byte) error {
 		return c.streams.frame(h, body)
 	case typeCancel:
 		c.serving.cancel(h.id, status.Code(h.arg))
+	case typeAbandon:
 		c.streams.cancelled(h.id, status.Code(h.arg))
 	case typePing:
-		return c.lanes[0].control(typePong, 0, h.id, h.arg, nil)
+		return l.control(typePong, 0, h.id, h.arg, nil)
 	case typePong:
-		c.pongs.Add(1)
+		if h.arg != 0 { // a heartbeat's has no number
+			c.pongs.Add(1)
+		}
 	case typeGoaway:
 		c.draining.Store(true)
 		if c.cfg.Draining != nil {
@@ -221,7 +224,7 @@ func (l *lane) first(h header, ext extension, body []byte) error {
 		return fmt.Errorf("rpc: the peer sends a message of %d bytes, %d are allowed", size, l.c.cfg.MaxMessage)
 	}
 	switch h.typ {
-	case typeCall, typeNotify, typeReply, typeData:
+	case typeCall, typeNotify, typeReply, typeData, typeError, typeEnd:
 	default:
 		return fmt.Errorf("%w: type %d in parts", errFrame, h.typ)
 	}
@@ -229,10 +232,9 @@ func (l *lane) first(h header, ext extension, body []byte) error {
 	if l.parts[key] != nil || len(body) >= size {
 		return fmt.Errorf("%w: a large message within another, or none", errFrame)
 	}
-	if most := 16 * l.c.cfg.MaxMessage; l.held+len(body) > most || len(l.parts) > maxSlots {
-		return fmt.Errorf("rpc: the peer has %d messages in parts under way", len(l.parts))
+	if len(l.parts) >= 4*largeAtOnce {
+		return fmt.Errorf("rpc: the peer has %d messages in parts under way on one lane", len(l.parts))
 	}
-	l.held += len(body)
 	p := &parts{h: h, ext: ext, size: size, got: append(make([]byte, 0, min(size, 4*len(body))), body...)}
 	p.h.flags &^= flagLarge | flagExt
 	l.parts[key] = p
@@ -246,15 +248,10 @@ func (l *lane) more(h header, body []byte) error {
 	if p == nil || len(p.got)+len(body) > p.size {
 		return fmt.Errorf("%w: a part that belongs to nothing", errFrame)
 	}
-	l.held += len(body)
-	if l.held > 16*l.c.cfg.MaxMessage {
-		return fmt.Errorf("rpc: the peer has %d messages in parts under way", len(l.parts))
-	}
 	p.got = append(p.got, body...)
 	if len(p.got) < p.size {
 		return nil
 	}
 	delete(l.parts, key)
-	l.held -= len(p.got)
 	return l.message(p.h, &p.ext, p.got)
 }

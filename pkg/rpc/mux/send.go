@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"github.com/tianxia-mmo/tianxia/pkg/rpc/status"
 	"github.com/tianxia-mmo/tianxia/pkg/rpc/transport"
@@ -79,6 +80,26 @@ func (l *lane) tell(typ, flags uint8, id, arg uint32, body []byte) error {
 	copy(b[headerSize:], body)
 	return l.quietly()
 }
+
+// sizeOf measures a message and turns a panic of the codec into an error.
+func sizeOf(k Codec, v any) (n int, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = recovered(r)
+		}
+	}()
+	return k.Size(v)
+}
+
+// encoded is the codec of bytes that are marshalled already: *[]byte.
+type encoded struct{}
+
+func (encoded) Name() string            { return "" }
+func (encoded) Size(v any) (int, error) { return len(*v.(*[]byte)), nil }
+func (encoded) MarshalAppend(dst []byte, v any) ([]byte, error) {
+	return append(dst, *v.(*[]byte)...), nil
+}
+func (encoded) Unmarshal([]byte, any) error { return errors.ErrUnsupported }
 
 // errChanged: a message had another size when it was marshalled than when it was measured.
 var errChanged = errors.New("the message changed while it was being sent, or its codec's Size is wrong")
@@ -161,7 +182,7 @@ func (o *outgoing) measure(limit int) *status.Error {
 		o.size = 0
 		return nil
 	}
-	n, err := o.codec.Size(o.value)
+	n, err := sizeOf(o.codec, o.value)
 	if err != nil {
 		return notSent(status.Internal, "cannot marshal %T: %v", o.value, err)
 	}
@@ -213,7 +234,7 @@ func (l *lane) send(o *outgoing) *status.Error {
 	}
 	if headerSize+ext+o.size > l.max {
 		_ = l.finish()
-		return l.sendLarge(o, &e, ext)
+		return l.sendLarge(o, &e)
 	}
 	b, err := l.Reserve(headerSize + ext + o.size)
 	if err != nil {
@@ -266,17 +287,32 @@ func (b *bufferPool) take(n int) *[]byte {
 
 func (b *bufferPool) put(v *[]byte) { b.p.Put(v) }
 
-// sendLarge sends a message in several frames. Between them others may write.
-func (l *lane) sendLarge(o *outgoing, e *extension, ext int) *status.Error {
+// largeAtOnce is how many messages in parts share a lane: as many the receiver has to hold.
+const largeAtOnce = 8
+
+// patience is how long half a message waits for room before its connection is given up.
+const patience = 10 * time.Second
+
+// sendLarge sends a message in several frames. Between them others may write. It may have to wait for others, and for room: a lane's reader must not call it.
+func (l *lane) sendLarge(o *outgoing, e *extension) *status.Error {
+	if o.method != "" { // by name: between the frames nothing is learned
+		o.header.method, e.method = 0, o.method
+	}
+	ext := e.size()
+	if ext > maxExt {
+		return notSent(status.InvalidArgument, "metadata and names of %d bytes, %d fit a call", ext, maxExt)
+	}
 	buf := l.c.serving.large.take(o.size)
 	defer l.c.serving.large.put(buf)
 	rest := *buf
 	if err := marshal(o.codec, rest, o.value); err != nil {
 		return notSent(status.Internal, "cannot marshal %T: %v", o.value, err)
 	}
-	if o.method != "" { // by name: between the frames nothing is learned
-		o.header.method, e.method = 0, o.method
-		ext = e.size()
+	select {
+	case l.large <- struct{}{}:
+		defer func() { <-l.large }()
+	case <-l.c.over:
+		return unavailable(l.c.Err(), status.NotSent)
 	}
 	h := o.header
 	h.flags |= flagLarge
@@ -286,10 +322,8 @@ func (l *lane) sendLarge(o *outgoing, e *extension, ext int) *status.Error {
 			head += ext + 4
 		}
 		n := min(len(rest), l.max-head)
-		l.begin()
-		b, err := l.Reserve(head + n)
+		b, err := l.reserve(head+n, !first)
 		if err != nil {
-			_ = l.quietly()
 			if !first { // half a message cannot be taken back
 				l.c.Fail(err)
 			}
@@ -310,4 +344,37 @@ func (l *lane) sendLarge(o *outgoing, e *extension, ext int) *status.Error {
 		h = header{typ: typeMore, flags: h.flags & flagAnswer, id: o.id, arg: uint32(o.typ)}
 	}
 	return nil
+}
+
+// reserve takes the lane and room on it; with wait, it gives a peer that is behind some time. Without an error the lane is locked.
+func (l *lane) reserve(n int, wait bool) ([]byte, error) {
+	l.begin()
+	b, err := l.Reserve(n)
+	if err == nil {
+		return b, nil
+	}
+	_ = l.quietly()
+	if !wait || !errors.Is(err, transport.ErrBacklog) {
+		return nil, err
+	}
+	look, end := time.NewTicker(time.Millisecond), time.NewTimer(patience)
+	defer look.Stop()
+	defer end.Stop()
+	for {
+		select {
+		case <-look.C:
+		case <-l.c.over:
+			return nil, l.c.Err()
+		case <-end.C:
+			return nil, err
+		}
+		l.begin()
+		if b, err = l.Reserve(n); err == nil {
+			return b, nil
+		}
+		_ = l.quietly()
+		if !errors.Is(err, transport.ErrBacklog) {
+			return nil, err
+		}
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tianxia-mmo/tianxia/pkg/rpc/status"
 )
@@ -14,20 +15,23 @@ import (
 type serving struct {
 	c     *Conn
 	n     atomic.Int32
-	idle  chan job // workers that wait take from here
+	later atomic.Int32 // answers that wait for the peer to take them
+	idle  chan job     // workers that wait take from here
 	large bufferPool
 
 	mu      sync.Mutex
 	workers int
-	active  map[uint32]*callCtx // that may be cancelled; nil once the connection is over
+	active  map[uint64]*callCtx // that may be cancelled; nil once the connection is over
+	noted   uint64              // the last notification's key
 }
 
 func (s *serving) init(c *Conn) {
-	s.c, s.idle, s.active = c, make(chan job), map[uint32]*callCtx{}
+	s.c, s.idle, s.active = c, make(chan job), map[uint64]*callCtx{}
 }
 
 // job is a call to be executed.
 type job struct {
+	key   uint64 // in active
 	ctx   *callCtx
 	req   any
 	codec Codec
@@ -35,28 +39,34 @@ type job struct {
 	reply bool
 }
 
-// enter makes a call cancellable; false when the connection is over.
-func (s *serving) enter(id uint32, ctx *callCtx) bool {
+// enter makes a job end with the connection, and calls cancellable.
+func (s *serving) enter(j *job) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.active == nil {
-		return false
+	over := s.active == nil
+	if !over {
+		if j.key = uint64(j.id); !j.reply {
+			s.noted++
+			j.key = 1<<32 + s.noted
+		}
+		s.active[j.key] = j.ctx
 	}
-	s.active[id] = ctx
-	return true
+	s.mu.Unlock()
+	if over {
+		j.ctx.end(context.Canceled)
+	}
 }
 
-func (s *serving) leave(id uint32, ctx *callCtx) {
+func (s *serving) leave(j *job) {
 	s.mu.Lock()
-	if s.active[id] == ctx { // not one of a peer that used the id twice
-		delete(s.active, id)
+	if s.active[j.key] == j.ctx { // not one of a peer that used the id twice
+		delete(s.active, j.key)
 	}
 	s.mu.Unlock()
 }
 
 func (s *serving) cancel(id uint32, code status.Code) {
 	s.mu.Lock()
-	ctx := s.active[id]
+	ctx := s.active[uint64(id)]
 	s.mu.Unlock()
 	if ctx != nil {
 		ctx.end(contextError(code))
@@ -92,8 +102,8 @@ func (s *serving) spawn(j job) {
 // work executes jobs until there are workers enough that wait.
 func (s *serving) work(j job) {
 	for {
-		s.c.execute(&j)
-		s.leave(j.id, j.ctx)
+		s.c.execute(&j, false)
+		s.leave(&j)
 		s.n.Add(-1)
 		j = job{}
 		s.mu.Lock()
@@ -120,36 +130,42 @@ func (s *serving) work(j job) {
 	}
 }
 
-// execute runs a handler and answers.
-func (c *Conn) execute(j *job) {
+// execute runs a handler and answers. A lane's reader must not wait: what it cannot send at once is sent by a goroutine of its own.
+func (c *Conn) execute(j *job, reader bool) {
 	m := j.ctx.Method
 	var resp any
-	var err error
+	var failure *status.Error
 	if !m.Inline && !m.Borrow {
-		err = j.ctx.Err() // over before it began
+		failure = status.Of(j.ctx.Err()) // over before it began
 	}
-	if err == nil {
-		resp, err = c.protected(j)
+	if failure == nil {
+		resp, failure = c.protected(j)
 	}
 	j.ctx.end(context.Canceled)
 	c.counts.served.Add(1)
-	if j.reply {
-		c.answer(j, resp, err)
+	if j.reply && !c.answer(j, resp, failure, reader) {
+		return // whoever answers frees the request
 	}
-	if m.Free != nil && !m.Borrow { // a request that refers to the connection's memory must not be filled again
+	c.free(j)
+}
+
+// free gives a request back whose answer was marshalled.
+func (c *Conn) free(j *job) {
+	if m := j.ctx.Method; m.Free != nil && !m.Borrow { // a request that refers to the connection's memory must not be filled again
 		m.Free(j.req)
 	}
 }
 
-// protected calls the handler; a panic is an error of the call, not of the process.
-func (c *Conn) protected(j *job) (resp any, err error) {
+// protected calls the handler; a panic, its own or that of the error it returned, is an error of the call, not of the process.
+func (c *Conn) protected(j *job) (resp any, failure *status.Error) {
 	defer func() {
 		if r := recover(); r != nil {
 			c.panicked(j.ctx.Method.Name, r)
-			err = status.Errorf(status.Internal, "the handler of %s panicked", j.ctx.Method.Name)
+			failure = status.Errorf(status.Internal, "the handler of %s panicked", j.ctx.Method.Name)
 		}
 	}()
-	return j.ctx.Method.Unary(j.ctx, j.req)
+	resp, err := j.ctx.Method.Unary(j.ctx, j.req)
+	return resp, status.Of(err) // a nil *status.Error in an error is none
 }
 
 func (c *Conn) panicked(method string, value any) {
@@ -159,41 +175,112 @@ func (c *Conn) panicked(method string, value any) {
 	}
 }
 
-// answer sends the result of a call.
-func (c *Conn) answer(j *job, resp any, err error) {
-	if err != nil {
-		c.answerError(j.id, status.Of(err), 0)
-		return
-	}
-	o := outgoing{header: header{typ: typeReply, id: j.id}, codec: j.codec, value: resp}
-	e := o.measure(c.limit())
-	if e == nil {
-		if e = c.lane(o.size).send(&o); e == nil {
-			return
+// safely runs code of the user that has nobody else to panic to.
+func (c *Conn) safely(what string, f func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.panicked(what, r)
 		}
-		if e.Code == status.Unavailable || e.Code == status.ResourceExhausted { // the peer takes no answers: it will not take an error either
-			c.Fail(e)
-			return
-		}
-	}
-	c.answerError(j.id, e, 0)
+	}()
+	f()
 }
 
-// answerError answers a call with an error. Details that do not fit are left out.
-func (c *Conn) answerError(id uint32, e *status.Error, flags uint8) {
+// answer sends the result of a call. False: it will be sent by another goroutine, which frees the request then.
+func (c *Conn) answer(j *job, resp any, failure *status.Error, reader bool) bool {
+	if failure != nil {
+		c.answerError(j.id, failure, 0, reader)
+		return true
+	}
+	o := outgoing{header: header{typ: typeReply, id: j.id}, codec: j.codec, value: resp}
+	if e := o.measure(c.limit()); e != nil {
+		c.answerError(j.id, e, 0, reader)
+		return true
+	}
+	l := c.lane(o.size)
+	if !reader || headerSize+o.size <= l.max {
+		e := l.send(&o)
+		switch {
+		case e == nil:
+			return true
+		case e.Code == status.Unavailable:
+			c.Fail(e)
+			return true
+		case e.Code != status.ResourceExhausted:
+			c.answerError(j.id, e, 0, reader)
+			return true
+		}
+	}
+	// The peer is behind, or the answer has many parts. At most as many answers wait as calls may be served.
+	if !reader {
+		c.answerLater(l, &o)
+		return true
+	}
+	if c.serving.later.Add(1) > int32(c.cfg.MaxServe) {
+		c.Fail(fmt.Errorf("rpc: %d answers wait, and the peer takes none", c.cfg.MaxServe))
+		return true
+	}
+	later := *j
+	if later.ctx.Method.Borrow { // its memory is lent until we return
+		b := make([]byte, o.size)
+		if err := marshal(o.codec, b, o.value); err != nil {
+			c.serving.later.Add(-1)
+			c.answerError(j.id, notSent(status.Internal, "cannot marshal %T: %v", o.value, err), 0, true)
+			return true
+		}
+		o.codec, o.value = encoded{}, &b
+	}
+	out := o
+	c.goroutine.Go(func() {
+		defer c.serving.later.Add(-1)
+		c.answerLater(l, &out)
+		c.free(&later)
+	})
+	return false
+}
+
+// answerLater sends an answer as soon as the peer takes it. It is for goroutines that may wait.
+func (c *Conn) answerLater(l *lane, o *outgoing) {
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for {
+		e := l.send(o)
+		switch {
+		case e == nil:
+			return
+		case e.Code == status.Unavailable:
+			c.Fail(e)
+			return
+		case e.Code != status.ResourceExhausted:
+			c.answerError(o.id, e, 0, false)
+			return
+		}
+		select {
+		case <-look.C:
+		case <-c.over:
+			return
+		}
+	}
+}
+
+// answerError answers a call with an error.
+func (c *Conn) answerError(id uint32, e *status.Error, flags uint8, reader bool) {
 	if e.Code == status.OK {
 		e = status.New(status.Internal, e.Message)
 	}
 	body := e.AppendWire(nil)
-	if most := c.lanes[0].max - headerSize; len(body) > most {
-		body = status.New(e.Code, e.Message[:min(len(e.Message), 1024)]+" (details left out: too large)").AppendWire(nil)
+	o := outgoing{header: header{typ: typeError, flags: flags, id: id, arg: uint32(e.Code)}, codec: encoded{}, value: &body, size: len(body)}
+	if reader && headerSize+len(body) > c.lanes[0].max {
+		c.goroutine.Go(func() { c.answerLater(c.lanes[0], &o) })
+		return
 	}
-	_ = c.lanes[0].control(typeError, flags, id, uint32(e.Code), body) // a lane that takes nothing ends the connection
+	if e := c.lanes[0].send(&o); e != nil { // it takes not even an error
+		c.Fail(e)
+	}
 }
 
 // refuse answers a call that was not and will not be executed.
 func (c *Conn) refuse(id uint32, code status.Code, format string, args ...any) {
-	c.answerError(id, status.Errorf(code, format, args...), flagNever)
+	c.answerError(id, status.Errorf(code, format, args...), flagNever, true)
 }
 
 // request takes a call or a notification.
@@ -240,7 +327,7 @@ func (l *lane) request(h header, ext *extension, body []byte) error {
 	j := job{ctx: ctx, req: req, codec: k, id: h.id, reply: reply}
 	if m.Borrow {
 		l.cork()
-		c.execute(&j)
+		c.execute(&j, true)
 		return nil
 	}
 	if m.Inline {
@@ -248,11 +335,7 @@ func (l *lane) request(h header, ext *extension, body []byte) error {
 		return nil
 	}
 	c.serving.n.Add(1)
-	if reply {
-		if !c.serving.enter(h.id, ctx) {
-			ctx.end(context.Canceled)
-		}
-	}
+	c.serving.enter(&j)
 	l.batch.spawn = append(l.batch.spawn, j)
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tianxia-mmo/tianxia/pkg/rpc/status"
+	"github.com/tianxia-mmo/tianxia/pkg/rpc/transport"
 )
 
 // ErrWouldBlock answers TrySend when the receiver has not read enough yet.
@@ -35,6 +36,7 @@ type Stream struct {
 	room    sync.Cond // credit, or the end
 	credit  int       // bytes that may be sent
 	in      []byte    // messages that arrived: u32 size, bytes
+	unread  int       // bytes that arrived and were not received, with what messages cost
 	owed    int       // bytes read and not yet credited
 	peerEnd bool      // the peer sends nothing more
 	sentEnd bool
@@ -180,44 +182,46 @@ func (l *lane) opened(h header, ext *extension) error {
 	}
 	c.streams.accepted[h.id] = x
 	c.serving.n.Add(1)
+	if h.arg > 0 {
+		x.ctx.AfterFunc(func() { x.end(status.Of(x.ctx.Err())) }) // wakes a handler that waits for messages
+	}
 	l.batch.open = append(l.batch.open, x)
 	return nil
 }
 
 // serve runs the handler of an accepted stream.
 func (x *Stream) serve() {
-	err := func() (err error) {
+	e := func() (e *status.Error) {
 		defer func() {
 			if r := recover(); r != nil {
 				x.c.panicked(x.method.Name, r)
-				err = status.Errorf(status.Internal, "the handler of %s panicked", x.method.Name)
+				e = status.Errorf(status.Internal, "the handler of %s panicked", x.method.Name)
 			}
 		}()
-		return x.method.Stream(x.ctx, x)
+		return status.Of(x.method.Stream(x.ctx, x))
 	}()
 	x.c.counts.served.Add(1)
 	x.c.serving.n.Add(-1)
-	e := status.Of(err)
 	x.sending.Lock() // behind the last message
 	x.mu.Lock()
 	tell := x.err == nil
 	x.mu.Unlock()
 	if tell {
-		var body []byte
+		body := []byte{}
 		code := status.OK
 		if e != nil {
 			if code = e.Code; code == status.OK {
 				code = status.Unknown
 			}
-			if body = e.AppendWire(nil); len(body) > x.l.max-headerSize {
-				body = status.New(code, "the error is too large to send").AppendWire(nil)
-			}
+			body = e.AppendWire(nil)
 		}
-		_ = x.l.control(typeEnd, flagAnswer, x.id, uint32(code), body)
+		o := outgoing{header: header{typ: typeEnd, flags: flagAnswer, id: x.id, arg: uint32(code)}, codec: encoded{}, value: &body, size: len(body)}
+		x.c.answerLater(x.l, &o)
 	}
 	x.sending.Unlock()
-	if err == nil {
-		err = io.EOF
+	var err error = io.EOF
+	if e != nil {
+		err = e
 	}
 	x.end(err)
 }
@@ -237,15 +241,17 @@ func (x *Stream) end(err error) {
 		return
 	}
 	x.c.streams.remove(x)
+	x.ctx.end(ending(err))
 	if stop != nil {
 		stop()
 	}
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		x.ctx.end(context.DeadlineExceeded)
-	default:
-		x.ctx.end(context.Canceled)
+}
+
+func ending(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return context.DeadlineExceeded
 	}
+	return context.Canceled
 }
 
 // Context ends with the stream. At the accepting end it tells of the call: see IncomingFrom.
@@ -296,6 +302,7 @@ func (x *Stream) send(v any, wait bool) error {
 	}
 	x.mu.Lock()
 	x.credit += o.size + perMessage
+	x.room.Broadcast()
 	x.mu.Unlock()
 	return err
 }
@@ -361,6 +368,8 @@ func (x *Stream) wait() error {
 func (x *Stream) settle(n int) {
 	x.mu.Lock()
 	x.owed += n
+	x.unread -= n
+	x.c.unread.Add(int64(-n))
 	give := 0
 	if x.owed >= x.c.cfg.Window/4 && x.err == nil {
 		give, x.owed = x.owed, 0
@@ -396,7 +405,7 @@ func (x *Stream) Cancel(err error) {
 		_ = x.l.control(typeEnd, flagAnswer, x.id, uint32(e.Code), e.AppendWire(nil))
 		return
 	}
-	_ = x.l.control(typeCancel, 0, x.id, uint32(e.Code), nil) // never before what opened it
+	_ = x.l.control(typeAbandon, 0, x.id, uint32(e.Code), nil) // never before what opened it
 }
 
 // cancelled ends a stream whose opener gave it up.
@@ -433,9 +442,14 @@ func (s *streams) frame(h header, body []byte) error {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if len(x.in) > 2*x.c.cfg.Window+x.c.cfg.MaxMessage {
-		return fmt.Errorf("rpc: the peer sent %d bytes on a stream beyond its credit", len(x.in))
+	n := len(body) + perMessage
+	if x.unread >= x.c.cfg.Window { // a sender without credit sends nothing
+		return fmt.Errorf("rpc: the peer sent on a stream beyond its credit: %d bytes wait there", x.unread)
 	}
+	if most := int64(64 * x.c.cfg.MaxMessage); x.c.unread.Add(int64(n)) > most {
+		return fmt.Errorf("rpc: more than %d bytes wait in this connection's streams, and nobody receives them", most)
+	}
+	x.unread += n
 	x.in = binary.LittleEndian.AppendUint32(x.in, uint32(len(body)))
 	x.in = append(x.in, body...)
 	x.arrived.Signal()
@@ -481,14 +495,19 @@ func (c *Conn) Drain(ctx context.Context) error {
 	defer t.Stop()
 	// What the peer sent before it knew arrives before its answer to a ping; a call that was about to be sent just then arrives before the answer to a second one.
 	for quiet := 0; quiet < 2; {
-		heard := c.pongs.Load()
-		_ = c.lanes[0].control(typePing, 0, 0, 0, nil) // a broken lane ends the connection
-		for first := true; first || c.pongs.Load() == heard; first = false {
+		want := c.pongs.Load() + uint32(len(c.lanes))
+		for _, l := range c.lanes { // an answer may still lie on any of them
+			_ = l.control(typePing, 0, 0, 1, nil) // a broken lane ends the connection
+		}
+		for first := true; first || int32(want-c.pongs.Load()) > 0; first = false {
 			select {
 			case <-t.C:
 			case <-c.over:
 				<-c.ended
-				return nil
+				if errors.Is(c.err, transport.ErrClosed) {
+					return nil
+				}
+				return c.err
 			case <-ctx.Done():
 				_ = c.Close()
 				return ctx.Err()

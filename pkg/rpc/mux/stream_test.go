@@ -7,7 +7,6 @@ import (
 	"io"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/tianxia-mmo/tianxia/pkg/rpc/status"
@@ -185,33 +184,4 @@ func TestStreamsEndInEveryWay(t *testing.T) {
 		t.Errorf("connection over: %v", err)
 	}
 	<-ended
-}
-
-func TestStreamMessagesAllocateNothing(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector allocates")
-	}
-	var got atomic.Int64
-	seen := make(chan struct{}, 1)
-	c, _ := pair(t, methods{"sink": streaming("sink", func(_ context.Context, s *Stream) error {
-		var b []byte
-		for s.Recv(&b) == nil {
-			got.Add(1)
-			seen <- struct{}{}
-		}
-		return nil
-	})}, nil, 1, 33<<10)
-	x, err := c.Open(context.Background(), "sink", info())
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := make([]byte, 200)
-	if n := testing.AllocsPerRun(2000, func() {
-		if err := x.Send(&b); err != nil {
-			t.Error(err)
-		}
-		<-seen
-	}); n > 0 {
-		t.Errorf("%v allocations per message", n)
-	}
 }

@@ -327,3 +327,40 @@ func BenchmarkLook(b *testing.B) {
 		})
 	}
 }
+
+func TestUpdatesOfOneRegistrationMayComeAllAtOnce(t *testing.T) {
+	d := open(t, filepath.Join(t.TempDir(), "run"))
+	i := registrytest.Sample("busy", "world")
+	r, err := d.Register(t.Context(), i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for n := range 4 {
+		wg.Go(func() {
+			for k := range 20 {
+				j := i.Clone()
+				j.Weight = 1 + 100*n + k
+				if err := r.Update(j); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Go(func() { // another instance is refused meanwhile, too
+		j := i.Clone()
+		j.Epoch++
+		for range 20 {
+			if r.Update(j) == nil {
+				t.Error("the epoch was changed")
+			}
+		}
+	})
+	wg.Wait()
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := r.Update(i); !errors.Is(err, registry.ErrClosed) {
+		t.Error(err)
+	}
+}

@@ -33,7 +33,7 @@ func (d *Directory) Register(ctx context.Context, i Instance) (Registration, err
 	if err != nil {
 		return nil, wrap(err)
 	}
-	r := &directoryRegistration{d: d, name: name, lock: lock, instance: i.Clone()}
+	r := &directoryRegistration{d: d, id: i.ID, epoch: i.Epoch, name: name, lock: lock, instance: i.Clone()}
 	d.mu.Lock()
 	if d.closed {
 		err = ErrClosed
@@ -74,10 +74,15 @@ func (d *Directory) wait(ctx context.Context, name string) (*os.File, error) {
 	}
 }
 
-// directoryRegistration is an instance of this process. Directory.mu guards it.
+// directoryRegistration is an instance of this process.
 type directoryRegistration struct {
-	d        *Directory
-	name     string
+	// These never change:
+	d     *Directory
+	id    string
+	epoch uint64
+	name  string // id as file names have it
+
+	// Directory.mu guards these:
 	lock     *os.File // nil once closed, or while a repair waits for it
 	instance Instance
 	closed   bool
@@ -86,7 +91,7 @@ type directoryRegistration struct {
 
 // Update implements Registration.
 func (r *directoryRegistration) Update(i Instance) error {
-	if err := checkUpdate(&i, r.instance.ID, r.instance.Epoch); err != nil {
+	if err := checkUpdate(&i, r.id, r.epoch); err != nil {
 		return err
 	}
 	if err := r.update(i); err != nil {
@@ -113,7 +118,7 @@ func (r *directoryRegistration) update(i Instance) error {
 func (r *directoryRegistration) Close() error {
 	err := r.withdraw()
 	if err != nil {
-		err = fmt.Errorf("withdraw instance %q from %s: %w", r.instance.ID, r.d.dir, err)
+		err = fmt.Errorf("withdraw instance %q from %s: %w", r.id, r.d.dir, err)
 	}
 	r.d.look()
 	return err
@@ -171,9 +176,9 @@ func (r *directoryRegistration) repair() {
 	if err == nil {
 		r.lost = false
 		r.d.stats.Repaired++
-		r.d.cfg.Log.Warn("registry files were gone and are back", "dir", r.d.dir, "instance", r.instance.ID)
+		r.d.cfg.Log.Warn("registry files were gone and are back", "dir", r.d.dir, "instance", r.id)
 	} else if !r.lost {
 		r.lost = true
-		r.d.cfg.Log.Error("registry files are gone and cannot be put back: others do not see this instance", "dir", r.d.dir, "instance", r.instance.ID, "err", err)
+		r.d.cfg.Log.Error("registry files are gone and cannot be put back: others do not see this instance", "dir", r.d.dir, "instance", r.id, "err", err)
 	}
 }

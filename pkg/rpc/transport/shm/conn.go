@@ -35,7 +35,7 @@ const (
 	stallMax     = 50 * time.Millisecond
 )
 
-// conn is one connection. Its life is one goroutine, run, that waits for the end and takes everything apart; another one, listen, reads the control socket.
+// conn is one connection. It has three goroutines: run waits for the end and takes everything apart, listen reads the control socket, mind looks after stalled lanes.
 type conn struct {
 	geometry
 	client     bool
@@ -49,14 +49,16 @@ type conn struct {
 	list     []*lane
 	exposed  []transport.Lane
 
-	quit      chan struct{} // closed by Close
-	quitOnce  sync.Once
-	done      chan struct{} // closed when the connection is over
-	gone      chan struct{} // closed when all is taken apart
-	heard     chan struct{} // closed when listen has returned
-	stall     chan struct{} // a lane has stalled
-	begun     func()        // returns when the library's cleanup has begun
-	listening bool          // set before run can see done
+	quit     chan struct{} // closed by Close
+	quitOnce sync.Once
+	done     chan struct{} // closed when the connection is over
+	gone     chan struct{} // closed when all is taken apart
+	heard    chan struct{} // closed when listen has returned
+	stall    chan struct{} // a lane has stalled
+	minded   chan struct{} // closed when mind has returned
+	closed   chan struct{} // closed when no lane takes new frames
+	begun    func()        // returns when the library's cleanup has begun
+	running  bool          // the connection has its goroutines; set before they start
 
 	leaving atomic.Pointer[bye] // the peer's clean goodbye
 
@@ -71,7 +73,8 @@ type conn struct {
 
 func newConn(g geometry, client bool, control *net.UnixConn, sess *shmipc.Session, cfg transport.Config) *conn {
 	c := &conn{geometry: g, client: client, control: control, opposite: -1, sess: sess, maxBacklog: cfg.MaxBacklog,
-		quit: make(chan struct{}), done: make(chan struct{}), gone: make(chan struct{}), heard: make(chan struct{}), stall: make(chan struct{}, 1)}
+		quit: make(chan struct{}), done: make(chan struct{}), gone: make(chan struct{}), heard: make(chan struct{}), stall: make(chan struct{}, 1),
+		minded: make(chan struct{}), closed: make(chan struct{})}
 	c.begun = sync.OnceFunc(func() {
 		for sess.GetActiveStreamCount() > 0 { // the cleanup's first act is to take all streams
 			time.Sleep(cleanupPoll)
@@ -109,6 +112,14 @@ func (c *conn) fail(err error) {
 	}
 }
 
+// brokeOff is what an error of the library's streams means: that of a session which it closed by itself says nothing.
+func (c *conn) brokeOff(err error) error {
+	if c.sess.IsClosed() {
+		return errLibrary
+	}
+	return err
+}
+
 func (c *conn) failWith(err error) error {
 	c.fail(err)
 	return c.reason()
@@ -138,10 +149,23 @@ func (c *conn) Close() error {
 	}
 }
 
-// run waits for the end, and minds stalled lanes until then.
+// run waits for the end. It takes no lane's lock before that: a writer can be stuck in the library until the connection is taken apart.
 func (c *conn) run() {
 	defer close(c.gone)
 	defer c.takeApart()
+	select {
+	case <-c.done:
+	case <-c.sess.CloseChan():
+		c.fail(errLibrary)
+	case <-c.quit:
+		c.linger()
+		c.fail(transport.ErrClosed)
+	}
+}
+
+// mind looks after stalled lanes.
+func (c *conn) mind() {
+	defer close(c.minded)
 	tick := time.NewTimer(time.Hour)
 	defer tick.Stop()
 	pause := stallMin
@@ -149,12 +173,8 @@ func (c *conn) run() {
 		select {
 		case <-c.done:
 			return
-		case <-c.sess.CloseChan():
-			c.fail(errLibrary)
-			return
 		case <-c.quit:
-			c.linger()
-			c.fail(transport.ErrClosed)
+			c.finish()
 			return
 		case <-c.stall:
 			pause = stallMin
@@ -171,20 +191,43 @@ func (c *conn) run() {
 	}
 }
 
-// linger ends the lanes for new frames and waits until the peer has taken those that wait.
-func (c *conn) linger() {
+// finish ends the lanes for new frames and pushes those that wait, until run has had enough.
+func (c *conn) finish() {
 	for _, l := range c.list {
 		l.shut()
 	}
+	close(c.closed)
+	tick := time.NewTicker(stallMin)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.done:
+			return
+		case <-tick.C:
+			c.resumeStalled()
+		}
+	}
+}
+
+// linger waits until the lanes are closed to new frames and the peer has taken those that wait.
+func (c *conn) linger() {
 	tick := time.NewTicker(stallMin)
 	defer tick.Stop()
 	began, moved := time.Now(), time.Now()
+	select {
+	case <-c.closed:
+	case <-c.done:
+		return
+	case <-time.After(lingerIdle):
+		return
+	}
 	for left := c.waiting(); left > 0; {
 		select {
 		case <-c.done:
 			return
+		case <-c.sess.CloseChan():
+			return
 		case now := <-tick.C:
-			c.resumeStalled()
 			if less := c.waiting(); less < left {
 				left, moved = less, now
 			}
@@ -203,7 +246,7 @@ func (c *conn) waiting() (n int) {
 	return n
 }
 
-// watchStall has run look after stalled lanes.
+// watchStall has mind look after stalled lanes.
 func (c *conn) watchStall() {
 	select {
 	case c.stall <- struct{}{}:
@@ -237,13 +280,14 @@ func (c *conn) takeApart() {
 	}
 	_ = c.control.Close()
 	closeFD(c.opposite)
-	if c.listening {
+	if c.running {
 		<-c.heard
+		<-c.minded
 	}
 }
 
 func (c *conn) sayBye(last bye) {
-	if !c.listening { // the handshake failed
+	if !c.running { // the handshake failed
 		return
 	}
 	if err := c.Err(); !errors.Is(err, transport.ErrClosed) {

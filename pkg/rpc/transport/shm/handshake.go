@@ -254,7 +254,8 @@ func (c *conn) awaitGuards(ctx context.Context) error {
 // begin gives the finished connection its goroutines.
 func (c *conn) begin() {
 	_ = c.control.SetDeadline(time.Time{})
-	c.listening = true
+	c.running = true
 	go c.run()
+	go c.mind()
 	go c.listen()
 }

@@ -209,7 +209,7 @@ func (l *lane) flush(h header) (err error) {
 	h.put(w.block)
 	w.block = nil
 	if err := l.stream.Flush(false); err != nil {
-		return l.c.failWith(fmt.Errorf("rpc shm: lane %d: send: %w", l.index, err))
+		return l.c.failWith(l.c.brokeOff(fmt.Errorf("rpc shm: lane %d: send: %w", l.index, err)))
 	}
 	return nil
 }

@@ -83,7 +83,7 @@ func (l *lane) next() (got taken, err error) {
 	r := &l.r
 	block, err := l.stream.BufferReader().ReadBytes(r.in.block)
 	if err != nil {
-		return taken{}, fmt.Errorf("rpc shm: lane %d: receive: %w", l.index, err)
+		return taken{}, l.c.brokeOff(fmt.Errorf("rpc shm: lane %d: receive: %w", l.index, err))
 	}
 	h, err := parseHeader(block)
 	if err != nil {

@@ -132,7 +132,7 @@ func openSession(ctx context.Context, g geometry, control *net.UnixConn) (manage
 	if err == nil {
 		err = sendControl(control, msgSocket, nil, opposite)
 	}
-	stop := context.AfterFunc(ctx, func() { hangUp(opposite) })
+	stop := hangUpAfter(ctx, opposite)
 	if err != nil {
 		hangUp(opposite)
 	}
@@ -193,6 +193,22 @@ func hangUp(fd int) {
 	}
 }
 
+// hangUpAfter hangs up when ctx ends. stop tells whether that did not happen; nobody uses fd any more when it returns, so that it can be closed.
+func hangUpAfter(ctx context.Context, fd int) (stop func() bool) {
+	hungUp := make(chan struct{})
+	cancel := context.AfterFunc(ctx, func() {
+		defer close(hungUp)
+		hangUp(fd)
+	})
+	return func() bool {
+		if cancel() {
+			return true
+		}
+		<-hungUp
+		return false
+	}
+}
+
 // serveSession makes the server's session on the descriptor that the client sent.
 func serveSession(ctx context.Context, g geometry, fd int) (*shmipc.Session, error) {
 	file := os.NewFile(uintptr(fd), "shm")
@@ -211,14 +227,13 @@ func serveSession(ctx context.Context, g geometry, fd int) (*shmipc.Session, err
 		_ = socket.Close()
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { hangUp(fd) })
+	stop := hangUpAfter(ctx, fd)
 	sess, err := shmipc.Server(socket, cfg)
-	if err == nil && !stop() {
+	if inTime := stop(); err == nil && !inTime {
 		_ = sess.Close()
 		err = context.Cause(ctx)
 	}
 	if err != nil {
-		stop()
 		hangUp(fd)
 		return nil, err
 	}

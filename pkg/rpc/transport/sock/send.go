@@ -195,7 +195,8 @@ func (l *lane) recycle(b []byte) {
 	}
 }
 
-// settle gives large buffers back when they have not been needed for a while. Everything has been written, n bytes lately.
+// settle gives large buffers back when they have not been needed for a while. It is called after each write, of n bytes: a writer that never comes to rest is
+// no reason to keep them.
 func (l *lane) settle(n int) {
 	switch {
 	case !l.large:
@@ -205,10 +206,13 @@ func (l *lane) settle(n int) {
 		if l.calm++; l.calm < calmWrites {
 			return
 		}
-		l.calm, l.large = 0, false
 		l.free = slices.DeleteFunc(l.free, func(b []byte) bool { return cap(b) > keepBuffer })
 		if cap(l.tail) > keepBuffer {
+			if l.size > 0 { // in use: next time
+				return
+			}
 			l.tail = nil
 		}
+		l.calm, l.large = 0, false
 	}
 }

@@ -32,8 +32,10 @@ func (l *lane) drain(out [][]byte) [][]byte {
 			l.mu.Unlock()
 			return nil
 		}
-		if l.size == 0 {
+		if wrote > 0 {
 			l.settle(wrote)
+		}
+		if l.size == 0 {
 			l.busy = false
 			l.backlog.Store(0)
 			l.mu.Unlock()
@@ -42,7 +44,7 @@ func (l *lane) drain(out [][]byte) [][]byte {
 		sent := l.sent
 		out, l.full = append(l.full, l.tail), out[:0]
 		l.tail = l.unused()
-		wrote += l.size
+		wrote = l.size
 		l.size, l.sent = 0, 0
 		l.mu.Unlock()
 

@@ -1,5 +1,0 @@
-//go:build race
-
-package balance_test
-
-const raceEnabled = true
