@@ -62,6 +62,9 @@ type ClientConfig struct {
 }
 
 func (c *ClientConfig) validate() error {
+	if err := c.Mux.Check(); err != nil {
+		return err
+	}
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = 3 * time.Second
 	}
@@ -143,6 +146,9 @@ type ServerConfig struct {
 }
 
 func (c *ServerConfig) validate() error {
+	if err := c.Mux.Check(); err != nil {
+		return err
+	}
 	if c.ID == "" {
 		c.ID = randomID("server")
 	}

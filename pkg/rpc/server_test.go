@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/tianxia-mmo/tianxia/pkg/rpc"
+	"github.com/tianxia-mmo/tianxia/pkg/rpc/mux"
 	"github.com/tianxia-mmo/tianxia/pkg/rpc/registry"
 	"github.com/tianxia-mmo/tianxia/pkg/rpc/status"
 	"github.com/tianxia-mmo/tianxia/pkg/rpc/transport/inproc"
@@ -245,6 +246,7 @@ func TestConfigMistakesAreExplained(t *testing.T) {
 		"negative":      {Endpoint: "/e", Timeout: -1},
 		"at most 1":     {Endpoint: "/e", RetryBudget: 2},
 		"P2C":           {Endpoint: "/e", Balance: 9},
+		"MaxCalls":      {Endpoint: "/e", Mux: mux.Config{MaxCalls: 70_000}},
 	} {
 		if c, err := rpc.NewClient(cfg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q: %v", want, err)
@@ -257,6 +259,7 @@ func TestConfigMistakesAreExplained(t *testing.T) {
 		"nowhere to listen": {},
 		"no transport":      {Endpoints: []string{"ftp://x"}},
 		"negative":          {Endpoints: []string{"/e"}, Weight: -1},
+		"MaxServe":          {Endpoints: []string{"/e"}, Mux: mux.Config{MaxServe: -1}},
 	} {
 		if _, err := rpc.NewServer(cfg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q: %v", want, err)

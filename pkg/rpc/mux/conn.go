@@ -48,6 +48,9 @@ func (c *Config) validate() error {
 	return nil
 }
 
+// Check tells what is wrong with the limits of a configuration; nil if nothing is.
+func (c Config) Check() error { return c.validate() }
+
 func (c *Config) codecNames() []string {
 	names := make([]string, 0, len(c.Codecs))
 	for _, k := range c.Codecs {
