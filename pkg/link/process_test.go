@@ -154,9 +154,7 @@ func TestAFrozenGatewayHarmsNobody(t *testing.T) {
 			down(t, port, Down{Kind: ToClient})
 			receive(t, port, 1)
 			settledPort(t, port)
-			if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-				t.Fatal(err)
-			}
+			freeze(t, cmd)
 			batches, messages := 0, uint32(0)
 			var worst time.Duration
 			for i := range uint32(3000) {
@@ -210,6 +208,18 @@ func TestAFrozenGatewayIsGivenUpByHeartbeats(t *testing.T) {
 	}
 	if err := cmd.Wait(); err != nil { // it finds the link closed
 		t.Errorf("the gateway: %v", err)
+	}
+}
+
+// freeze stops a process and returns when it has stopped.
+func freeze(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	var st syscall.WaitStatus
+	if _, err := syscall.Wait4(cmd.Process.Pid, &st, syscall.WUNTRACED, nil); err != nil || !st.Stopped() {
+		t.Fatalf("not stopped: %v, %v", st, err)
 	}
 }
 

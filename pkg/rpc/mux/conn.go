@@ -204,7 +204,8 @@ func (c *Conn) greet(body []byte) error {
 		}
 	}
 	close(c.greeted)
-	return c.lanes[0].control(typeWelcome, 0, 0, 0, proof(c.cfg.Hello.Token, c.cfg.Dialled, c.own.nonce, h.nonce))
+	_ = c.lanes[0].tell(typeWelcome, 0, 0, 0, proof(c.cfg.Hello.Token, c.cfg.Dialled, c.own.nonce, h.nonce)) // to a peer that has gone: its reason is still to be read
+	return nil
 }
 
 // welcome takes the peer's proof that it knows the token, and with it its word that it has accepted us.
