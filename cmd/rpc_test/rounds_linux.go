@@ -277,10 +277,15 @@ func (r *round) exhaust() error {
 		}
 	}
 	l.stop()
+	refused := 0
 	for _, f := range l.taken() {
+		if e := status.Of(f.err); e.Code == status.ResourceExhausted && e.Fate == status.NotSent { // back-pressure, said at once; nothing is lost
+			refused++
+			continue
+		}
 		r.problem("a call beside a slow consumer failed: %v", f.err)
 	}
-	r.note = fmt.Sprintf("%s, %d of %d streams were full, %d calls beside them", transportFor(endpoint), stuck, heldStreams, l.good.Load())
+	r.note = fmt.Sprintf("%s, %d of %d streams were full, %d calls beside them, %d refused for want of room", transportFor(endpoint), stuck, heldStreams, l.good.Load(), refused)
 	return nil
 }
 
