@@ -259,7 +259,16 @@ func (a App) dev(ctx context.Context, args []string, stdout, stderr io.Writer) i
 		}
 		return a.devProcesses(ctx, fs, f, stdout, stderr)
 	}
-	n, err := Open(a, NodeConfig{Addr: f.addr, Ports: devPorts, Bots: f.bots, BotRate: f.rate, Log: f.logger(stderr)})
+	ctx, cancel := f.deadline(ctx)
+	defer cancel()
+	cfg := NodeConfig{Addr: f.addr, Ports: devPorts, Bots: f.bots, BotRate: f.rate, Log: f.logger(stderr)}
+	n, err := unlessEnded(ctx, func() (*Node, error) { return Open(a, cfg) }, func(n *Node) error { return n.ln.Close() })
+	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) { // told to stop before it served
+		if !f.json {
+			fmt.Fprintln(stdout, "stopped")
+		}
+		return exitOK
+	}
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: %v\n", a.name(), err)
 		if u := (*UsageError)(nil); errors.As(err, &u) {
@@ -267,8 +276,6 @@ func (a App) dev(ctx context.Context, args []string, stdout, stderr io.Writer) i
 		}
 		return exitFailed
 	}
-	ctx, cancel := f.deadline(ctx)
-	defer cancel()
 	out := &status{node: n, w: stdout, terminal: isTerminal(stdout)}
 	if f.json {
 		out.json = json.NewEncoder(stdout)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tianxia-mmo/tianxia/pkg/config"
@@ -27,6 +28,8 @@ type process struct {
 	stop       time.Duration
 	flags      *flag.FlagSet
 	game       []string // flags that are the game's
+	fromFile   []string // of them, those that the file has set
+	origins    *config.Origins
 }
 
 func (a App) process(command string, file, other any) (*process, error) {
@@ -53,7 +56,7 @@ func (a App) process(command string, file, other any) (*process, error) {
 func (p *process) load(args []string, stdout, stderr io.Writer) (code int, done bool) {
 	fail := func(format string, a ...any) (int, bool) {
 		fmt.Fprintf(stderr, "%s: %s\n", p.app.name(), fmt.Sprintf(format, a...))
-		return exitUsage, true
+		return p.mistake(), true
 	}
 	switch err := p.flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -70,6 +73,7 @@ func (p *process) load(args []string, stdout, stderr io.Writer) (code int, done 
 	if err != nil {
 		return fail("%v", err)
 	}
+	p.origins = origins
 	if err := p.setGame(); err != nil {
 		return fail("%v", err)
 	}
@@ -91,18 +95,89 @@ func (p *process) setGame() error {
 	}
 	given := map[string]bool{}
 	p.flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	var errs config.Errors
 	for _, name := range slices.Sorted(maps.Keys(f.Game)) {
+		wrong := func(what, why, fix string) {
+			errs = append(errs, &config.Error{Where: p.origins.Of("game." + name), Key: "game." + name, What: what, Why: why, Fix: fix})
+		}
 		if !slices.Contains(p.game, name) {
-			return fmt.Errorf("game.%s: the game has no such setting%s; it has: %s", name, suggestion(name, p.game), strings.Join(p.game, ", "))
+			fix := "this game has no settings: take it out"
+			if len(p.game) > 0 {
+				fix = "it has: " + strings.Join(p.game, ", ")
+			}
+			wrong("the game has no such setting"+suggestion(name, p.game), "", fix)
+			continue
 		}
 		if given[name] {
 			continue
 		}
 		if err := p.flags.Set(name, string(f.Game[name])); err != nil {
-			return fmt.Errorf("game.%s: %q: %w", name, f.Game[name], err)
+			kind, fix := kindOf(p.flags.Lookup(name))
+			wrong(fmt.Sprintf("want %s, got %q", kind, f.Game[name]), reason(err), fix)
+			continue
 		}
+		p.fromFile = append(p.fromFile, name)
+	}
+	if len(errs) > 0 {
+		return errs
 	}
 	return nil
+}
+
+// kindOf says in words what a flag takes, and how to mend a value that it does not.
+func kindOf(f *flag.Flag) (kind, fix string) {
+	g, _ := f.Value.(flag.Getter)
+	if g == nil {
+		return "a value of -" + f.Name, f.Usage
+	}
+	switch g.Get().(type) {
+	case bool:
+		return "true or false", "write true or false"
+	case int, int64:
+		return "a whole number", "write digits only"
+	case uint, uint64:
+		return "a whole number from 0 on", "write digits only"
+	case float64:
+		return "a number", "write digits, with a point before the fraction"
+	case time.Duration:
+		return "a duration", "write a number and one of ns, us, ms, s, m, h, such as 1.5s or 1h30m"
+	}
+	return "a value of -" + f.Name, f.Usage
+}
+
+// reason is what a flag says of a value besides that it does not parse.
+func reason(err error) string {
+	switch text := err.Error(); text {
+	case "parse error":
+		return ""
+	case "value out of range":
+		return "it is out of range"
+	default:
+		return text
+	}
+}
+
+// placed gives what the game says about one of its flags the place in the file that the value came from.
+func (p *process) placed(err error) error {
+	u := (*UsageError)(nil)
+	if !errors.As(err, &u) {
+		return err
+	}
+	for _, name := range p.fromFile {
+		rest, ok := strings.CutPrefix(u.Message, "-"+name)
+		if ok && (strings.HasPrefix(rest, " ") || strings.HasPrefix(rest, ":")) {
+			return &UsageError{(&config.Error{Where: p.origins.Of("game." + name), Key: "game." + name, What: strings.TrimLeft(rest, ": ")}).Error()}
+		}
+	}
+	return err
+}
+
+// mistake is the exit code for what a person has to mend.
+func (p *process) mistake() int {
+	if p.supervised {
+		return exitMistake
+	}
+	return exitUsage
 }
 
 func (p *process) usage(w io.Writer) {
@@ -121,8 +196,8 @@ func (p *process) usage(w io.Writer) {
 	p.flags.SetOutput(io.Discard)
 }
 
-// run opens a node, announces it and serves until it is told to stop.
-func (p *process) run(ctx context.Context, open func() (node, error), stdout, stderr io.Writer) int {
+// run opens a node, announces it when it can be found, and serves until it is told to stop.
+func (p *process) run(ctx context.Context, open func(context.Context) (node, error), stdout, stderr io.Writer) int {
 	if p.supervised {
 		var cancel context.CancelFunc
 		ctx, cancel = withParent(ctx, os.Stdin)
@@ -131,18 +206,35 @@ func (p *process) run(ctx context.Context, open func() (node, error), stdout, st
 	f := flags{stop: p.stop}
 	ctx, cancel := f.deadline(ctx)
 	defer cancel()
-	n, err := open()
+	n, err := open(ctx)
+	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) { // told to stop before it served
+		if !p.supervised {
+			fmt.Fprintln(stdout, "stopped")
+		}
+		return exitOK
+	}
 	if err != nil {
-		fmt.Fprintf(stderr, "%s: %v\n", p.app.name(), err)
+		fmt.Fprintf(stderr, "%s: %v\n", p.app.name(), p.placed(err))
 		if u := (*UsageError)(nil); errors.As(err, &u) {
-			return exitUsage
+			return p.mistake()
 		}
 		return exitFailed
 	}
+	ended := make(chan struct{})
+	var announcing sync.WaitGroup
 	if !p.supervised {
-		n.announce(stdout)
+		announcing.Go(func() {
+			select {
+			case <-n.findable():
+				n.announce(stdout)
+			case <-ended:
+			}
+		})
 	}
-	if err := n.Serve(ctx); err != nil {
+	err = n.Serve(ctx)
+	close(ended)
+	announcing.Wait()
+	if err != nil {
 		fmt.Fprintf(stderr, "%s: %v\n", p.app.name(), err)
 		return exitFailed
 	}
@@ -167,6 +259,7 @@ func (p *process) registry() string {
 
 // node is a process's part of a world.
 type node interface {
+	findable() <-chan struct{} // closed when others can find it
 	announce(w io.Writer)
 	Serve(ctx context.Context) error
 }
@@ -180,7 +273,7 @@ func (a App) server(ctx context.Context, args []string, stdout, stderr io.Writer
 	if code, done := p.load(args, stdout, stderr); done {
 		return code
 	}
-	return p.run(ctx, func() (node, error) { return OpenServer(a, f, f.Log.logger(stderr)) }, stdout, stderr)
+	return p.run(ctx, func(ctx context.Context) (node, error) { return OpenServer(ctx, a, f, f.Log.logger(stderr)) }, stdout, stderr)
 }
 
 func (a App) gateway(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -192,5 +285,5 @@ func (a App) gateway(ctx context.Context, args []string, stdout, stderr io.Write
 	if code, done := p.load(args, stdout, stderr); done {
 		return code
 	}
-	return p.run(ctx, func() (node, error) { return OpenGateway(a, f, f.Log.logger(stderr)) }, stdout, stderr)
+	return p.run(ctx, func(ctx context.Context) (node, error) { return OpenGateway(ctx, a, f, f.Log.logger(stderr)) }, stdout, stderr)
 }

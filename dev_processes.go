@@ -36,6 +36,7 @@ func (a App) devProcesses(ctx context.Context, fs *flag.FlagSet, f *flags, stdou
 	if err != nil {
 		return fail(err)
 	}
+	here := reachable(addr)
 	dir, err := os.MkdirTemp("", "tianxia-dev-") // readable by this user only
 	if err != nil {
 		return fail(err)
@@ -69,14 +70,14 @@ func (a App) devProcesses(ctx context.Context, fs *flag.FlagSet, f *flags, stdou
 	run(&servers, serverCtx, server)
 	run(&gateways, ctx, gateway)
 	gateways.Go(func() {
-		if !ready(ctx, "http://"+addr+"/readyz") {
+		if !ready(ctx, "http://"+here+"/readyz") {
 			return
 		}
 		mu.Lock()
 		announceDev(stdout, g.Name, addr, moved, a.Web != nil)
 		fmt.Fprint(stdout, "gateway and server are processes of their own: end one, and see it come back\n\n")
 		mu.Unlock()
-		a.playProcesses(ctx, f, g, "http://"+addr+"/", stderr)
+		a.playProcesses(ctx, f, g, "http://"+here+"/", stderr)
 	})
 	gateways.Wait() // the gateway tells its clients while the server still runs
 	stopServer()
@@ -126,6 +127,15 @@ func freeAddress(addr string) (free, busy string, err error) {
 	}
 	_, port, err := net.SplitHostPort(ln.Addr().String())
 	return net.JoinHostPort(host, port), busy, err
+}
+
+// reachable is an address by which this process reaches what listens on addr: all addresses of the machine are no address to call.
+func reachable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return addr
 }
 
 // ready waits until a health check says so; false: ctx ended before.

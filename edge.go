@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -51,11 +50,6 @@ func openEdge(cfg gateway.Config, page fs.FS, rights []string) (*edge, error) {
 	}
 	e.gateway, err = gateway.New(cfg)
 	return e, err
-}
-
-// http is the server of the clients' listener, at rest.
-func (e *edge) http(log *slog.Logger) *http.Server {
-	return &http.Server{Handler: e.handler(), ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 }
 
 // handler serves the page, the development login, the health checks and the WebSocket on one listener.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -39,6 +40,7 @@ type ServerRPC struct {
 	Listen   []string  `yaml:"listen" doc:"endpoints: auto is a socket in the registry's directory, with shared memory on Linux; tls://host:port is for gateways on other hosts, tcp://host:port for tests"`
 	Insecure bool      `yaml:"insecure" doc:"allow tcp:// on addresses of the network: whoever reaches it, reads and writes everything"`
 	Registry string    `yaml:"registry" doc:"directory in which the processes of this host find each other; empty: the user's own"`
+	Also     bool      `yaml:"also" doc:"start beside another server of the same registry: each gateway takes one of them, so that the players are split between two worlds"`
 	Token    string    `yaml:"token" secret:"true" doc:"shared secret of the cluster; gateways must have the same"`
 	TLS      ServerTLS `yaml:"tls" doc:"certificates for tls:// endpoints"`
 }
@@ -86,7 +88,7 @@ type GatewayLimits struct {
 	Handshake   time.Duration `yaml:"handshake" doc:"time from the connection to the client's handshake"`
 	Login       time.Duration `yaml:"login" doc:"time from there to an accepted login"`
 	Idle        time.Duration `yaml:"idle" doc:"silence after which a connection is closed"`
-	Queue       config.Bytes  `yaml:"queue" doc:"bytes waiting for one client, beyond which it is too slow"`
+	Queue       config.Bytes  `yaml:"queue" doc:"bytes waiting for one client, beyond which it is too slow; at least 64 KiB"`
 	FrameRate   int           `yaml:"frame_rate" doc:"frames per second that one client may send for long"`
 	FrameBurst  int           `yaml:"frame_burst" doc:"frames that one client may send at once"`
 }
@@ -94,6 +96,7 @@ type GatewayLimits struct {
 // GatewayRPC is how a gateway reaches its server.
 type GatewayRPC struct {
 	Server   string     `yaml:"server" doc:"endpoint of a server on another host, as in tls://10.0.0.7:7000; empty: found in the registry"`
+	Insecure bool       `yaml:"insecure" doc:"allow a server at tcp:// on another host: whoever is on the way, reads and writes everything"`
 	Registry string     `yaml:"registry" doc:"directory in which the processes of this host find each other; empty: the user's own"`
 	Token    string     `yaml:"token" secret:"true" doc:"shared secret of the cluster, the same as the server's"`
 	TLS      GatewayTLS `yaml:"tls" doc:"certificates for a server at tls://"`
@@ -111,6 +114,9 @@ func DefaultGatewayFile() GatewayFile {
 		Limits: GatewayLimits{Connections: 20_000, Handshake: 5 * time.Second, Login: 10 * time.Second, Idle: 30 * time.Second, Queue: 256 << 10, FrameRate: 200, FrameBurst: 400},
 	}
 }
+
+// minQueue is the least that may wait for one client: the largest record.
+const minQueue config.Bytes = 64 << 10
 
 // autoEndpoint stands for a socket in the registry's directory.
 const autoEndpoint = "auto"
@@ -131,29 +137,67 @@ func (r *ServerRPC) Validate() error {
 	if len(r.Listen) == 0 {
 		return errors.New("listen: no endpoint, so no gateway could come; leave the key out, or name auto or tls://host:port")
 	}
-	for _, e := range r.Listen {
-		if e == autoEndpoint {
-			continue
+	if len(r.Listen) > registry.MaxEndpoints {
+		return fmt.Errorf("listen: %d endpoints, at most %d; one for each network will do", len(r.Listen), registry.MaxEndpoints)
+	}
+	encrypted := false
+	var errs []error
+	for n, e := range r.Listen {
+		wrong := func(format string, args ...any) {
+			errs = append(errs, fmt.Errorf("listen[%d]: "+format, append([]any{n}, args...)...))
 		}
 		scheme, addr, ok := strings.Cut(e, "://")
+		encrypted = encrypted || scheme == "tls"
 		switch {
-		case !ok || !slices.Contains([]string{"unix", "shm", "uds", "tcp", "tls"}, scheme):
-			return fmt.Errorf("listen: %q is no endpoint: write auto, tls://host:port, tcp://host:port or unix:///path", e)
+		case slices.Contains(r.Listen[:n], e):
+			wrong("%s is there twice; name it once", e)
+		case e == autoEndpoint:
+		case !ok || addr == "" || len(e) > registry.MaxEndpoint || !slices.Contains([]string{"unix", "shm", "uds", "tcp", "tls"}, scheme):
+			wrong("%q is no endpoint: write auto, tls://host:port, tcp://host:port or unix:///path", e)
+		case scheme != "tls" && scheme != "tcp":
+		case hostPort(addr) != nil:
+			wrong("%s: %w", e, hostPort(addr))
 		case scheme == "tls" && (r.TLS.Cert == "" || r.TLS.Key == ""):
-			return fmt.Errorf("listen: %s needs tls.cert and tls.key", e)
+			wrong("%s needs tls.cert and tls.key", e)
 		case scheme == "tls" && r.TLS.CA == "" && r.Token == "":
-			return fmt.Errorf("listen: %s would let anybody in: set tls.ca, so that gateways need a certificate, or token", e)
+			wrong("%s would let anybody in: set tls.ca, so that gateways need a certificate, or token", e)
 		case scheme == "tcp" && !r.Insecure && !loopback(addr):
-			return fmt.Errorf("listen: %s is in the clear for everybody on the network: use tls://, or say insecure: true if you mean it", e)
+			wrong("%s is in the clear for everybody on the network: use tls://, or say insecure: true if you mean it", e)
 		}
 	}
-	return pair(r.TLS.Cert, r.TLS.Key)
+	errs = append(errs, pair(r.TLS.Cert, r.TLS.Key))
+	if !encrypted {
+		errs = append(errs, unused("listen on tls://host:port, or take it out", [][2]string{{"cert", r.TLS.Cert}, {"key", r.TLS.Key}, {"ca", r.TLS.CA}}))
+	}
+	return errors.Join(errs...)
+}
+
+// unused refuses keys of the section tls that no endpoint would look at: whoever set them believes that something is encrypted.
+func unused(fix string, keys [][2]string) error {
+	for _, k := range keys {
+		if k[1] != "" {
+			return fmt.Errorf("tls.%s: no endpoint uses it, so nothing would be encrypted; %s", k[0], fix)
+		}
+	}
+	return nil
+}
+
+// hostPort judges the address of a listener: host, which may be empty for all addresses, and a port number.
+func hostPort(addr string) error {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return errors.New("want host:port, as in 127.0.0.1:8080, with an IPv6 address in brackets")
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("the port %q is no number from 0 to 65535, where 0 takes any", port)
+	}
+	return nil
 }
 
 // Validate finds what contradicts itself.
 func (f *GatewayFile) Validate() error {
-	if _, _, err := net.SplitHostPort(f.Listen); err != nil {
-		return fmt.Errorf("listen: %q: want host:port, as in 127.0.0.1:8080", f.Listen)
+	if err := hostPort(f.Listen); err != nil {
+		return fmt.Errorf("listen: %q: %w", f.Listen, err)
 	}
 	if !f.Login.Public && !loopback(f.Listen) {
 		return fmt.Errorf("listen: %s can be reached by others, and the development login lets anybody in as anybody: listen on 127.0.0.1, or set login.public to true to play on a network that you trust", f.Listen)
@@ -187,17 +231,31 @@ func (l *GatewayLimits) Validate() error {
 			return fmt.Errorf("%s: must be positive", v.key)
 		}
 	}
+	if l.Queue < minQueue {
+		return fmt.Errorf("queue: %v, need at least %v: a client that comes to a crowd is sent as much at once", l.Queue, minQueue)
+	}
 	return nil
 }
 
 // Validate finds what contradicts itself.
 func (r *GatewayRPC) Validate() error {
-	if r.Server != "" {
-		if _, _, err := registry.ParseEndpoint(r.Server); err != nil {
-			return fmt.Errorf("server: %w", err)
-		}
+	err := pair(r.TLS.Cert, r.TLS.Key)
+	if r.Server == "" { // what is found in the registry may be at tls:// too
+		return err
 	}
-	return pair(r.TLS.Cert, r.TLS.Key)
+	scheme, addr, wrong := registry.ParseEndpoint(r.Server)
+	switch {
+	case wrong != nil:
+		return errors.Join(err, fmt.Errorf("server: %w", wrong))
+	case scheme == "inproc":
+		return errors.Join(err, fmt.Errorf("server: %s is inside a process, and the server is another one: write tls://host:port, or leave the key out for one of this host", r.Server))
+	case scheme == "tcp" && !r.Insecure && !loopback(addr):
+		return errors.Join(err, fmt.Errorf("server: %s is in the clear for everybody on the way: use tls://, or say insecure: true if you mean it", r.Server))
+	case scheme != "tls":
+		t := &r.TLS
+		return errors.Join(err, unused("name a server at tls://host:port, or take it out", [][2]string{{"cert", t.Cert}, {"key", t.Key}, {"ca", t.CA}, {"name", t.Name}}))
+	}
+	return err
 }
 
 func pair(cert, key string) error {

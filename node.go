@@ -197,7 +197,7 @@ func (n *Node) Serve(ctx context.Context) error {
 	case <-n.gateway.Connected():
 	case <-ctx.Done():
 	}
-	run(func() error { return web.Serve(n.ln) })
+	run(func() error { return web.serve(n.ln) })
 	bots.Go(func() { n.swarm().run(botsCtx) })
 
 	var err error

@@ -13,7 +13,6 @@ import (
 	"github.com/tianxia-mmo/tianxia/pkg/game"
 	"github.com/tianxia-mmo/tianxia/pkg/gateway"
 	"github.com/tianxia-mmo/tianxia/pkg/rpc"
-	"github.com/tianxia-mmo/tianxia/pkg/rpc/registry"
 	"github.com/tianxia-mmo/tianxia/server"
 )
 
@@ -22,11 +21,43 @@ type ServerNode struct {
 	game *game.Game
 	zone *server.Server
 	rpc  *rpc.Server
-	reg  *registry.Directory
+
+	presence *presence
 }
 
-// OpenServer makes a server that listens and is otherwise at rest. Serve must be called; it closes the server.
-func OpenServer(a App, f ServerFile, log *slog.Logger) (*ServerNode, error) {
+// OpenServer makes a server that listens and is otherwise at rest. Serve must be called; it closes the server. When ctx ends first, it returns ctx's error at once; what it was doing
+// goes on behind it and is undone.
+func OpenServer(ctx context.Context, a App, f ServerFile, log *slog.Logger) (*ServerNode, error) {
+	return unlessEnded(ctx, func() (*ServerNode, error) { return openServer(ctx, a, f, log) }, (*ServerNode).close)
+}
+
+// unlessEnded is what open returns, or ctx's error if ctx ends before: building a world, and asking the system for sockets and files, may take their time and cannot be called off.
+// undo gets what comes too late.
+func unlessEnded[T any](ctx context.Context, open func() (T, error), undo func(T) error) (T, error) {
+	type result struct {
+		v   T
+		err error
+	}
+	opened := make(chan result, 1)
+	go func() { // ends when open does
+		v, err := open()
+		opened <- result{v, err}
+	}()
+	select {
+	case r := <-opened:
+		return r.v, r.err
+	case <-ctx.Done():
+	}
+	go func() {
+		if r := <-opened; r.err == nil {
+			_ = undo(r.v) // nobody is there any more to be told
+		}
+	}()
+	var none T
+	return none, ctx.Err()
+}
+
+func openServer(ctx context.Context, a App, f ServerFile, log *slog.Logger) (*ServerNode, error) {
 	g, zone, err := a.New(f.Bots)
 	if err != nil {
 		return nil, err
@@ -35,9 +66,17 @@ func OpenServer(a App, f ServerFile, log *slog.Logger) (*ServerNode, error) {
 	if n.zone, err = server.New(server.Config{Zone: zone, CatchUp: f.CatchUp, Log: log}, g); err != nil {
 		return nil, err
 	}
-	n.rpc, n.reg, err = listenRPC(&f.RPC, n.zone, log)
-	return n, err
+	if n.presence, err = openPresence(ctx, &f.RPC, log); err != nil {
+		return nil, err
+	}
+	if n.rpc, err = n.presence.listen(&f.RPC, n.zone, log); err != nil {
+		return nil, errors.Join(err, n.presence.Close())
+	}
+	return n, nil
 }
+
+// close undoes openServer.
+func (n *ServerNode) close() error { return errors.Join(n.rpc.Close(), n.presence.Close()) }
 
 // Endpoints are where gateways reach the server.
 func (n *ServerNode) Endpoints() []string { return n.rpc.Instance().Endpoints }
@@ -65,8 +104,10 @@ func (n *ServerNode) Serve(ctx context.Context) error {
 	<-zoneDone // its links are closed, so that nothing is under way
 	stopRPC()
 	wg.Wait()
-	return errors.Join(err, n.rpc.Close(), n.reg.Close())
+	return errors.Join(err, n.close())
 }
+
+func (n *ServerNode) findable() <-chan struct{} { return n.presence.registered }
 
 func (n *ServerNode) announce(w io.Writer) {
 	fmt.Fprintf(w, "Tianxia %s · server of %s\n", Version(), n.game.Name)
@@ -84,8 +125,13 @@ type GatewayNode struct {
 	log  *slog.Logger
 }
 
-// OpenGateway makes a gateway that listens, looks for its server, and is otherwise at rest. It knows no game: the server tells it. Serve must be called; it closes the gateway.
-func OpenGateway(a App, f GatewayFile, log *slog.Logger) (*GatewayNode, error) {
+// OpenGateway makes a gateway that listens, looks for its server, and is otherwise at rest. It knows no game: the server tells it. Serve must be called; it closes the gateway. When ctx
+// ends first, it returns ctx's error at once; what it was doing goes on behind it and is undone.
+func OpenGateway(ctx context.Context, a App, f GatewayFile, log *slog.Logger) (*GatewayNode, error) {
+	return unlessEnded(ctx, func() (*GatewayNode, error) { return openGateway(a, f, log) }, func(n *GatewayNode) error { return errors.Join(n.ln.Close(), n.conn.Close()) })
+}
+
+func openGateway(a App, f GatewayFile, log *slog.Logger) (*GatewayNode, error) {
 	n := &GatewayNode{log: log}
 	var err error
 	if n.conn, err = openConnector(&f.RPC, log); err != nil {
@@ -106,6 +152,13 @@ func OpenGateway(a App, f GatewayFile, log *slog.Logger) (*GatewayNode, error) {
 	return n, nil
 }
 
+// findable is at once: clients come to the listener, which is bound.
+func (n *GatewayNode) findable() <-chan struct{} {
+	now := make(chan struct{})
+	close(now)
+	return now
+}
+
 // Addr is the address that the gateway listens on.
 func (n *GatewayNode) Addr() string { return n.ln.Addr().String() }
 
@@ -120,7 +173,7 @@ func (n *GatewayNode) Serve(ctx context.Context) error {
 	failed := make(chan error, 1)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := web.Serve(n.ln); !errors.Is(err, http.ErrServerClosed) {
+		if err := web.serve(n.ln); !errors.Is(err, http.ErrServerClosed) {
 			failed <- err
 			cancel()
 		}

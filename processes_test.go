@@ -322,6 +322,21 @@ func TestDevWithProcessesBringsBackWhatDies(t *testing.T) {
 	}
 }
 
+func TestDevWithProcessesOnAllAddressesIgnoresKeysMeantForOthers(t *testing.T) {
+	t.Setenv("MMO_LISTEN", "nonsense")
+	t.Setenv("MMO_RPC_REGSITRY", "misspelt")
+	m := launch(t, runFolder(t), "mmo", "-processes", "-addr", ":0", "-bots", "2", "-walkers", "5")
+	page := m.page()
+	if !strings.HasPrefix(page, "http://localhost:") && !strings.HasPrefix(page, "http://127.0.0.1:") {
+		t.Errorf("announced %q", page)
+	}
+	counted(t, page, 1+2) // the bots found it
+	_ = m.cmd.Process.Signal(os.Interrupt)
+	if code := m.exit(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
 func TestChildrenOfDevDieWithTheirParent(t *testing.T) {
 	dir := runFolder(t)
 	t.Setenv("TMPDIR", dir) // where the private folder of its processes is made

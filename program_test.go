@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -26,6 +27,9 @@ import (
 const programVariable = "TIANXIA_TEST_PROGRAM"
 
 func TestMain(m *testing.M) {
+	if code, err := strconv.Atoi(os.Getenv("TIANXIA_TEST_EXIT")); err == nil { // a child that ends like this
+		os.Exit(code)
+	}
 	if name := os.Getenv(programVariable); name != "" {
 		program(name).Main()
 	}

@@ -9,60 +9,15 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
-	"slices"
 	"strconv"
 	"time"
 
 	"github.com/tianxia-mmo/tianxia/pkg/link"
 	"github.com/tianxia-mmo/tianxia/pkg/rpc"
 	"github.com/tianxia-mmo/tianxia/pkg/rpc/registry"
-	"github.com/tianxia-mmo/tianxia/server"
 )
 
 // This file joins the processes: a server that offers links, a gateway that looks for them.
-
-// maxSockets is how many servers of one directory can have a socket of their own.
-const maxSockets = 64
-
-// listenRPC offers the server's links where the file says, and returns with everything bound. The caller serves and closes what it gets.
-func listenRPC(f *ServerRPC, s *server.Server, log *slog.Logger) (*rpc.Server, *registry.Directory, error) {
-	keys, err := f.TLS.config()
-	if err != nil {
-		return nil, nil, fmt.Errorf("rpc.tls: %w", err)
-	}
-	dir, err := directory(f.Registry)
-	if err != nil {
-		return nil, nil, fmt.Errorf("rpc.registry: %w", err)
-	}
-	reg, err := registry.OpenDirectory(dir, registry.DirectoryConfig{Log: log})
-	if err != nil {
-		return nil, nil, fmt.Errorf("rpc.registry: %w", err)
-	}
-	cfg := rpc.ServerConfig{Registry: reg, Token: []byte(f.Token), TLS: keys, Log: log}
-	for slot := 1; ; slot++ { // the first socket that no living server has
-		socket := filepath.Join(dir, "server-"+strconv.Itoa(slot)+".sock")
-		cfg.Endpoints = slices.Clone(f.Listen)
-		auto := slices.Index(f.Listen, autoEndpoint)
-		if auto >= 0 {
-			if slot < maxSockets && answers(socket) {
-				continue
-			}
-			cfg.ID, cfg.Endpoints[auto] = "server-"+strconv.Itoa(slot), "unix://"+filepath.ToSlash(socket)
-		}
-		srv, err := rpc.NewServer(cfg)
-		if err == nil {
-			link.Register(srv, s.Join, link.Config{Log: log})
-			if err = srv.Listen(); err == nil {
-				return srv, reg, nil
-			}
-			_ = srv.Close()
-		}
-		if auto < 0 || slot == maxSockets || !answers(socket) { // else another server was faster
-			return nil, nil, errors.Join(fmt.Errorf("rpc.listen: %w", err), reg.Close())
-		}
-	}
-}
 
 // answers tells whether a living process listens on a socket.
 func answers(socket string) bool {

@@ -27,11 +27,16 @@ func announceClients(w io.Writer, addr string, page bool) {
 	if err != nil {
 		return
 	}
+	ip := net.ParseIP(host)
+	everywhere := host == "" || ip != nil && ip.IsUnspecified()
 	if !page {
+		if everywhere {
+			addr = net.JoinHostPort("localhost", port)
+		}
 		fmt.Fprintf(w, "\n  clients   ws://%s/ws   (this program has no page of its own)\n", addr)
 		return
 	}
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+	if everywhere {
 		fmt.Fprintf(w, "\n  game   http://localhost:%s/\n", port)
 		for _, a := range lanAddresses() {
 			fmt.Fprintf(w, "  LAN    http://%s/   (plain http: the browser's own cryptography is off there, a slower one stands in)\n", net.JoinHostPort(a, port))

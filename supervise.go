@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -17,6 +19,10 @@ const (
 	restartLast  = 5 * time.Second
 	restartCalm  = 10 * time.Second
 )
+
+// exitMistake is the code of a supervised process that was told something wrong: it would be as wrong the next time. (EX_CONFIG of sysexits.h. It is not exitUsage, with which a
+// panic ends too: what crashed is started again.)
+const exitMistake = 78
 
 // stopGrace is how long a process may take to stop before it is killed.
 const stopGrace = 5 * time.Second
@@ -41,7 +47,7 @@ func (c *child) run(ctx context.Context) error {
 		why := "it ended by itself"
 		if exit, ok := err.(*exec.ExitError); ok {
 			why = exit.String()
-			if exit.ExitCode() == exitUsage {
+			if exit.ExitCode() == exitMistake {
 				return fmt.Errorf("the %s cannot run as it was told to; it says why above", c.name)
 			}
 		} else if err != nil {
@@ -67,6 +73,7 @@ func (c *child) once(ctx context.Context) error {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, exe, c.args...)
+	cmd.Env = withoutKeys(os.Environ())
 	cmd.Stdout, cmd.Stderr = c.out, c.out
 	detach(cmd) // Ctrl-C of the terminal is for this process: it stops the children in order
 	in, err := cmd.StdinPipe()
@@ -78,7 +85,15 @@ func (c *child) once(ctx context.Context) error {
 		return err
 	}
 	c.out.say("process %d", cmd.Process.Pid)
-	return cmd.Wait()
+	err = cmd.Wait()
+	c.out.flush()
+	return err
+}
+
+// withoutKeys leaves out the variables that are keys of a process's file: this program, which reads none, says by flags what its children are to do, and what is meant for processes
+// of the same machine must not change or stop them. Others, TIANXIA_RUN_DIR among them, are handed on.
+func withoutKeys(env []string) []string {
+	return slices.DeleteFunc(env, func(pair string) bool { return strings.HasPrefix(pair, "MMO_") })
 }
 
 // lines writes what a child prints, line by line, with its name in front. Several of them may share the writer if they share the mutex.
@@ -109,8 +124,19 @@ func (l *lines) Write(b []byte) (int, error) {
 	return n, nil
 }
 
+// flush ends a line that the child began and did not end.
+func (l *lines) flush() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.rest) > 0 {
+		_, _ = fmt.Fprintf(l.w, "%s%s\n", l.prefix, l.rest)
+		l.rest = l.rest[:0]
+	}
+}
+
 // say prints a line of our own about the child.
 func (l *lines) say(format string, args ...any) {
+	l.flush()
 	_, _ = fmt.Fprintf(l, format+"\n", args...)
 }
 

@@ -66,7 +66,11 @@ type Server struct {
 type gateway struct {
 	id   uint32
 	port link.Port
+	told bool // that it spoke for a session of another
 }
+
+// owns tells whether a session is the gateway's: the upper 24 bits of its number are those of the gateway's own, which each counts on from.
+func (g *gateway) owns(session uint64) bool { return session>>40 == uint64(g.id)&(1<<24-1) }
 
 // Stats is what a server measured. Durations are of the steps of the last minute.
 type Stats struct {
@@ -77,6 +81,7 @@ type Stats struct {
 	StepP50, StepP99    time.Duration
 	Overruns            uint64 // ticks that began more than one tick late
 	Skipped             uint64 // ticks given up because catching up would have taken too long
+	Strangers           uint64 // messages of gateways about sessions whose number is not of theirs, refused
 	LostBatches         uint64 // refused by a link that was full
 	LostLinks           uint64 // given up because a reliable message found no room
 	ZoneStats           game.Stats
@@ -153,7 +158,7 @@ func (s *Server) join(open func(link.Hello) link.Port) (link.Hello, error) {
 	s.next++
 	h := s.Hello()
 	h.Gateway = s.next
-	s.joining = append(s.joining, &gateway{s.next, open(h)})
+	s.joining = append(s.joining, &gateway{id: s.next, port: open(h)})
 	return h, nil
 }
 
@@ -276,6 +281,14 @@ func (s *Server) collect() {
 }
 
 func (s *Server) input(g *gateway, u *link.Up) {
+	if u.Kind != link.RequestSnapshot && !g.owns(u.Session) { // or one gateway could speak for the players of another, and end their sessions
+		s.count(func(st *Stats) { st.Strangers++ })
+		if !g.told {
+			g.told = true
+			s.cfg.Log.Error("a gateway speaks for a session that is not its own; refused, and counted from now on", "gateway", g.id, "session", u.Session, "kind", u.Kind)
+		}
+		return
+	}
 	in := game.Input{Gateway: g.id, Session: game.SessionID(u.Session)}
 	switch u.Kind {
 	case link.OpenSession:

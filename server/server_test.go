@@ -153,7 +153,7 @@ func TestRequestIsAnsweredToItsGatewayAndRefusedJoinIsAKick(t *testing.T) {
 		serve(t, s)
 		synctest.Wait()
 		got := heard(t, a, link.ToClient)
-		if len(got) != 3 || got[0].Route != protocol.RouteAvatar || got[1].Type != protocol.TypeResponse || got[1].ID != 5 || got[1].Session != 1 {
+		if len(got) != 2 || got[0].Route != protocol.RouteAvatar || got[1].Type != protocol.TypeResponse || got[1].ID != 5 || got[1].Session != 1 {
 			t.Errorf("gateway 1 got %+v, want avatar and answer", got)
 		}
 		kicks := heard(t, b, link.Kick)
@@ -251,17 +251,17 @@ func TestGatewaysOfOtherProcessesJoinByPortAndAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, server.Config{}, pond(nil))
 		stop := serve(t, s)
-		join := func() (link.Link, link.Hello) {
-			l, p := link.Pipe(link.Hello{}, link.PipeConfig{})
+		join := func(number uint32) (link.Link, link.Hello) {
+			l, p := link.Pipe(link.Hello{Gateway: number}, link.PipeConfig{}) // as link.Dial makes it of the server's answer
 			h, err := s.Join(p, link.GatewayInfo{Instance: "gateway"})
 			if err != nil {
 				t.Fatal(err)
 			}
 			return l, h
 		}
-		a, ha := join()
-		b, hb := join()
-		if ha.Gateway == hb.Gateway || ha.Game != "pond" || len(ha.Zones) != 1 || ha.Zones[0].Epoch == 0 {
+		a, ha := join(1)
+		b, hb := join(2)
+		if ha.Gateway != 1 || hb.Gateway != 2 || ha.Game != "pond" || len(ha.Zones) != 1 || ha.Zones[0].Epoch == 0 {
 			t.Errorf("hellos %+v and %+v", ha, hb)
 		}
 		tell(t, a, open(1, "Ann"), open(2, "Bo"))
@@ -281,6 +281,41 @@ func TestGatewaysOfOtherProcessesJoinByPortAndAreCounted(t *testing.T) {
 		_, p := link.Pipe(link.Hello{}, link.PipeConfig{})
 		if _, err := s.Join(p, link.GatewayInfo{}); err == nil || !strings.Contains(err.Error(), "the server has stopped") {
 			t.Errorf("join after the end: %v", err)
+		}
+	})
+}
+
+func TestGatewaySpeaksForItsOwnSessionsOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, server.Config{}, pond(nil))
+		honest, liar := attach(t, s), attach(t, s)
+		serve(t, s)
+		tell(t, honest, open(1, "Ann"))
+		tell(t, liar, open(2, "Bo"))
+		elapse(period)
+		ann := first(honest.Hello().Gateway) | 1
+		echo := message(ann, routeEcho, 5, 77)
+		for _, u := range []link.Up{{Kind: link.CloseSession, Session: ann}, echo, open(ann+1, "Cy"), open(7, "Di"), open(ann|1<<63, "Ed")} {
+			if err := liar.Send(u); err != nil { // as it is: tell would make it the liar's own
+				t.Fatal(err)
+			}
+		}
+		elapse(period)
+		synctest.Wait()
+		if st := s.Stats(); st.Players != 2 || st.Entities != 2 || st.Strangers != 5 || st.ZoneStats.Refused != 0 {
+			t.Errorf("%d players, %d entities, %d refused; want Ann and Bo alone, and 5 refused", st.Players, st.Entities, st.Strangers)
+		}
+		for _, d := range heard(t, honest, link.ToClient) {
+			if d.Type == protocol.TypeResponse {
+				t.Error("the other gateway's request was answered to this one")
+			}
+		}
+		tell(t, honest, message(1, routeEcho, 6, 78))
+		tell(t, liar, message(2, routeEcho, 7, 79), link.Up{Kind: link.CloseSession, Session: 2})
+		elapse(period)
+		synctest.Wait()
+		if st := s.Stats(); st.Players != 1 || st.Strangers != 5 {
+			t.Errorf("%d players, %d refused, want Ann, and no more refused", st.Players, st.Strangers)
 		}
 	})
 }

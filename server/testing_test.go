@@ -99,11 +99,15 @@ func attach(t testing.TB, s *server.Server) link.Link {
 func tell(t testing.TB, l link.Link, ups ...link.Up) {
 	t.Helper()
 	for _, u := range ups {
+		u.Session |= first(l.Hello().Gateway)
 		if err := l.Send(u); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
+
+// first is what the numbers of a gateway's sessions count on from. Tests name the sessions of each gateway 1, 2, 3.
+func first(gateway uint32) uint64 { return uint64(gateway) << 40 }
 
 func open(session uint64, name string) link.Up {
 	return link.Up{Kind: link.OpenSession, Session: session, Player: 1000 + session, Name: name}
@@ -125,7 +129,7 @@ func heard(t testing.TB, l link.Link, kind link.DownKind) (list []link.Down) {
 		t.Fatal(err)
 	}
 	for _, d := range downs {
-		if d.Kind == kind {
+		if d.Session &^= first(l.Hello().Gateway); d.Kind == kind {
 			list = append(list, d)
 		}
 	}

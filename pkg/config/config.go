@@ -16,7 +16,7 @@
 // pointers to all these. Lists and maps replace what was there before, structs are filled key by key.
 //
 // A struct with a method Validate() error, at any depth, is asked when everything is in place, those inside first. Its error may start with a key or the name of the Go field,
-// "timeout must be positive", and is then shown at the place where that was set.
+// "timeout must be positive" or "listen[2]: no such port", and is then shown at the place where that was set.
 //
 // Load, Print and Keys are plain functions of their arguments: any goroutine may call them on values that no other uses, and there is nothing to stop.
 package config
@@ -37,7 +37,7 @@ type Options struct {
 	Optional bool          // the file may be missing
 	Env      []string      // name=value, as os.Environ returns them; nil: none
 	Prefix   string        // of the variables' names; default "MMO_"
-	Ignore   []string      // variables with the prefix that are not ours; a * at the end stands for anything
+	Ignore   []string      // variables with the prefix that are not ours, unless a key has them; a * at the end stands for anything
 	Flags    *flag.FlagSet // parsed; those that bear the name of a key count when they were set (see AddFlags), others are the program's own; nil: none
 }
 

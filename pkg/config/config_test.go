@@ -183,6 +183,34 @@ func TestLayersLieOverEachOther(t *testing.T) {
 	}
 }
 
+func TestOwnKeysCountThoughTheyAreIgnoredAsThoseOfAnotherProgram(t *testing.T) {
+	c, origins, err := parse(t, "", Options{Env: []string{"MMO_TOKEN=sesame", "MMO_THEIRS=1"}, Ignore: []string{"MMO_TOKEN", "MMO_T*"}})
+	if err != nil || c.Token != "sesame" || origins.Of("token").Kind != Env {
+		t.Errorf("token %q from %v, %v", c.Token, origins.Of("token"), err)
+	}
+}
+
+// picky finds fault with what is inside its fields.
+type picky struct {
+	Names []string `yaml:"names"`
+	TLS   struct {
+		Cert string `yaml:"cert"`
+	} `yaml:"tls"`
+}
+
+func (*picky) Validate() error {
+	return errors.Join(errors.New("names[1]: is a bad name"), errors.New("tls.cert: is not used"))
+}
+
+func TestValidateMayNameWhatIsInsideAField(t *testing.T) {
+	_, err := load(&picky{}, Options{File: "c.yaml"}, []byte("tls:\n  cert: a\nnames:\n  - a\n  - b\n"), nil)
+	want := `c.yaml:5:5: names[1]: is a bad name
+c.yaml:2:9: tls.cert: is not used`
+	if err == nil || err.Error() != want {
+		t.Errorf("got\n%v, want\n%s", err, want)
+	}
+}
+
 func TestEmptyVariables(t *testing.T) {
 	c, _, err := parse(t, "", Options{Env: []string{"MMO_LISTEN_ADDR=", "MMO_NAMES="}})
 	if err != nil || c.Listen != "" || len(c.Names) != 0 {

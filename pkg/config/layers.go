@@ -15,7 +15,7 @@ func (l *loader) environment(o Options, root reflect.Value) {
 	var names []string
 	for _, pair := range o.Env {
 		name, value, ok := strings.Cut(pair, "=")
-		if !ok || !strings.HasPrefix(name, o.Prefix) || ignored(name, o.Ignore) {
+		if !ok || !strings.HasPrefix(name, o.Prefix) {
 			continue
 		}
 		if _, twice := values[name]; !twice {
@@ -26,8 +26,10 @@ func (l *loader) environment(o Options, root reflect.Value) {
 	slices.Sort(names)
 	for _, name := range names {
 		at := slices.IndexFunc(l.keys, func(k key) bool { return k.Env == name })
-		if at < 0 {
-			l.stranger(name, o)
+		if at < 0 { // Ignore is asked last: a key that two programs share is in the list of both
+			if !ignored(name, o.Ignore) {
+				l.stranger(name, o)
+			}
 			continue
 		}
 		l.kind, l.name = Env, name

@@ -72,8 +72,12 @@ func (l *loader) ask(v reflect.Value, path string, fields []field) {
 		text, key := err.Error(), path
 		word, rest, _ := strings.Cut(text, " ")
 		word, colon := strings.CutSuffix(word, ":")
+		inside := ""
+		if cut := strings.IndexAny(word, ".["); colon && cut > 0 { // tls.cert: or listen[2]:
+			word, inside = word[:cut], word[cut:]
+		}
 		if at := slices.IndexFunc(fields, func(f field) bool { return f.name == word || f.goName == word }); at >= 0 {
-			key = join(path, fields[at].name)
+			key = join(path, fields[at].name) + inside
 			if colon {
 				text = rest
 			}

@@ -177,10 +177,17 @@ func (z *Zone) join(in *Input) {
 		z.stats.Refused++
 		return
 	}
+	if old := z.byID[in.Player]; old != nil { // at whatever gateway: each knows its own sessions only
+		z.leave(old.Session)
+		z.out.Kicks = append(z.out.Kicks, Kick{old.gateway, old.Session, protocol.DisconnectSuperseded, "the same player has logged in again"})
+	}
 	p := &Player{Session: in.Session, ID: in.Player, Name: in.Name, Rights: in.Rights, gateway: in.Gateway}
 	z.src.AddObserver(uint64(p.Session), p.gateway)
 	z.players = append(z.players, p)
 	z.sessions[p.Session] = p
+	if p.ID != 0 {
+		z.byID[p.ID] = p
+	}
 	if z.game.OnJoin != nil {
 		if err := z.guard("OnJoin", p, func() error { return z.game.OnJoin(z, p) }); err != nil {
 			z.remove(p)
@@ -212,6 +219,7 @@ func (z *Zone) remove(p *Player) {
 	}
 	z.src.RemoveObserver(uint64(p.Session))
 	delete(z.sessions, p.Session)
+	delete(z.byID, p.ID) // it is this one: a later one would have ended it
 	z.players = slices.DeleteFunc(z.players, func(x *Player) bool { return x == p })
 }
 

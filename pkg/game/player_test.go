@@ -88,6 +88,49 @@ func TestJoinThatCannotBeIsRefused(t *testing.T) {
 	}
 }
 
+func TestPlayerWhoComesAgainEndsTheOlderSessionWhereverItIs(t *testing.T) {
+	var told []string
+	say := func(what string) func(z *game.Zone, p *game.Player) {
+		return func(z *game.Zone, p *game.Player) {
+			told = append(told, fmt.Sprintf("%s %d, %d here", what, p.Session, z.PlayerCount()))
+		}
+	}
+	z := newZone(t, &game.Game{Name: "x", Schema: schema(), OnLeave: say("leave"), OnJoin: func(z *game.Zone, p *game.Player) error {
+		say("join")(z, p)
+		e, err := z.Spawn(1, 10, 10)
+		if err != nil {
+			return err
+		}
+		return z.Control(p, e)
+	}}, game.Config{})
+	ann := func(gateway uint32, s game.SessionID) game.Input {
+		in := join(gateway, s)
+		in.Player = 77
+		return in
+	}
+	nobody := func(s game.SessionID) game.Input {
+		in := join(1, s)
+		in.Player = 0
+		return in
+	}
+	z.Step([]game.Input{attach(1), attach(2), ann(1, 11), nobody(12), nobody(13)})
+	out := z.Step([]game.Input{ann(2, 21), ann(1, 14), leave(21), leave(11)}) // the gateways end what was kicked, which is gone by then
+	want := []game.Kick{{Gateway: 1, Session: 11, Code: protocol.DisconnectSuperseded, Reason: "the same player has logged in again"},
+		{Gateway: 2, Session: 21, Code: protocol.DisconnectSuperseded, Reason: "the same player has logged in again"}}
+	if !slices.Equal(out.Kicks, want) {
+		t.Errorf("kicks %+v, want %+v", out.Kicks, want)
+	}
+	if got, want := strings.Join(told, "; "), "join 11, 1 here; join 12, 2 here; join 13, 3 here; leave 11, 3 here; join 21, 3 here; leave 21, 3 here; join 14, 3 here"; got != want {
+		t.Errorf("%s; want %s", got, want)
+	}
+	if z.PlayerCount() != 3 || z.Len() != 3 {
+		t.Errorf("%d players with %d avatars, want 3", z.PlayerCount(), z.Len())
+	}
+	if out = z.Step([]game.Input{leave(14), ann(2, 22)}); len(out.Kicks) != 0 || z.PlayerCount() != 3 {
+		t.Errorf("kicks %+v of somebody who has left before", out.Kicks)
+	}
+}
+
 func TestJoinThatTheGameRefusesLeavesNothing(t *testing.T) {
 	left := 0
 	z := newZone(t, &game.Game{Name: "closed", Schema: schema(), OnJoin: func(z *game.Zone, p *game.Player) error {

@@ -43,7 +43,8 @@ type Zone struct {
 	gateways []uint32
 	players  []*Player // in order of joining
 	sessions map[SessionID]*Player
-	blinded  []*Player // lost an observer in this tick
+	byID     map[uint64]*Player // the session of each player's account; 0, of nobody, is not there
+	blinded  []*Player          // lost an observer in this tick
 	routes   *protocol.Routes
 	out      Outputs
 	stats    Stats
@@ -64,7 +65,7 @@ const (
 	AttachGateway   InputKind = iota + 1 // Gateway begins to receive batches, the first a snapshot
 	DetachGateway                        // Gateway is gone with all its sessions
 	RequestSnapshot                      // Gateway missed a batch
-	Join                                 // Session of Player at Gateway
+	Join                                 // Session of Player at Gateway; an older session of the same player ends, wherever it is
 	Leave                                // Session ended
 	Receive                              // Route, ID, Payload from Session
 )
@@ -139,7 +140,7 @@ func NewZone(g *Game, cfg Config) (*Zone, error) {
 	}
 	z := &Zone{
 		Rand: rand.New(rand.NewPCG(cfg.Seed, uint64(cfg.Zone))), game: g, cfg: cfg, tick: cfg.FirstTick - 1, space: space,
-		routes: routes, sessions: map[SessionID]*Player{}, codec: codec, quantum: quantum, kinds: map[Kind]*kind{}, slots: map[EntityID]uint32{},
+		routes: routes, sessions: map[SessionID]*Player{}, byID: map[uint64]*Player{}, codec: codec, quantum: quantum, kinds: map[Kind]*kind{}, slots: map[EntityID]uint32{},
 	}
 	for i := range codec.Layout.Kinds {
 		k := &kind{codec: codec.Kind(codec.Layout.Kinds[i].ID)}

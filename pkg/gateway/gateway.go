@@ -85,6 +85,9 @@ func New(cfg Config) (*Gateway, error) {
 	}, nil
 }
 
+// MaxConnections is how many connections may be open at once.
+func (g *Gateway) MaxConnections() int { return g.cfg.MaxConnections }
+
 // Connected returns a channel that is closed while the gateway has a server; without one, it will be closed when there is one.
 func (g *Gateway) Connected() <-chan struct{} {
 	g.mu.Lock()
