@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/tianxia-mmo/tianxia/pkg/rpc/status"
-	"github.com/tianxia-mmo/tianxia/pkg/rpc/transport"
 )
 
 // ErrWouldBlock answers TrySend when the receiver has not read enough yet.
@@ -49,47 +48,6 @@ type Stream struct {
 
 // perMessage is what a message costs a stream's credit besides its bytes, so that empty ones are not free.
 const perMessage = 16
-
-type streams struct {
-	mu       sync.Mutex
-	last     uint32
-	opened   map[uint32]*Stream // here; nil once the connection is over
-	accepted map[uint32]*Stream
-}
-
-func (s *streams) init() {
-	s.opened, s.accepted = map[uint32]*Stream{}, map[uint32]*Stream{}
-}
-
-func (s *streams) len() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.opened) + len(s.accepted)
-}
-
-func (s *streams) remove(x *Stream) {
-	s.mu.Lock()
-	m := s.opened
-	if x.accept {
-		m = s.accepted
-	}
-	if m[x.id] == x {
-		delete(m, x.id)
-	}
-	s.mu.Unlock()
-}
-
-func (s *streams) failAll(err error) {
-	s.mu.Lock()
-	opened, accepted := s.opened, s.accepted
-	s.opened, s.accepted = nil, nil
-	s.mu.Unlock()
-	for _, m := range []map[uint32]*Stream{opened, accepted} {
-		for _, x := range m {
-			x.end(err)
-		}
-	}
-}
 
 // Open begins a stream. Its end comes at the latest with ctx.
 func (c *Conn) Open(ctx context.Context, method string, info *CallInfo) (*Stream, error) {
@@ -408,54 +366,6 @@ func (x *Stream) Cancel(err error) {
 	_ = x.l.control(typeAbandon, 0, x.id, uint32(e.Code), nil) // never before what opened it
 }
 
-// cancelled ends a stream whose opener gave it up.
-func (s *streams) cancelled(id uint32, code status.Code) {
-	s.mu.Lock()
-	x := s.accepted[id]
-	s.mu.Unlock()
-	if x != nil {
-		x.end(status.New(code, "the caller gave the stream up"))
-	}
-}
-
-// frame takes data, credit and the end of a stream. Frames of streams that are over are dropped.
-func (s *streams) frame(h header, body []byte) error {
-	s.mu.Lock()
-	m := s.accepted
-	if h.flags&flagAnswer != 0 {
-		m = s.opened
-	}
-	x := m[h.id]
-	s.mu.Unlock()
-	if x == nil {
-		return nil
-	}
-	switch h.typ {
-	case typeCredit:
-		x.mu.Lock()
-		x.credit = min(x.credit+int(h.arg), math.MaxInt32)
-		x.room.Broadcast()
-		x.mu.Unlock()
-		return nil
-	case typeEnd:
-		return x.ended(h, body)
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	n := len(body) + perMessage
-	if x.unread >= x.c.cfg.Window { // a sender without credit sends nothing
-		return fmt.Errorf("rpc: the peer sent on a stream beyond its credit: %d bytes wait there", x.unread)
-	}
-	if most := int64(64 * x.c.cfg.MaxMessage); x.c.unread.Add(int64(n)) > most {
-		return fmt.Errorf("rpc: more than %d bytes wait in this connection's streams, and nobody receives them", most)
-	}
-	x.unread += n
-	x.in = binary.LittleEndian.AppendUint32(x.in, uint32(len(body)))
-	x.in = append(x.in, body...)
-	x.arrived.Signal()
-	return nil
-}
-
 func (x *Stream) ended(h header, body []byte) error {
 	if h.flags&flagAnswer == 0 { // the opener will send nothing more
 		x.mu.Lock()
@@ -485,49 +395,4 @@ func (x *Stream) Err() error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.err
-}
-
-// Drain asks the peer for no new calls, waits until nothing is under way in either direction, and closes. When ctx ends first, it closes nevertheless and returns ctx's
-// error.
-func (c *Conn) Drain(ctx context.Context) error {
-	c.GoAway("draining")
-	t := time.NewTicker(5 * time.Millisecond)
-	defer t.Stop()
-	// What the peer sent before it knew arrives before its answer to a ping; a call that was about to be sent just then arrives before the answer to a second one.
-	for quiet := 0; quiet < 2; {
-		want := c.pongs.Load() + uint32(len(c.lanes))
-		for _, l := range c.lanes { // an answer may still lie on any of them
-			_ = l.control(typePing, 0, 0, 1, nil) // a broken lane ends the connection
-		}
-		for first := true; first || int32(want-c.pongs.Load()) > 0; first = false {
-			select {
-			case <-t.C:
-			case <-c.over:
-				<-c.ended
-				if errors.Is(c.err, transport.ErrClosed) {
-					return nil
-				}
-				return c.err
-			case <-ctx.Done():
-				_ = c.Close()
-				return ctx.Err()
-			}
-		}
-		if quiet++; c.busy() {
-			quiet = 0
-		}
-	}
-	return c.Close()
-}
-
-// busy tells whether anything is under way.
-func (c *Conn) busy() bool {
-	return c.InFlight() > 0 || c.serving.n.Load() > 0 || c.streams.len() > 0 || c.backlog() > 0
-}
-
-func (c *Conn) backlog() (n int) {
-	for _, l := range c.lanes {
-		n += l.Backlog()
-	}
-	return n
 }
