@@ -196,13 +196,13 @@ unraced() {
 }
 
 # fuzz runs one fuzz test for a moment. The fuzzing engine sometimes reports
-# its own deadline as a failure; that is tried once more, a finding is not.
+# its own deadline as a failure; that is tried again, a finding is not.
 fuzz() {
 	local attempt
-	for attempt in 1 2; do
+	for attempt in 1 2 3 4; do
 		go test -run '^$' -fuzz "^$2\$" -fuzztime "$3" -fuzzminimizetime 5s "$1" && return
 		grep -q 'context deadline exceeded' "$work/out" && ! grep -q 'Failing input' "$work/out" || return
-		[ "$attempt" = 2 ] || printf 'the engine ran into its own deadline; once more\n'
+		[ "$attempt" = 4 ] || printf 'the engine ran into its own deadline; once more\n'
 	done
 	return 1
 }
