@@ -148,8 +148,12 @@ func TestAPortEndsWithAGatewayThatBreaksTheRules(t *testing.T) {
 				t.Fatal("the port lives on")
 			}
 			var in incoming
-			if err := m.Recv(&in); !errors.Is(err, ErrMalformed) {
-				t.Errorf("the gateway is told %v", err)
+			told := m.Recv(&in)
+			for told == nil { // a kick that was sent before the port had ended
+				told = m.Recv(&in)
+			}
+			if !errors.Is(told, ErrMalformed) {
+				t.Errorf("the gateway is told %v", told)
 			}
 			_, err := p.Receive(nil)
 			if err == nil { // what came before the mistake
