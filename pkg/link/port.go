@@ -33,7 +33,7 @@ type remotePort struct {
 	marked  uint64 // of them told among the messages
 
 	mu    sync.Mutex
-	over  bool // dead is closed
+	over  bool // dead is closed, or about to be
 	open  int  // handlers that have not ended
 	timer *time.Timer
 }
@@ -118,30 +118,38 @@ func (p *remotePort) Close() error {
 	return nil
 }
 
-// stop ends everything now, the streams excepted, which end as their handlers return; what has arrived can still be received. It tells whether it was the first to.
-func (p *remotePort) stop(why error) bool {
+// stop ends everything now, the streams excepted, which end as their handlers return; what has arrived can still be received.
+func (p *remotePort) stop(why error) {
+	if p.first() {
+		p.release(why)
+	}
+}
+
+// end is stop for a link that went wrong: the gateway is told why, and that before the handlers return, who know less.
+func (p *remotePort) end(why error) {
+	if p.first() {
+		p.out.s.Cancel(why)
+		p.state.Cancel(why)
+		p.release(why)
+	}
+}
+
+// first tells whether nobody has ended the port before.
+func (p *remotePort) first() bool {
 	p.mu.Lock()
-	again := p.over
+	defer p.mu.Unlock()
+	first := !p.over
 	p.over = true
 	if p.timer != nil {
 		p.timer.Stop()
 	}
-	p.mu.Unlock()
-	if again {
-		return false
-	}
+	return first
+}
+
+func (p *remotePort) release(why error) {
 	close(p.dead)
 	p.out.drop()
 	p.in.end(why)
-	return true
-}
-
-// end is stop for a link that went wrong: the gateway is told why.
-func (p *remotePort) end(why error) {
-	if p.stop(why) {
-		p.out.s.Cancel(why)
-		p.state.Cancel(why)
-	}
 }
 
 // leave is the end of one of the two handlers.

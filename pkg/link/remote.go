@@ -239,10 +239,10 @@ func (l *remoteLink) end(why error) {
 	if again {
 		return
 	}
+	l.out.s.Cancel(why)
+	l.state.Cancel(why)
 	close(l.dead)
 	l.out.drop()
 	l.in.end(why)
-	l.out.s.Cancel(why)
-	l.state.Cancel(why)
 	l.free()
 }

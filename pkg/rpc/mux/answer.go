@@ -9,6 +9,9 @@ import (
 
 // answer sends the result of a call. False: it will be sent by another goroutine, which frees the request then.
 func (c *Conn) answer(j *job, resp any, failure *status.Error, reader bool) bool {
+	if c.failed.Load() { // the handler may have returned because of it: the caller must not take that for an answer
+		return true
+	}
 	if failure != nil {
 		c.answerError(j.id, failure, 0, reader)
 		return true
