@@ -8,16 +8,16 @@ import (
 
 // Every set must survive whatever happens to the others: pages are shared.
 func TestListsKeepEachSetApart(t *testing.T) {
-	seeds := uint64(4)
+	seeds, rounds := uint64(4), 3000
 	if raced {
-		seeds = 1
+		seeds, rounds = 1, 1000
 	}
 	for seed := range seeds {
 		rnd := rand.New(rand.NewPCG(seed, 3))
 		var m lists
 		sets := make([]list, 12)
 		want := make([][]uint32, len(sets))
-		for range 3000 {
+		for range rounds {
 			i := rnd.IntN(len(sets))
 			n := 0
 			switch rnd.IntN(8) {

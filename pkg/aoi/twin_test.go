@@ -367,12 +367,15 @@ func (w world) run(t testing.TB, seed uint64, ticks int) {
 func TestRandomOperationsEqualBruteForceEveryTick(t *testing.T) {
 	for name, w := range worlds {
 		t.Run(name, func(t *testing.T) {
-			seeds := uint64(8)
-			if testing.Short() || raced {
+			seeds, ticks := uint64(8), 40
+			switch {
+			case testing.Short() && raced:
+				seeds, ticks = 1, 25
+			case testing.Short() || raced:
 				seeds = 3
 			}
 			for seed := range seeds {
-				t.Run(fmt.Sprint(seed), func(t *testing.T) { w.run(t, seed, 40) })
+				t.Run(fmt.Sprint(seed), func(t *testing.T) { w.run(t, seed, ticks) })
 			}
 		})
 	}

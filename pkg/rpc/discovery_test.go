@@ -120,6 +120,12 @@ func TestADeadInstanceIsReportedAndAvoidedAtOnce(t *testing.T) {
 	r := reports{cl.reg, make(chan string, 1)}
 	c := dial(t, rpc.ClientConfig{Service: "test", Registry: r, InProc: cl.net, Codec: rpc.JSON{}})
 	connected(t, c, 2)
+	eventually(t, func() error { // the client may be done with the handshake before the server is
+		if n := len(cl.all["a"].Peers()); n != 1 {
+			return fmt.Errorf("%d peers", n)
+		}
+		return nil
+	})
 	for _, p := range cl.all["a"].Peers() { // as if its process had died: nobody withdraws it
 		_ = p.Close()
 	}

@@ -282,7 +282,7 @@ func TestCallsWhoseTimeIsOverWhenTheServerDiesEnd(t *testing.T) {
 			if code := status.CodeOf(err); code != status.DeadlineExceeded && code != status.Unavailable {
 				t.Error(err)
 			}
-			<-s.done
+			s.stop() // on a busy machine the time was over before the handler began, which does not close the server then
 		})
 	}
 }

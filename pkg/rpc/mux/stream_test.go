@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tianxia-mmo/tianxia/pkg/rpc/status"
 )
@@ -31,6 +33,10 @@ func TestStreamsBothWaysKeepOrderAndContent(t *testing.T) {
 		}
 	})
 	c, s := pair(t, methods{"back": back}, func(cfg *Config) { cfg.Window = 4 << 10 }, 3, 33<<10)
+	n := 300
+	if testing.Short() {
+		n = 100
+	}
 	var wg sync.WaitGroup
 	for g := range 6 {
 		wg.Go(func() {
@@ -42,7 +48,6 @@ func TestStreamsBothWaysKeepOrderAndContent(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			const n = 300
 			go func() {
 				for i := range n {
 					b := numbered(g*1000+i, []int{8, 100, 5000, 70_000}[min(i%40, 3)])
@@ -66,8 +71,11 @@ func TestStreamsBothWaysKeepOrderAndContent(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := c.streams.len() + s.streams.len(); n != 0 {
-		t.Errorf("%d streams left", n)
+	// Whoever reads the end of a stream may do so before either connection has forgotten it.
+	for late := time.Now().Add(longest); c.streams.len()+s.streams.len() != 0; runtime.Gosched() {
+		if time.Now().After(late) {
+			t.Fatalf("%d streams left", c.streams.len()+s.streams.len())
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/tianxia-mmo/tianxia/pkg/rpc/status"
 	"github.com/tianxia-mmo/tianxia/pkg/rpc/transport"
@@ -204,9 +205,15 @@ func statusOf(err error) (status.Code, status.Fate) {
 // numbered makes a payload that tells whose it is.
 func numbered(i, size int) []byte {
 	b := make([]byte, max(size, 8))
-	for k := range b {
-		b[k] = byte(i*31 + k*7)
+	first := b[:min(len(b), 256)] // after which k*7 begins anew
+	for k := range first {
+		first[k] = byte(i*31 + k*7)
+	}
+	for n := len(first); n < len(b); n += copy(b[n:], b[:n]) {
 	}
 	binary.LittleEndian.PutUint64(b, uint64(i))
 	return b
 }
+
+// longest bounds whatever a test waits for: long, as machines that test may be busy.
+const longest = 20 * time.Second

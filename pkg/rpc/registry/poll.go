@@ -246,15 +246,18 @@ func (d *Directory) forget(name string, f *file) {
 
 // reap removes the files of a name unless somebody holds its lock.
 func (d *Directory) reap(name string, f *file) {
-	lock, err := acquire(d.dir, name)
+	lock, made, err := acquire(d.dir, name)
 	if errors.Is(err, ErrTaken) {
 		return // alive after all: the next look shows it
 	}
+	found := false
 	if err == nil {
-		err = removeFiles(d.dir, name, lock)
+		found, err = removeFiles(d.dir, name, lock)
 	}
 	if err == nil {
-		d.stats.Reaped++
+		if found || !made { // else another process has removed it all meanwhile, and counted it
+			d.stats.Reaped++
+		}
 		d.forget(name, f)
 	} else if !f.stuck {
 		f.stuck = true
@@ -262,31 +265,37 @@ func (d *Directory) reap(name string, f *file) {
 	}
 }
 
-// acquire takes the lock of a name without waiting. It fails with ErrTaken while somebody else holds it.
-func acquire(dir, name string) (*os.File, error) {
+// acquire takes the lock of a name without waiting, and tells whether it made the lock file. It fails with ErrTaken while somebody else holds it.
+func acquire(dir, name string) (lock *os.File, made bool, err error) {
 	path := filepath.Join(dir, prefix+name+lockSuffix)
 	for range 10 { // each round that fails means that somebody removed the file meanwhile
 		if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
-			return nil, fmt.Errorf("lock %s is a %v, not a file: remove it", path, info.Mode().Type())
+			return nil, false, fmt.Errorf("lock %s is a %v, not a file: remove it", path, info.Mode().Type())
 		}
-		lock, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+		lock, err := os.OpenFile(path, os.O_RDWR, 0)
+		made := errors.Is(err, fs.ErrNotExist)
+		if made {
+			if lock, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); errors.Is(err, fs.ErrExist) {
+				continue
+			}
+		}
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		free, err := tryLock(lock, true)
 		if err != nil || !free {
 			lock.Close()
 			if err != nil {
-				return nil, fmt.Errorf("lock %s: %w", path, err)
+				return nil, false, fmt.Errorf("lock %s: %w", path, err)
 			}
-			return nil, ErrTaken
+			return nil, false, ErrTaken
 		}
 		if inPlace(lock, path) {
-			return lock, nil
+			return lock, made, nil
 		}
 		lock.Close()
 	}
-	return nil, ErrTaken
+	return nil, false, ErrTaken
 }
 
 // inPlace reports whether the folder still holds this file.
@@ -299,18 +308,21 @@ func inPlace(lock *os.File, path string) bool {
 	return err == nil && os.SameFile(mine, there)
 }
 
-// removeFiles removes what belongs to a name and lets go of its lock, which the caller holds.
-func removeFiles(dir, name string, lock *os.File) error {
+// removeFiles removes what belongs to a name and lets go of its lock, which the caller holds. It tells whether there was more than the lock.
+func removeFiles(dir, name string, lock *os.File) (found bool, err error) {
 	base := filepath.Join(dir, prefix+name)
 	var errs []error
 	for _, suffix := range []string{tempSuffix, jsonSuffix} {
-		if err := os.Remove(base + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		switch err := os.Remove(base + suffix); {
+		case err == nil:
+			found = true
+		case !errors.Is(err, fs.ErrNotExist):
 			errs = append(errs, err)
 		}
 	}
 	if errs != nil { // the lock goes last: without it nobody may touch the rest
 		lock.Close()
-		return errors.Join(errs...)
+		return found, errors.Join(errs...)
 	}
-	return removeLocked(lock, base+lockSuffix)
+	return found, removeLocked(lock, base+lockSuffix)
 }

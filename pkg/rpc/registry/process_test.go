@@ -111,7 +111,8 @@ func TestKilledProcessDisappearsWithinASecond(t *testing.T) {
 	if files := names(t, dir); len(files) != 0 {
 		t.Errorf("left behind: %v", files)
 	}
-	if s := d.Stats(); s.Reaped != rounds || s.Instances != 0 || s.Err != nil {
+	// A lock file that a child has made and not taken yet is a leftover, too: the child makes another one.
+	if s := d.Stats(); s.Reaped < rounds || s.Instances != 0 || s.Err != nil {
 		t.Errorf("stats %+v", s)
 	}
 }

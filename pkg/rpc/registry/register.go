@@ -42,7 +42,8 @@ func (d *Directory) Register(ctx context.Context, i Instance) (Registration, err
 	}
 	if err != nil {
 		d.mu.Unlock()
-		return nil, wrap(errors.Join(err, removeFiles(d.dir, name, lock)))
+		_, failed := removeFiles(d.dir, name, lock)
+		return nil, wrap(errors.Join(err, failed))
 	}
 	d.owned[name] = r
 	d.mu.Unlock()
@@ -60,7 +61,7 @@ func (d *Directory) wait(ctx context.Context, name string) (*os.File, error) {
 		if err := makeDirectory(d.dir); err != nil { // may have been cleaned up
 			return nil, err
 		}
-		lock, err := acquire(d.dir, name)
+		lock, _, err := acquire(d.dir, name)
 		if !errors.Is(err, ErrTaken) {
 			return lock, err
 		}
@@ -138,7 +139,8 @@ func (r *directoryRegistration) withdraw() error {
 	if !inPlace(r.lock, r.path(lockSuffix)) { // the files, if any, are another's
 		return r.lock.Close()
 	}
-	return removeFiles(r.d.dir, r.name, r.lock)
+	_, err := removeFiles(r.d.dir, r.name, r.lock)
+	return err
 }
 
 func (r *directoryRegistration) path(suffix string) string {
@@ -168,7 +170,7 @@ func (r *directoryRegistration) repair() {
 		if r.lock != nil {
 			r.lock.Close()
 		}
-		r.lock, err = acquire(r.d.dir, r.name)
+		r.lock, _, err = acquire(r.d.dir, r.name)
 	}
 	if err == nil {
 		err = r.write()

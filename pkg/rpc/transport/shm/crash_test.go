@@ -197,7 +197,7 @@ func TestAKilledPeerIsNoticedAndLeavesNothing(t *testing.T) {
 						t.Fatal(err)
 					}
 					waitFor(t, "Done", c.Done())
-					if took := time.Since(began); took > time.Second {
+					if took := time.Since(began); took > patience/4 { // at once, but for a busy machine
 						t.Errorf("the death was noticed after %v", took)
 					}
 					if errors.Is(c.Err(), transport.ErrClosed) {
@@ -218,6 +218,19 @@ func TestAKilledPeerIsNoticedAndLeavesNothing(t *testing.T) {
 	}
 }
 
+// answered waits for an echo of the first lane: the peer has finished its handshake then.
+func answered(t *testing.T, c *conn) {
+	t.Helper()
+	l := c.Lanes()[0]
+	if err := send(l, 64, 0, true); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Receive(); err != nil {
+		t.Fatal(err)
+	}
+	l.Release()
+}
+
 func TestAFrozenPeerCostsNobodyAnything(t *testing.T) {
 	for _, role := range []string{"listen", "dial"} {
 		t.Run("PeerThatDoes/"+role, func(t *testing.T) {
@@ -233,6 +246,7 @@ func TestAFrozenPeerCostsNobodyAnything(t *testing.T) {
 					return rest, strings.Contains(state, rest[:1])
 				})
 			}
+			answered(t, c) // or the freeze would outlast the limit of its handshake
 			signal(syscall.SIGSTOP, "T")
 			sent := make([]uint64, len(c.Lanes()))
 			var longest time.Duration
@@ -254,7 +268,7 @@ func TestAFrozenPeerCostsNobodyAnything(t *testing.T) {
 				}
 			}
 			t.Logf("%v frames; the slowest took %v", sent, longest)
-			if longest > 500*time.Millisecond {
+			if longest >= handshakeLimit { // nothing that waits for a frozen peer gives up earlier; a busy machine is slow, too
 				t.Errorf("a frame took %v", longest)
 			}
 			signal(syscall.SIGCONT, "SR")

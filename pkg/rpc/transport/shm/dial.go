@@ -37,7 +37,7 @@ func dial(ctx context.Context, path string, cfg transport.Config) (*conn, error)
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return nil, fmt.Errorf("nobody listens there: %w", err)
 	case err != nil:
-		return nil, err
+		return nil, errors.Join(context.Cause(ctx), err)
 	}
 	control := raw.(*net.UnixConn)
 	c, err := greetServer(ctx, control, path, g, cfg)

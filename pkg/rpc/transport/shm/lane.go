@@ -108,12 +108,12 @@ func (l *lane) reserveLater(n int) ([]byte, error) {
 		w.stalls.Add(1)
 		last++
 	}
+	w.backlog.Add(int64(n)) // before mind is told, which goes back to sleep when it sees nothing waiting
 	if !w.stalled.Load() {
 		w.stalled.Store(true)
 		l.c.watchStall()
 	}
 	w.open = true
-	w.backlog.Add(int64(n))
 	batch := w.queue[last]
 	at := len(batch)
 	w.queue[last] = batch[:at+n]

@@ -87,8 +87,12 @@ func join(t testing.TB, l transport.Listener, path string, cfg transport.Config)
 func fillFrame(b []byte, number uint64) {
 	binary.LittleEndian.PutUint32(b, uint32(len(b)))
 	binary.LittleEndian.PutUint64(b[4:], number)
-	for i := 12; i < len(b); i++ {
-		b[i] = byte(number) + byte(i)
+	body := b[12:]
+	first := body[:min(len(body), 251)] // the rest repeats it; a prime, so that no page at the wrong place goes unseen
+	for i := range first {
+		first[i] = byte(number) + byte(i)
+	}
+	for n := len(first); n < len(body); n += copy(body[n:], body[:n]) {
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 )
 
 // grace is what the end of a connection may take: for Close to bring the rest and the goodbye to the peer, and, after a failed write, for the reader to find
-// the reason.
-const grace = 250 * time.Millisecond
+// the reason. A peer on a machine that is out of breath takes nothing for a quarter of a second.
+const grace = time.Second
 
 // past is a deadline that makes what waits for the socket return.
 func past() time.Time { return time.Unix(1, 0) }

@@ -14,7 +14,7 @@
 //
 // # Stopping
 //
-// Close says goodbye to the peer: what was reserved before it arrives there first, and both ends have transport.ErrClosed for a reason. It has 250 ms for that;
+// Close says goodbye to the peer: what was reserved before it arrives there first, and both ends have transport.ErrClosed for a reason. It has a second for that;
 // what the peer has not taken by then is lost. At our end Receive fails at once, whatever had arrived. A connection that ends without a goodbye, because the
 // process at the other end died or the network broke, has the reason ErrVanished; the frames that arrived before that are still received. Everything stops by
 // itself then; Close may be called, but need not be. It must not be called with the lane locked.
