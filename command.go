@@ -64,8 +64,12 @@ func (a App) Run(ctx context.Context, args []string, stdout, stderr io.Writer) i
 	case "version":
 		fmt.Fprintf(stdout, "%s %s\n", a.name(), Version())
 		return exitOK
+	case "keys":
+		return a.keys(args, stdout, stderr)
 	case "help":
 		switch {
+		case len(args) > 0 && args[0] == "keys":
+			return a.keys([]string{"help"}, stdout, stderr)
 		case len(args) > 0 && a.command(args[0]) != nil:
 			return a.command(args[0]).Run(ctx, []string{"-h"}, stdout, stderr)
 		case len(args) > 0 && (args[0] == "server" || args[0] == "gateway") && slices.Contains(a.played(), args[0]):
@@ -113,6 +117,7 @@ func (a App) usage(w io.Writer) {
 	if a.Bot != nil {
 		line("bots [flags]", "let bot clients play in a world that another process runs")
 	}
+	line("keys", "make and show the keys that clients know a gateway by; "+a.name()+" keys help tells more")
 	line("version", "print the version")
 	line("help", "print this")
 	for _, c := range a.Commands {
@@ -143,7 +148,7 @@ func (a App) played() []string {
 }
 
 func (a App) commands() []string {
-	names := append(a.played(), "version", "help")
+	names := append(a.played(), "keys", "version", "help")
 	for _, c := range a.Commands {
 		names = append(names, c.Name)
 	}
@@ -152,6 +157,7 @@ func (a App) commands() []string {
 
 type flags struct {
 	addr, url  string
+	tcp, plain string
 	bots, rate int
 	json       bool
 	processes  bool
@@ -203,6 +209,8 @@ func (a App) flags(command string) (*flag.FlagSet, *flags) {
 		return fs, &f
 	}
 	fs.StringVar(&f.addr, "addr", "127.0.0.1:8080", "listen on `host:port`; a busy port means the next free one; \":8080\" is open to the local network")
+	fs.StringVar(&f.tcp, "tcp", "", "let clients in over TCP without WebSocket, too, at this `host:port`")
+	fs.StringVar(&f.plain, "plain", "", "let tools that speak JSON without encryption in, at this `host:port`")
 	if a.Bot != nil {
 		fs.IntVar(&f.bots, "bots", 0, "let `N` real clients play over loopback")
 	}
@@ -261,8 +269,8 @@ func (a App) dev(ctx context.Context, args []string, stdout, stderr io.Writer) i
 	}
 	ctx, cancel := f.deadline(ctx)
 	defer cancel()
-	cfg := NodeConfig{Addr: f.addr, Ports: devPorts, Bots: f.bots, BotRate: f.rate, Log: f.logger(stderr)}
-	n, err := unlessEnded(ctx, func() (*Node, error) { return Open(a, cfg) }, func(n *Node) error { return n.ln.Close() })
+	cfg := NodeConfig{Addr: f.addr, TCP: f.tcp, Plain: f.plain, Ports: devPorts, Bots: f.bots, BotRate: f.rate, Log: f.logger(stderr)}
+	n, err := unlessEnded(ctx, func() (*Node, error) { return Open(a, cfg) }, func(n *Node) error { return n.doors.Close() })
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) { // told to stop before it served
 		if !f.json {
 			fmt.Fprintln(stdout, "stopped")
@@ -279,9 +287,9 @@ func (a App) dev(ctx context.Context, args []string, stdout, stderr io.Writer) i
 	out := &status{node: n, w: stdout, terminal: isTerminal(stdout)}
 	if f.json {
 		out.json = json.NewEncoder(stdout)
-		announceDev(stderr, n.game.Name, n.Addr(), n.moved, a.Web != nil)
+		announceDev(stderr, n.game.Name, n.whereabouts(), a.Web != nil)
 	} else {
-		announceDev(stdout, n.game.Name, n.Addr(), n.moved, a.Web != nil)
+		announceDev(stdout, n.game.Name, n.whereabouts(), a.Web != nil)
 	}
 	reporting, stopReport := context.WithCancel(ctx)
 	defer stopReport()

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -239,6 +240,7 @@ func (p *process) run(ctx context.Context, open func(context.Context) (node, err
 		return exitFailed
 	}
 	if p.supervised { // whoever made the directory may have died, and this be the last that used it: an empty one is put away
+		_ = os.Remove(filepath.Join(p.registry(), devKeysFile))
 		_ = os.Remove(p.registry())
 	} else {
 		fmt.Fprintln(stdout, "stopped")

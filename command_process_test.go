@@ -49,6 +49,11 @@ func TestEveryKeyLoadsFromTheEnvironment(t *testing.T) {
 	values := map[string]string{
 		"MMO_GAME": "{ducks: 3}", "MMO_RPC_LISTEN": "tls://127.0.0.1:7000", "MMO_RPC_SERVER": "tls://127.0.0.1:7000", "MMO_RPC_REGISTRY": "/somewhere", "MMO_RPC_TOKEN": "open sesame",
 		"MMO_RPC_TLS_CERT": "c.pem", "MMO_RPC_TLS_KEY": "c.key", "MMO_RPC_TLS_CA": "ca.pem", "MMO_RPC_TLS_NAME": "world.test", "MMO_LOGIN_RIGHTS": "spectate",
+		"MMO_TCP": "127.0.0.1:7001", "MMO_PLAIN": "127.0.0.1:7002", "MMO_ORIGINS": "https://play.test", "MMO_PROXIES_ADDRESSES": "10.0.0.0/8", "MMO_KEYS": "keyring.json",
+		"MMO_LOGIN_JWKS": "https://login.test/v1/jwks.json", "MMO_LOGIN_ISSUER": "https://login.test", "MMO_LIMITS_ADDRESSES_EXEMPT": "192.0.2.7",
+		"MMO_SERVICES_LISTEN": ":443", "MMO_SERVICES_TLS_CERT": "c.pem", "MMO_SERVICES_TLS_KEY": "c.key", "MMO_SERVICES_ISSUER": "https://login.test", "MMO_SERVICES_SIGNER": "signer.pem",
+		"MMO_SERVICES_KEYRING": "keyring.json", "MMO_SERVICES_GATEWAYS": "wss://gate.test/ws", "MMO_SERVICES_ORIGINS": "https://play.test", "MMO_SERVICES_TRUSTED": "10.0.0.7",
+		"MMO_SERVICES_ADMIN_LISTEN": "127.0.0.1:7003", "MMO_SERVICES_ADMIN_SECRET": "0123456789abcdef",
 	}
 	keys := map[string][]config.Key{}
 	for command, file := range map[string]any{"server": DefaultServerFile(), "gateway": DefaultGatewayFile()} {
@@ -104,6 +109,32 @@ func TestMistakesInFilesAreShownInTheirPlace(t *testing.T) {
 		{"gateway", "rpc:\n  server: tls://10.0.0.7:70000\n", `f.yaml:2:11: rpc.server: endpoint "tls://10.0.0.7:70000": the port`},
 		{"gateway", "rpc: {server: 'inproc://world'}\n", `is inside a process`},
 		{"gateway", "rpc:\n  server: tcp://127.0.0.1:7000\n  tls:\n    name: world.test\n", `f.yaml:4:11: rpc.tls.name: no endpoint uses it, so nothing would be encrypted; name a server at tls://`},
+		{"gateway", "tcp: 127.0.0.1\n", `f.yaml:1:6: tcp: "127.0.0.1": want host:port`},
+		{"gateway", "tcp: 0.0.0.0:7777\n", `f.yaml:1:6: tcp: 0.0.0.0:7777 can be reached by others, and the development login`},
+		{"gateway", "tcp: 127.0.0.1:8080\n", `f.yaml:1:6: tcp: 127.0.0.1:8080 is taken by listen`},
+		{"gateway", "plain: ':9000'\n", `f.yaml:1:8: plain: :9000 can be reached by others, and everything said there is in the clear`},
+		{"gateway", "plain: ':9000'\nkeys: k\nlogin: {jwks: 'https://login.test/', issuer: x}\n", `f.yaml:1:8: plain: :9000 can be reached`},
+		{"gateway", "keys: k\nlogin:\n  jwks: http://login.test/v1/jwks.json\n  issuer: x\n", `f.yaml:3:9: login.jwks: "http://login.test/v1/jwks.json": write https://`},
+		{"gateway", "drain: -1s\n", `f.yaml:1:8: drain: -1s: need 0 to 1h0m0s`},
+		{"gateway", "drain: 10\n", `f.yaml:1:8: drain: want a duration`},
+		{"gateway", "origins:\n  - https://play.test\n  - play.test/\n", `f.yaml:3:5: origins[1]: "play.test/": write scheme and host alone`},
+		{"gateway", "proxies:\n  addresses: [10.0.0.0/8, proxy.test]\n", `f.yaml:2:27: proxies.addresses[1]: want text, got the text "proxy.test": no address and no range of addresses: write 10.0.0.7`},
+		{"gateway", "proxies:\n  addresses: [10.0.0.7/8]\n", `10.0.0.7/8 has bits behind its 8: write 10.0.0.0/8`},
+		{"gateway", "proxies:\n  protocol: true\n", `f.yaml:2:13: proxies.protocol: whom to believe is not said`},
+		{"gateway", "limits:\n  byte_rate: 0\n", `f.yaml:2:14: limits.byte_rate: 0: must be positive`},
+		{"gateway", "limits:\n  queue_age: 10ms\n", `f.yaml:2:14: limits.queue_age: 10ms, need at least 1s`},
+		{"gateway", "limits:\n  addresses:\n    open: 0\n", `f.yaml:3:11: limits.addresses.open: 0: must be positive`},
+		{"server", "services:\n  listen: 0.0.0.0:443\n", `f.yaml:2:11: services.listen: 0.0.0.0:443 can be reached by others, and passwords and tokens would travel in the clear: set tls.cert`},
+		{"server", "services:\n  listen: 127.0.0.1:9000\n", `services.signer: missing: name the file`},
+		{"server", "services:\n  listen: 127.0.0.1:9000\n", `services.keyring: missing: name the gateways' keyring`},
+		{"server", "services:\n  listen: 127.0.0.1:9000\n  gateways: [https://gate.test]\n", `f.yaml:3:14: services.gateways[0]: "https://gate.test": write wss://host/ws`},
+		{"server", "services:\n  listen: 127.0.0.1:9000\n  admin: {listen: 127.0.0.1:9001, secret: short}\n", `f.yaml:3:43: services.admin.secret: 5 bytes, and whoever guesses it can ban everybody`},
+		{"server", "services:\n  listen: 127.0.0.1:9000\n  admin: {secret: 0123456789abcdef}\n", `f.yaml:3:19: services.admin.secret: there is no operators' interface`},
+		{"server", "services:\n  listen: 127.0.0.1:9000\n  admin: {listen: ':9001'}\n", `f.yaml:3:19: services.admin.listen: :9001 can be reached by others`},
+		{"server", "services:\n  listen: 127.0.0.1:9000\n  admin: {listen: 127.0.0.1:9000}\n", `f.yaml:3:19: services.admin.listen: 127.0.0.1:9000 is where the players come`},
+		{"server", "services:\n  admin: {listen: 127.0.0.1:9001}\n", `f.yaml:2:19: services.admin.listen: it is the operators' interface of the login service, which is off`},
+		{"server", "services:\n  listen: 127.0.0.1:9000\n  max_characters: -1\n", `f.yaml:3:19: services.max_characters: -1: need 0 to 1000`},
+		{"server", "services:\n  listen: 127.0.0.1:9000\n  tls: {cert: a}\n", `services.tls: cert and key come together or not at all`},
 		{"gateway", "limits:\n  queue: 63 KiB\n", `f.yaml:2:10: limits.queue: 63 KiB, need at least 64 KiB`},
 	} {
 		file := filepath.Join(t.TempDir(), "f.yaml")
@@ -124,6 +155,9 @@ func TestMistakesInFilesAreShownInTheirPlace(t *testing.T) {
 		{"server", "rpc: {listen: [auto, tcp://127.0.0.1:0, 'unix:///run/world.sock']}\ngame: {ducks: 3, frozen: true, day: 2h}\n"},
 		{"server", "rpc: {listen: ['tls://:7000'], token: x, tls: {cert: a, key: b}}\n"},
 		{"gateway", "rpc: {server: 'tcp://10.0.0.7:7000', insecure: true}\n"},
+		{"gateway", "listen: ':8080'\ntcp: ':7777'\nplain: ':9000'\nlogin: {public: true}\norigins: ['*']\nproxies: {addresses: [10.0.0.7, 2001:db8::/32], protocol: true}\ndrain: 0s\n"},
+		{"gateway", "listen: ':8080'\ntcp: ':7777'\nkeys: k\nlogin: {jwks: 'https://login.test/', issuer: x}\n"},
+		{"server", "services: {listen: ':443', tls: {cert: a, key: b}, issuer: x, signer: s, keyring: k, gateways: [wss://gate.test/ws], admin: {listen: 127.0.0.1:9001, secret: 0123456789abcdef}}\n"},
 		{"gateway", "rpc: {tls: {ca: a}}\nlimits: {queue: 64 KiB}\n"}, // whoever is found in the registry may be at tls://
 	} {
 		file := filepath.Join(t.TempDir(), "f.yaml")

@@ -51,7 +51,7 @@ func (a App) devProcesses(ctx context.Context, fs *flag.FlagSet, f *flags, stdou
 	}
 	common := []string{"-supervised", "-rpc.registry=" + dir, "-log.format=text", "-log.level=" + level}
 	server := &child{name: "server", out: out("server "), args: append(append([]string{"server"}, common...), append(f.passOn(fs), "-bots="+strconv.Itoa(f.bots))...)}
-	gateway := &child{name: "gateway", out: out("gateway"), args: append(append([]string{"gateway"}, common...), "-listen="+addr, "-login.public")}
+	gateway := &child{name: "gateway", out: out("gateway"), args: append(append([]string{"gateway"}, common...), "-listen="+addr, "-tcp="+f.tcp, "-plain="+f.plain, "-login.public", "-drain=0")}
 
 	ctx, cancel := f.deadline(ctx)
 	defer cancel()
@@ -74,7 +74,7 @@ func (a App) devProcesses(ctx context.Context, fs *flag.FlagSet, f *flags, stdou
 			return
 		}
 		mu.Lock()
-		announceDev(stdout, g.Name, addr, moved, a.Web != nil)
+		announceDev(stdout, g.Name, whereabouts{web: addr, tcp: f.tcp, plain: f.plain, busy: moved}, a.Web != nil)
 		fmt.Fprint(stdout, "gateway and server are processes of their own: end one, and see it come back\n\n")
 		mu.Unlock()
 		a.playProcesses(ctx, f, g, "http://"+here+"/", stderr)

@@ -1,7 +1,6 @@
 package tianxia
 
 import (
-	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
@@ -16,38 +15,26 @@ import (
 
 	"github.com/tianxia-mmo/tianxia/pkg/gateway"
 	"github.com/tianxia-mmo/tianxia/pkg/security"
+	"github.com/tianxia-mmo/tianxia/pkg/services"
 )
 
-// edge is what faces the clients: the gateway with keys made for this run, the page, the development login and the health checks.
+// edge is what faces the clients: the gateway, the page, the development login and the health checks.
 type edge struct {
 	gateway *gateway.Gateway
 	page    fs.FS    // nil: none
 	rights  []string // of every development token
-	tokens  security.DevTokens
-	root    ed25519.PublicKey
-	cert    security.KeyCert
+	keys    *edgeKeys
+	login   *services.Services // for development; nil: none
 }
 
-// openEdge makes the keys that live as long as the process, and the gateway that uses them.
-func openEdge(cfg gateway.Config, page fs.FS, rights []string) (*edge, error) {
-	root, err := security.NewRoot(rand.Reader)
-	if err != nil {
-		return nil, fmt.Errorf("development keys: %w", err)
-	}
-	now := time.Now()
-	key, err := root.Issue(rand.Reader, uint32(now.Unix()), now.Add(-time.Minute), now.Add(30*24*time.Hour)) // a key id per start: clients of the last one learn the new key
-	if err != nil {
-		return nil, fmt.Errorf("development keys: %w", err)
-	}
-	secret := make([]byte, 32)
-	if _, err := rand.Read(secret); err != nil {
-		return nil, fmt.Errorf("development tokens: %w", err)
-	}
-	e := &edge{page: page, rights: rights, root: root.Public(), cert: key.Cert(), tokens: security.DevTokens{Secret: secret}}
-	cfg.Verifier, cfg.Security.Current, cfg.Security.Realm = e.tokens, key, devRealm
+// openEdge makes the gateway that uses the keys.
+func openEdge(cfg gateway.Config, keys *edgeKeys, page fs.FS, rights []string) (*edge, error) {
+	e := &edge{page: page, rights: rights, keys: keys}
+	cfg.Verifier, cfg.Security.Current, cfg.Security.Previous, cfg.Security.Realm = keys.verifier, keys.ring().Current, keys.ring().Previous, keys.realm
 	if cfg.Version == "" {
 		cfg.Version = Version()
 	}
+	var err error
 	e.gateway, err = gateway.New(cfg)
 	return e, err
 }
@@ -56,19 +43,34 @@ func openEdge(cfg gateway.Config, page fs.FS, rights []string) (*edge, error) {
 func (e *edge) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /ws", e.gateway)
-	mux.HandleFunc("GET /dev/session", e.devSession)
+	if e.keys.tokens != nil {
+		mux.Handle("GET /dev/session", named(http.HandlerFunc(e.devSession))) // a page of another origin cannot read it; nor can one that rebinds its name to us
+	}
+	if e.login != nil {
+		mux.Handle(loginPath, named(e.login.Handler()))
+		mux.Handle(adminPath, named(e.login.Admin()))
+	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { health(w, http.StatusOK, "alive") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if h, ok := e.gateway.Server(); ok {
-			health(w, http.StatusOK, fmt.Sprintf("ready: serves %q, schema %v", h.Game, h.Schema))
-		} else {
+		h, ok := e.gateway.Server()
+		switch {
+		case !ok:
 			health(w, http.StatusServiceUnavailable, "not ready: there is no world server")
+		case !e.gateway.Ready():
+			health(w, http.StatusServiceUnavailable, "not ready: it drains, and lets nobody in any more")
+		default:
+			health(w, http.StatusOK, fmt.Sprintf("ready: serves %q, schema %v", h.Game, h.Schema))
 		}
 	})
 	if e.page != nil {
 		files := http.FileServerFS(e.page)
-		mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+		mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { // of every method, or it would contradict the paths that take all
 			h := w.Header()
+			if r.Method != http.MethodGet && r.Method != http.MethodHead {
+				h.Set("Allow", "GET, HEAD")
+				http.Error(w, "this is a page: GET it", http.StatusMethodNotAllowed)
+				return
+			}
 			h.Set("Cache-Control", "no-cache")
 			h.Set("Content-Security-Policy", "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'self'; base-uri 'none'")
 			h.Set("X-Content-Type-Options", "nosniff")
@@ -87,10 +89,6 @@ func health(w http.ResponseWriter, status int, text string) {
 
 // devSession hands a page all it needs to connect: keys, and a token of a new player. Development only: it asks nobody who they are.
 func (e *edge) devSession(w http.ResponseWriter, r *http.Request) {
-	if !localName(r.Host) { // a page of another origin cannot read this; nor can one that rebinds its name to us
-		http.Error(w, fmt.Sprintf("the development login answers under an IP address or localhost, not under %q", r.Host), http.StatusForbidden)
-		return
-	}
 	server, ok := e.gateway.Server()
 	if !ok { // pages try again by themselves
 		w.Header().Set("Retry-After", "1")
@@ -102,10 +100,11 @@ func (e *edge) devSession(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	ring := e.keys.ring()
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	_ = json.NewEncoder(w).Encode(devLogin{ // an error here is the client's, who has gone
-		Realm: devRealm, Root: base64.StdEncoding.EncodeToString(e.root), Cert: base64.StdEncoding.EncodeToString(e.cert.Marshal()),
+		Realm: e.keys.realm, Root: base64.StdEncoding.EncodeToString(ring.Root), Cert: base64.StdEncoding.EncodeToString(ring.Current.Cert().Marshal()),
 		Token: token, WS: "/ws", SchemaHash: hex.EncodeToString(server.Schema[:]), Build: Version(),
 	})
 }
@@ -122,8 +121,11 @@ func (e *edge) token(name string) (string, error) {
 	if _, err := rand.Read(id[:]); err != nil {
 		return "", fmt.Errorf("player id: %w", err)
 	}
-	player := binary.LittleEndian.Uint64(id[:])>>11 | 1 // not 0, and exact as a JavaScript number
-	return e.tokens.Issue(security.Identity{Player: player, Name: name, Rights: e.rights}, 10*time.Minute, time.Now())
+	return e.tokenOf(binary.LittleEndian.Uint64(id[:])>>11|1, name) // not 0, and exact as a JavaScript number
+}
+
+func (e *edge) tokenOf(player uint64, name string) (string, error) {
+	return e.keys.tokens.Issue(security.Identity{Player: player, Name: name, Rights: e.rights}, 10*time.Minute, time.Now())
 }
 
 // localName tells whether a Host header names this machine by address or as localhost.

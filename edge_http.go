@@ -18,16 +18,24 @@ const (
 	spareRequests = 256              // connections beyond those that players may have: for the page, logins and health checks
 )
 
-// httpServer serves a gateway's listener.
+// httpServer serves a listener of a gateway or a login service.
 type httpServer struct {
 	http.Server
 	slots chan struct{} // one taken by each connection that speaks HTTP
 }
 
 // http is the server of the clients' listener, at rest.
-func (e *edge) http(log *slog.Logger) *httpServer {
-	s := &httpServer{slots: make(chan struct{}, e.gateway.MaxConnections()+spareRequests)}
-	s.Handler, s.ErrorLog = e.handler(), slog.NewLogLogger(log.Handler(), slog.LevelDebug)
+func (e *edge) http(log *slog.Logger) *httpServer { return e.httpOf(e.handler(), log) }
+
+// httpOf is a server of players' connections, at rest.
+func (e *edge) httpOf(h http.Handler, log *slog.Logger) *httpServer {
+	return newHTTPServer(h, e.gateway.MaxConnections()+spareRequests, log)
+}
+
+// newHTTPServer makes a server of so many connections at once, at rest.
+func newHTTPServer(h http.Handler, connections int, log *slog.Logger) *httpServer {
+	s := &httpServer{slots: make(chan struct{}, connections)}
+	s.Handler, s.ErrorLog = h, slog.NewLogLogger(log.Handler(), slog.LevelDebug)
 	s.ReadHeaderTimeout, s.ReadTimeout, s.WriteTimeout, s.IdleTimeout, s.MaxHeaderBytes = headerTimeout, readTimeout, writeTimeout, idleTimeout, maxHeader
 	s.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateClosed || state == http.StateHijacked { // one of the two, once, is the end of each; a client's connection is counted by the gateway from here on
@@ -37,9 +45,13 @@ func (e *edge) http(log *slog.Logger) *httpServer {
 	return s
 }
 
-// serve is Serve on a listener that waits while there are as many connections as may be; those that come then wait in the system's queue.
+// serve is Serve, or ServeTLS if there is a TLSConfig, on a listener that waits while there are as many connections as may be; those that come then wait in the system's queue.
 func (s *httpServer) serve(ln net.Listener) error {
-	return s.Serve(&boundedListener{Listener: ln, slots: s.slots, closed: make(chan struct{})})
+	ln = &boundedListener{Listener: ln, slots: s.slots, closed: make(chan struct{})}
+	if s.TLSConfig != nil {
+		return s.ServeTLS(ln, "", "")
+	}
+	return s.Serve(ln)
 }
 
 // boundedListener takes a slot before each connection. Connections are not wrapped, since those of clients are tuned as TCP.

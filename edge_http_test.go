@@ -61,7 +61,11 @@ func TestConnectionsBeyondTheBoundWait(t *testing.T) {
 }
 
 func TestListenerOfClientsIsBoundedAndLetsGoOfWhatItHandsOver(t *testing.T) {
-	e, err := openEdge(gateway.Config{MaxConnections: 3, Connect: func(context.Context) (link.Link, error) { return nil, errors.New("none") }}, nil, nil)
+	keys, err := devKeys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := openEdge(gateway.Config{MaxConnections: 3, Connect: func(context.Context) (link.Link, error) { return nil, errors.New("none") }}, keys, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,10 @@
 package tianxia_test
 
 import (
+	"os"
+	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/tianxia-mmo/tianxia"
@@ -37,6 +40,38 @@ func TestSampleConfigurationsHoldEveryKeyWithItsDefault(t *testing.T) {
 			if k.Doc == "" {
 				t.Errorf("key %s of %s is not explained: give the field a doc tag", k.Path, name)
 			}
+		}
+	}
+}
+
+// TestManualOfTheLoginServiceShowsWhatLoads reads the configurations of docs/services.md, in both languages.
+func TestManualOfTheLoginServiceShowsWhatLoads(t *testing.T) {
+	for _, manual := range []string{"docs/services.md", "docs/services.zh-CN.md"} {
+		text, err := os.ReadFile(manual)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, text2, _ := strings.Cut(string(text), "```yaml\n# config/server.yaml\n")
+		both, _, ok := strings.Cut(text2, "```")
+		forServer, forGateway, ok2 := strings.Cut(both, "# config/gateway.yaml\n")
+		if !ok || !ok2 {
+			t.Fatalf("%s shows no configuration", manual)
+		}
+		server, gateway := tianxia.DefaultServerFile(), tianxia.DefaultGatewayFile()
+		for _, c := range []struct {
+			text string
+			file any
+		}{{forServer, &server}, {forGateway, &gateway}} {
+			name := filepath.Join(t.TempDir(), "f.yaml")
+			if err := os.WriteFile(name, []byte(c.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := config.Load(c.file, config.Options{File: name, Env: []string{"MMO_SERVICES_ADMIN_SECRET=0123456789abcdef"}, Ignore: []string{"MMO_SERVICES_ADMIN_SECRET"}}); err != nil {
+				t.Errorf("%s: %v", manual, err)
+			}
+		}
+		if server.Services.Realm != gateway.Realm || server.Services.Issuer != gateway.Login.Issuer || server.Services.Keyring != gateway.Keys || gateway.Login.JWKS != server.Services.Issuer+"/v1/jwks.json" {
+			t.Errorf("%s: server and gateway do not fit each other", manual)
 		}
 	}
 }

@@ -1,8 +1,11 @@
+//go:build !race
+
 // The guard tests read the source tree itself and hold it to the rules that no
 // compiler knows: floors, comments, no global state, no secrets of a machine.
 // They parse rather than build, so they also speak about files of other
 // platforms, and they open every file they judge, so a cached result is never
-// older than the tree.
+// older than the tree. One goroutine does all of it: race builds, in which it
+// takes ten times as long, go without.
 package tianxia_test
 
 import (

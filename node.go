@@ -17,6 +17,7 @@ import (
 	"github.com/tianxia-mmo/tianxia/pkg/game"
 	"github.com/tianxia-mmo/tianxia/pkg/gateway"
 	"github.com/tianxia-mmo/tianxia/pkg/security"
+	"github.com/tianxia-mmo/tianxia/pkg/services/accounts"
 	"github.com/tianxia-mmo/tianxia/server"
 )
 
@@ -35,7 +36,13 @@ type NodeConfig struct {
 	Rights  []string       // of every development token; default: spectate
 	Gateway gateway.Config // Connect, Verifier and Security's keys are the node's
 	Server  server.Config  // Zone is the app's
-	Log     *slog.Logger   // default: none
+
+	TCP         string          // host:port for clients over TCP without WebSocket; default: none
+	Plain       string          // host:port for tools that speak JSON without encryption; default: none
+	Accounts    accounts.Config // of the login service at /v1/; Issuer and Revoker are the node's
+	AdminSecret string          // opens the operators' interface at /v1/admin/, at least 16 bytes; default: it is off
+
+	Log *slog.Logger // default: none
 }
 
 func (c *NodeConfig) validate() error {
@@ -64,12 +71,11 @@ func (c *NodeConfig) validate() error {
 type Node struct {
 	cfg    NodeConfig
 	app    App
-	ln     net.Listener
+	doors  *doors
 	game   *game.Game
 	zone   game.Config
 	server *server.Server
 	*edge
-	moved string // the address that was busy, if another was taken
 	start time.Time
 }
 
@@ -90,6 +96,9 @@ func Open(app App, cfg NodeConfig) (*Node, error) {
 	}
 	n := &Node{cfg: cfg, app: app, game: g, zone: zone, start: time.Now()}
 	cfg.Server.Zone = zone
+	if cfg.Server.Services == nil {
+		cfg.Server.Services = app.Services
+	}
 	if cfg.Server.Log == nil {
 		cfg.Server.Log = cfg.Log
 	}
@@ -101,14 +110,21 @@ func Open(app App, cfg NodeConfig) (*Node, error) {
 	if edgeCfg.Log == nil {
 		edgeCfg.Log = cfg.Log
 	}
-	if n.edge, err = openEdge(edgeCfg, app.Web, cfg.Rights); err != nil {
+	keys, err := devKeys()
+	if err != nil {
+		return nil, err
+	}
+	if n.edge, err = openEdge(edgeCfg, keys, app.Web, cfg.Rights); err != nil {
 		return nil, err
 	}
 	if err := n.gateway.CanServe(n.server.Hello()); err != nil {
 		return nil, err
 	}
-	if n.ln, n.moved, err = listen(cfg.Addr, cfg.Ports); err != nil {
+	if n.doors, err = openDoors(cfg.Addr, cfg.Ports, cfg.TCP, cfg.Plain); err != nil {
 		return nil, err
+	}
+	if n.login, err = n.devServices(); err != nil {
+		return nil, errors.Join(err, n.doors.Close())
 	}
 	return n, nil
 }
@@ -149,7 +165,19 @@ func isWindowsBusy(err error) bool {
 }
 
 // Addr is the address that the node listens on.
-func (n *Node) Addr() string { return n.ln.Addr().String() }
+func (n *Node) Addr() string { return addrOf(n.doors.web) }
+
+// TCPAddr is the address for clients over TCP; empty: there is none.
+func (n *Node) TCPAddr() string { return addrOf(n.doors.tcp) }
+
+// PlainAddr is the address of the development listener; empty: there is none.
+func (n *Node) PlainAddr() string { return addrOf(n.doors.plain) }
+
+func (n *Node) whereabouts() whereabouts {
+	at := n.doors.at()
+	at.login = true
+	return at
+}
 
 // URL is the address of the page.
 func (n *Node) URL() string { return "http://" + n.Addr() + "/" }
@@ -160,20 +188,27 @@ func (n *Node) Stats() NodeStats { return NodeStats{n.server.Stats(), n.gateway.
 // ClientConfig is what a Go client needs to log in to the node as a new player.
 func (n *Node) ClientConfig(name string) (client.Config, error) {
 	token, err := n.token(name)
-	if err != nil {
-		return client.Config{}, err
-	}
+	return n.clientConfig(token), err
+}
+
+// PlayerConfig is ClientConfig for a player of a number of one's own choice: a later login of the same player supersedes the earlier.
+func (n *Node) PlayerConfig(player uint64, name string) (client.Config, error) {
+	token, err := n.tokenOf(player, name)
+	return n.clientConfig(token), err
+}
+
+func (n *Node) clientConfig(token string) client.Config {
+	ring := n.keys.ring()
 	return client.Config{
 		URL:      "ws://" + n.Addr() + "/ws",
-		Security: security.ClientConfig{Root: n.root, Cert: n.cert, Realm: devRealm},
+		Security: security.ClientConfig{Root: ring.Root, Cert: ring.Current.Cert(), Realm: n.keys.realm},
 		Token:    token,
 		Codec:    clientCodec(n.game),
-	}, nil
+	}
 }
 
 // Serve runs the node until ctx ends or a part of it fails; everything has stopped when it returns.
 func (n *Node) Serve(ctx context.Context) error {
-	web := n.http(n.cfg.Log)
 	serverCtx, stopServer := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServer()
 	gatewayCtx, stopGateway := context.WithCancel(ctx)
@@ -182,7 +217,7 @@ func (n *Node) Serve(ctx context.Context) error {
 	defer stopBots()
 
 	var wg, bots sync.WaitGroup
-	failed := make(chan error, 3)
+	failed := make(chan error, 5)
 	run := func(f func() error) {
 		wg.Go(func() {
 			if err := f(); err != nil && !errors.Is(err, http.ErrServerClosed) {
@@ -193,11 +228,12 @@ func (n *Node) Serve(ctx context.Context) error {
 	gatewayDone := make(chan struct{})
 	run(func() error { return n.server.Serve(serverCtx) })
 	run(func() error { defer close(gatewayDone); return n.gateway.Serve(gatewayCtx) })
-	select { // who comes earlier waits in the listener
+	wg.Go(func() { _ = n.login.Run(gatewayCtx) }) // its error is the context's
+	select {                                      // who comes earlier waits in the listener
 	case <-n.gateway.Connected():
 	case <-ctx.Done():
 	}
-	run(func() error { return web.serve(n.ln) })
+	stopDoors := n.serve(n.doors, n.cfg.Log, func(err error) { failed <- err })
 	bots.Go(func() { n.swarm().run(botsCtx) })
 
 	var err error
@@ -208,7 +244,7 @@ func (n *Node) Serve(ctx context.Context) error {
 	stopBots()
 	stopGateway()
 	<-gatewayDone // it tells its clients while the server still runs
-	_ = web.Close()
+	stopDoors()
 	stopServer()
 	wg.Wait()
 	bots.Wait()

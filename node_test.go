@@ -79,6 +79,7 @@ func dial(t *testing.T, n *tianxia.Node, change func(*client.Config)) *client.Cl
 	if err != nil {
 		t.Fatal(err)
 	}
+	cfg.Reconnect.Off = true // the end of a connection is to be seen
 	if change != nil {
 		change(&cfg)
 	}
@@ -167,16 +168,26 @@ func TestSpectatorGetsTheWholeWorld(t *testing.T) {
 func TestRekeyOnTheLiveConnection(t *testing.T) {
 	n, _ := boot(t, app(50), tianxia.NodeConfig{Gateway: gateway.Config{Security: security.ServerConfig{RekeyRecords: 3, RekeyBytes: 500}}})
 	c := dial(t, n, nil)
-	until(t, c, "40 frames across many keys", func() bool { return c.Mirror.Frames >= 40 })
+	frames := uint64(40)
+	if testing.Short() {
+		frames = 12
+	}
+	until(t, c, "frames across many keys", func() bool { return uint64(c.Mirror.Frames) >= frames })
 }
 
 func TestSecondLoginOfAPlayerSupersedesTheFirst(t *testing.T) {
 	n, _ := boot(t, app(10), tianxia.NodeConfig{})
-	var token string
-	first := dial(t, n, func(c *client.Config) { token = c.Token })
+	same := func(c *client.Config) {
+		ann, err := n.PlayerConfig(77, "Ann")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Token = ann.Token
+	}
+	first := dial(t, n, same)
 	ended := make(chan error, 1)
 	go func() { ended <- first.Serve(client.Handler{}) }()
-	second := dial(t, n, func(c *client.Config) { c.Token = token })
+	second := dial(t, n, same)
 	var k *client.KickError
 	if err := <-ended; !errors.As(err, &k) || k.Code != protocol.DisconnectSuperseded {
 		t.Errorf("the first client ended with %v, want superseded", err)

@@ -137,7 +137,7 @@ func (p *presence) listen(f *ServerRPC, s *server.Server, log *slog.Logger) (*rp
 		}
 		srv, err := rpc.NewServer(cfg)
 		if err == nil {
-			link.Register(srv, s.Join, link.Config{Log: log})
+			link.Register(srv, s.Join, link.Config{Log: log, Tickets: s})
 			if err = srv.Listen(); err == nil {
 				return srv, nil
 			}

@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"net/http"
 	"sync"
+	"time"
 
 	"github.com/tianxia-mmo/tianxia/pkg/game"
 	"github.com/tianxia-mmo/tianxia/pkg/gateway"
@@ -23,6 +22,7 @@ type ServerNode struct {
 	rpc  *rpc.Server
 
 	presence *presence
+	login    *loginNode // nil: there is no login service
 }
 
 // OpenServer makes a server that listens and is otherwise at rest. Serve must be called; it closes the server. When ctx ends first, it returns ctx's error at once; what it was doing
@@ -63,7 +63,10 @@ func openServer(ctx context.Context, a App, f ServerFile, log *slog.Logger) (*Se
 		return nil, err
 	}
 	n := &ServerNode{game: g}
-	if n.zone, err = server.New(server.Config{Zone: zone, CatchUp: f.CatchUp, Log: log}, g); err != nil {
+	if n.zone, err = server.New(server.Config{
+		Zone: zone, CatchUp: f.CatchUp, Services: a.Services, Log: log,
+		Linger: orNever(f.Sessions.Linger), MaxPlayers: f.Sessions.MaxPlayers, LoginRate: f.Sessions.LoginRate, QueueGrace: orNever(f.Sessions.QueueGrace),
+	}, g); err != nil {
 		return nil, err
 	}
 	if n.presence, err = openPresence(ctx, &f.RPC, log); err != nil {
@@ -72,11 +75,16 @@ func openServer(ctx context.Context, a App, f ServerFile, log *slog.Logger) (*Se
 	if n.rpc, err = n.presence.listen(&f.RPC, n.zone, log); err != nil {
 		return nil, errors.Join(err, n.presence.Close())
 	}
+	if n.login, err = openLogin(&f.Services, n.zone, log); err != nil {
+		return nil, errors.Join(err, n.close())
+	}
 	return n, nil
 }
 
 // close undoes openServer.
-func (n *ServerNode) close() error { return errors.Join(n.rpc.Close(), n.presence.Close()) }
+func (n *ServerNode) close() error {
+	return errors.Join(n.rpc.Close(), n.presence.Close(), n.login.Close())
+}
 
 // Endpoints are where gateways reach the server.
 func (n *ServerNode) Endpoints() []string { return n.rpc.Instance().Endpoints }
@@ -90,9 +98,10 @@ func (n *ServerNode) Serve(ctx context.Context) error {
 	defer stopZone()
 	rpcCtx, stopRPC := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopRPC()
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	zoneDone := make(chan struct{})
 	var wg sync.WaitGroup
+	wg.Go(func() { failed <- n.login.serve(zoneCtx) })
 	wg.Go(func() { defer close(zoneDone); failed <- n.zone.Serve(zoneCtx) })
 	wg.Go(func() { failed <- n.rpc.Serve(rpcCtx) })
 	var err error
@@ -114,25 +123,27 @@ func (n *ServerNode) announce(w io.Writer) {
 	for _, e := range n.Endpoints() {
 		fmt.Fprintf(w, "  gateways   %s\n", e)
 	}
+	n.login.announce(w)
 	fmt.Fprintln(w, "  waits for gateways: start one with bin/gateway; Ctrl-C ends this")
 }
 
 // GatewayNode is a gateway process: what faces the clients, and an rpc client that finds the server.
 type GatewayNode struct {
 	*edge
-	ln   net.Listener
-	conn *connector
-	log  *slog.Logger
+	doors *doors
+	drain time.Duration
+	conn  *connector
+	log   *slog.Logger
 }
 
 // OpenGateway makes a gateway that listens, looks for its server, and is otherwise at rest. It knows no game: the server tells it. Serve must be called; it closes the gateway. When ctx
 // ends first, it returns ctx's error at once; what it was doing goes on behind it and is undone.
 func OpenGateway(ctx context.Context, a App, f GatewayFile, log *slog.Logger) (*GatewayNode, error) {
-	return unlessEnded(ctx, func() (*GatewayNode, error) { return openGateway(a, f, log) }, func(n *GatewayNode) error { return errors.Join(n.ln.Close(), n.conn.Close()) })
+	return unlessEnded(ctx, func() (*GatewayNode, error) { return openGateway(a, f, log) }, func(n *GatewayNode) error { return errors.Join(n.doors.Close(), n.conn.Close(), n.keys.Close()) })
 }
 
 func openGateway(a App, f GatewayFile, log *slog.Logger) (*GatewayNode, error) {
-	n := &GatewayNode{log: log}
+	n := &GatewayNode{log: log, drain: f.Drain}
 	var err error
 	if n.conn, err = openConnector(&f.RPC, log); err != nil {
 		return nil, err
@@ -143,11 +154,21 @@ func openGateway(a App, f GatewayFile, log *slog.Logger) (*GatewayNode, error) {
 	if !f.Page {
 		page = nil
 	}
-	if n.edge, err = openEdge(cfg, page, f.Login.Rights); err == nil {
-		n.ln, _, err = listen(f.Listen, 1)
+	keys, err := f.keys(log)
+	if err == nil {
+		n.edge, err = openEdge(cfg, keys, page, f.Login.Rights)
+	}
+	if err == nil {
+		n.doors, err = openDoors(f.Listen, 1, f.TCP, f.Plain)
 	}
 	if err != nil {
+		if keys != nil {
+			err = errors.Join(err, keys.Close())
+		}
 		return nil, errors.Join(err, n.conn.Close())
+	}
+	if f.Proxies.Protocol {
+		n.doors.behind(prefixes(f.Proxies.Addresses), log)
 	}
 	return n, nil
 }
@@ -160,38 +181,48 @@ func (n *GatewayNode) findable() <-chan struct{} {
 }
 
 // Addr is the address that the gateway listens on.
-func (n *GatewayNode) Addr() string { return n.ln.Addr().String() }
+func (n *GatewayNode) Addr() string { return addrOf(n.doors.web) }
+
+// TCPAddr is the address for clients over TCP; empty: there is none.
+func (n *GatewayNode) TCPAddr() string { return addrOf(n.doors.tcp) }
+
+// PlainAddr is the address of the development listener; empty: there is none.
+func (n *GatewayNode) PlainAddr() string { return addrOf(n.doors.plain) }
 
 // Stats returns the gateway's counters.
 func (n *GatewayNode) Stats() gateway.Stats { return n.gateway.Stats() }
 
-// Serve runs the gateway until ctx ends or a part of it fails; everything has stopped when it returns.
+// Serve runs the gateway until ctx ends or a part of it fails; everything has stopped when it returns. When ctx ends, it drains first: clients are asked to go on at another gateway,
+// as long as the file's drain allows.
 func (n *GatewayNode) Serve(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	web := n.http(n.log)
-	failed := make(chan error, 1)
+	gatewayCtx, stopGateway := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopGateway()
+	failed := make(chan error, 3)
+	stopDoors := n.serve(n.doors, n.log, func(err error) { failed <- err })
 	var wg sync.WaitGroup
-	wg.Go(func() {
-		if err := web.serve(n.ln); !errors.Is(err, http.ErrServerClosed) {
-			failed <- err
-			cancel()
-		}
-	})
-	err := n.gateway.Serve(ctx)
-	_ = web.Close() // the clients have been told
-	wg.Wait()
-	select {
-	case failure := <-failed:
-		err = failure
-	default:
+	if f := n.keys.file; f != nil {
+		wg.Go(func() { f.watch(gatewayCtx, n.log, n.rekey) })
 	}
-	return errors.Join(err, n.conn.Close())
+	wg.Go(func() { _ = n.gateway.Serve(gatewayCtx) }) // which fails at nothing
+	var err error
+	select {
+	case <-ctx.Done():
+		n.empty(n.drain, n.log)
+	case err = <-failed:
+	}
+	stopGateway()
+	wg.Wait() // the clients have been told
+	stopDoors()
+	return errors.Join(err, n.conn.Close(), n.keys.Close())
 }
 
 func (n *GatewayNode) announce(w io.Writer) {
 	fmt.Fprintf(w, "Tianxia %s · gateway\n", Version())
-	fmt.Fprintln(w, "development login: keys and tokens made for this run")
-	announceClients(w, n.Addr(), n.page != nil)
+	if n.keys.tokens != nil {
+		fmt.Fprintln(w, "development login: anybody may play; keys "+n.keys.from)
+	} else {
+		fmt.Fprintf(w, "realm %s; keys %s\n", n.keys.realm, n.keys.from)
+	}
+	announceClients(w, n.doors.at(), n.page != nil)
 	fmt.Fprintf(w, "  looks for a world server %s; if none is there: start one with bin/server; Ctrl-C ends this\n", n.conn.where)
 }

@@ -138,7 +138,7 @@ func TestGatewayOutlivesAKilledServer(t *testing.T) {
 
 func TestServerOutlivesAKilledGateway(t *testing.T) {
 	dir := runFolder(t)
-	launch(t, dir, "server")
+	launch(t, dir, "server", "-sessions.linger", "300ms")
 	a, b := gatewayProcess(t, dir), gatewayProcess(t, dir)
 	one, two, other := joinPage(t, a.page()), joinPage(t, a.page()), joinPage(t, b.page())
 	for _, p := range []*player{one, two, other} {
@@ -310,7 +310,7 @@ func TestDevWithProcessesBringsBackWhatDies(t *testing.T) {
 		p = joinPage(t, page) // at the same address
 		p.plays(t, 5)
 	}
-	counted(t, page, 2+3) // the bots have come back too; the status counts this player, the one who looks, and them
+	counted(t, page, 2+3+1) // the bots have come back too; the status counts this player, the one who looks, them, and the one whose gateway died, who lingers
 	_ = m.cmd.Process.Signal(os.Interrupt)
 	if code := m.exit(); code != 0 || !strings.Contains(m.all(), "stopped") {
 		t.Errorf("exit code %d", code)

@@ -219,10 +219,16 @@ func tryJoin(ctx context.Context, page string) (*player, error) {
 	if cfg.Codec, err = bind.NewCodec(); err != nil {
 		return nil, err
 	}
+	cfg.Reconnect.Off = true // the end of a connection is to be seen
 	c, err := client.Dial(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
+	return serving(c), nil
+}
+
+// serving has a client play.
+func serving(c *client.Client) *player {
 	p := &player{Client: c, states: make(chan uint32, 1<<16), ended: make(chan error, 1)}
 	go func() {
 		p.ended <- c.Serve(client.Handler{State: func() {
@@ -235,7 +241,7 @@ func tryJoin(ctx context.Context, page string) (*player, error) {
 		}})
 		close(p.ended)
 	}()
-	return p, nil
+	return p
 }
 
 // plays waits until n state frames more have come.

@@ -10,19 +10,47 @@ import (
 	"time"
 )
 
-// announceDev prints what a newcomer needs: what runs, and where to look. busy is the address that was taken, if another had to do.
-func announceDev(w io.Writer, game, addr, busy string, page bool) {
+// whereabouts are the addresses that clients are told.
+type whereabouts struct {
+	web, tcp, plain string // host:port; the last two are empty if there is none
+	busy            string // the address that was wanted for web, if another had to do
+	login           bool   // accounts and tokens are to be had at web
+}
+
+// announceDev prints what a newcomer needs: what runs, and where to look.
+func announceDev(w io.Writer, game string, at whereabouts, page bool) {
 	fmt.Fprintf(w, "Tianxia %s · %s\n", Version(), game)
 	fmt.Fprintln(w, "development mode: keys and tokens made for this run, nothing is stored")
-	if busy != "" {
-		fmt.Fprintf(w, "%s is busy, so this is another port\n", busy)
+	if at.busy != "" {
+		fmt.Fprintf(w, "%s is busy, so this is another port\n", at.busy)
 	}
-	announceClients(w, addr, page)
+	announceClients(w, at, page)
 	fmt.Fprintln(w)
 }
 
 // announceClients prints where clients go.
-func announceClients(w io.Writer, addr string, page bool) {
+func announceClients(w io.Writer, at whereabouts, page bool) {
+	announcePage(w, at.web, page)
+	width := len("game   ")
+	if !page {
+		width = len("clients   ")
+	}
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "  %-*s%s\n", width, name, fmt.Sprintf(format, args...))
+	}
+	if at.login {
+		line("login", "http://%s%s   (accounts and tokens for clients of your own)", reachable(at.web), loginPath)
+	}
+	if at.tcp != "" {
+		line("TCP", "tcp://%s", at.tcp)
+	}
+	if at.plain != "" {
+		line("PLAIN", "ws://%s/   NO ENCRYPTION: whoever is on the way reads and writes everything; for development only", at.plain)
+	}
+}
+
+// announcePage prints where the page is, or the WebSocket if there is no page.
+func announcePage(w io.Writer, addr string, page bool) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return

@@ -86,7 +86,7 @@ func TestAllAddressesAreReachedByLoopback(t *testing.T) {
 	}
 	for _, page := range []bool{true, false} {
 		var out bytes.Buffer
-		announceClients(&out, ":8080", page)
+		announceClients(&out, whereabouts{web: ":8080"}, page)
 		if !strings.Contains(out.String(), "://localhost:8080/") || strings.Contains(out.String(), "//:8080") {
 			t.Errorf("announced %q", out.String())
 		}

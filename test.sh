@@ -12,8 +12,9 @@ usage: ./test.sh [-short]
   -short   the quick half: needs nothing but Go, takes a few minutes at most
 
 Without -short it also needs a C compiler (race detector), Node.js with npm (web
-tests) and Chromium (browser tests). As root on Debian, or with CI=true, it
-installs what is missing; elsewhere it skips those suites and says so.
+tests), Chromium (browser tests) and Python 3 with venv (the client in Python).
+As root on Debian, or with CI=true, it installs what is missing; elsewhere it
+skips those suites and says so.
 TEXT
 }
 
@@ -35,11 +36,15 @@ if ! command -v go >/dev/null 2>&1; then
 	exit 1
 fi
 
+python_client=examples/python-client
 module=$(sed -n 's/^module //p' go.mod)
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 export GOWORK=off # a go.work above this folder is not ours
+# Every process with the race detector stays for a second after its end, in case that one of its threads still finds a
+# race. Ours have waited for their goroutines by then, and there are hundreds of processes.
+export GORACE="atexit_sleep_ms=20 ${GORACE:-}"
 
 passed=0 failed=0 skipped=0
 failures=() skips=()
@@ -97,6 +102,8 @@ have() { command -v "$1" >/dev/null 2>&1; }
 
 browser() { have chromium || have chromium-browser || have google-chrome || have headless-shell; }
 
+python() { python3 -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+
 compiler() { have "$(go env CC | cut -d' ' -f1)"; }
 
 # install fetches Debian packages, quietly, and tries once more when a mirror
@@ -123,6 +130,7 @@ prepare() {
 		have npm || missing+=(npm)
 	fi
 	if [ -d tools/browser ] && ! browser; then missing+=(chromium); fi
+	if [ -d "$python_client" ] && ! python; then missing+=(python3 python3-venv); fi
 	[ ${#missing[@]} -gt 0 ] || return 0
 	if have apt-get && { [ "$(id -u)" -eq 0 ] || { [ "${CI:-}" = true ] && sudo -n true 2>/dev/null; }; }; then
 		begin "install ${missing[*]}"
@@ -272,6 +280,51 @@ web_output() {
 	fi
 }
 
+# python_install makes a virtual environment with the pinned packages, once for each list of them.
+python_install() {
+	cmp -s "$python_client/requirements.txt" bin/python/requirements.txt && bin/python/bin/python -c '' && return
+	rm -rf bin/python
+	python3 -m venv bin/python &&
+		bin/python/bin/python -m pip install --quiet --no-input --disable-pip-version-check --only-binary :all: -r "$python_client/requirements.txt" &&
+		cp "$python_client/requirements.txt" bin/python/
+}
+
+# python_plays runs the client against a development server, which ends by itself if this script is killed.
+python_plays() {
+	local server page='' code
+	go build -buildvcs=false -o "$work/mmo" ./cmd/mmo || return
+	"$work/mmo" -addr 127.0.0.1:0 -walkers 300 -for 2m >"$work/mmo.out" 2>&1 &
+	server=$!
+	while [ -z "$page" ] && kill -0 "$server" 2>/dev/null; do
+		sleep 0.1
+		page=$(sed -nE 's|^ *game +(http://[^ ]+).*|\1|p' "$work/mmo.out")
+	done
+	bin/python/bin/python -B "$python_client/client.py" --json "$page"
+	code=$?
+	kill "$server" 2>/dev/null
+	wait "$server"
+	[ "$code" -eq 0 ] || cat "$work/mmo.out"
+	return "$code"
+}
+
+python_suites() {
+	if [ -n "$short" ]; then
+		skip "$python_client" "needs packages of Python, left out by -short"
+	elif ! python; then
+		skip "$python_client" "Python 3.11 or its venv is missing: on Debian apt-get install python3 python3-venv"
+	else
+		begin "$python_client packages"
+		if ! python_install >"$work/out" 2>&1; then
+			bad "$work/out"
+			skip "$python_client" "its packages could not be installed"
+			return
+		fi
+		good
+		check "$python_client vectors" bin/python/bin/python -B -m unittest discover "$python_client"
+		check "$python_client" python_plays
+	fi
+}
+
 nested_suites() {
 	local folder
 	for folder in $(nested); do
@@ -331,6 +384,7 @@ main() {
 
 	web_suites
 	web_output
+	python_suites
 	nested_suites
 
 	check "builds for windows/amd64" cross_build windows amd64

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tianxia-mmo/tianxia/pkg/client"
 	"github.com/tianxia-mmo/tianxia/pkg/game"
+	"github.com/tianxia-mmo/tianxia/server"
 )
 
 // App is a game with what surrounds it.
@@ -28,6 +29,8 @@ type App struct {
 	New func(bots int) (*game.Game, game.Config, error)
 	// Bot, if set, plays one client until ctx ends or the connection does. It runs in a goroutine of its own, n counts the bots from 0.
 	Bot func(ctx context.Context, n int, c *client.Client) error
+	// Services handle what clients send on routes of affinity SERVICE, by route, in the process that has the zone.
+	Services map[uint16]server.Service
 	// Web, if set, is the page at /.
 	Web fs.FS
 	// Commands of the program besides those that every game has.

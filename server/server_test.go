@@ -109,26 +109,26 @@ func TestGatewaysComeAndGoBeforeAndWhileItServes(t *testing.T) {
 		if h.Game != "pond" || h.Gateway != early.Hello().Gateway+1 || h.Schema != s.Schema() || len(h.Zones) != 1 || h.Zones[0].TickHz != 20 || h.Zones[0].Params.PositionBits != 17 {
 			t.Errorf("hello %+v", h)
 		}
-		tell(t, late, open(2, "Bo"), open(3, "Cy"), link.Up{Kind: 99, Session: 2})
-		elapse(period)
+		tell(t, late, open(2, "Bo"), open(3, "Cy"), link.Up{Kind: 99, Conn: 2})
+		elapse(2 * period)
 		synctest.Wait()
 		if n := s.Stats().Players; n != 3 {
 			t.Fatalf("%d players, want 3", n)
 		}
-		for i, l := range []link.Link{early, late} {
+		for i, l := range []*gate{early, late} {
 			first := heard(t, l, link.Batch)[0]
 			if hd, err := batch.DecodeHeader(first.Payload); err != nil || hd.Kind != batch.KindSnapshot {
 				t.Errorf("gateway %d: the first batch is %+v, %v; want a snapshot", i, hd, err)
 			}
 		}
-		tell(t, late, link.Up{Kind: link.CloseSession, Session: 3})
+		tell(t, late, link.Up{Kind: link.CloseSession, Conn: 3, Code: 1000})
 		elapse(period)
 		synctest.Wait()
 		if n := s.Stats().Players; n != 2 {
 			t.Errorf("%d players after one left, want 2", n)
 		}
 		_ = late.Close()
-		elapse(2 * period)
+		elapse(time.Minute + 2*period) // its session lingers
 		synctest.Wait()
 		if st := s.Stats(); st.Players != 1 || st.Entities != 1 || st.LostLinks != 0 {
 			t.Errorf("after a gateway left: %+v, want the other's player alone", st)
@@ -148,16 +148,21 @@ func TestRequestIsAnsweredToItsGatewayAndRefusedJoinIsAKick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, server.Config{}, pond(nil))
 		a, b := attach(t, s), attach(t, s)
-		tell(t, a, open(1, "Ann"), message(1, routeEcho, 5, 77))
-		tell(t, b, open(2, "nobody"), message(1, routeEcho, 6, 78))
+		tell(t, a, open(1, "Ann"))
+		tell(t, b, open(2, "nobody"))
 		serve(t, s)
+		elapse(period)
+		synctest.Wait()
+		tell(t, a, message(1, routeEcho, 5, 77))
+		tell(t, b, message(1, routeEcho, 6, 78))
+		elapse(period)
 		synctest.Wait()
 		got := heard(t, a, link.ToClient)
-		if len(got) != 2 || got[0].Route != protocol.RouteAvatar || got[1].Type != protocol.TypeResponse || got[1].ID != 5 || got[1].Session != 1 {
-			t.Errorf("gateway 1 got %+v, want avatar and answer", got)
+		if len(got) != 2 || got[0].Route != protocol.RouteAvatar || got[1].Type != protocol.TypeResponse || got[1].ID != 5 || got[1].Conn != 1 || got[0].Seq != 2 || got[1].Seq != 3 {
+			t.Errorf("gateway 1 got %+v, want avatar and answer, behind the ticket", got)
 		}
 		kicks := heard(t, b, link.Kick)
-		if len(kicks) != 1 || kicks[0].Session != 2 || kicks[0].Code != protocol.DisconnectKicked || kicks[0].Reason != "go away" {
+		if len(kicks) != 1 || kicks[0].Conn != 2 || kicks[0].Code != protocol.DisconnectKicked || string(kicks[0].Payload) != "go away" {
 			t.Errorf("gateway 2 got %+v, want a kick", kicks)
 		}
 	})
@@ -170,7 +175,7 @@ func TestStatusIsToldToEveryGateway(t *testing.T) {
 		tell(t, a, open(1, "Ann"))
 		serve(t, s)
 		elapse(4*period - time.Millisecond)
-		for _, l := range []link.Link{a, b} {
+		for _, l := range []*gate{a, b} {
 			got := heard(t, l, link.Broadcast)
 			var m mmov1.Status
 			if len(got) != 1 || got[0].Route != protocol.RouteStatus || proto.Unmarshal(got[0].Payload, &m) != nil || m.Players != 1 || m.Entities != 1 {
@@ -219,24 +224,31 @@ func TestGatewayThatDoesNotReadLosesBatchesAndRecoversBySnapshot(t *testing.T) {
 
 func TestLinkWithoutRoomForAReliableMessageIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, server.Config{Pipe: link.PipeConfig{DownMessage: 5}}, pond(nil))
+		s := newServer(t, server.Config{Pipe: link.PipeConfig{DownMessage: 10}}, pond(nil))
 		full, other := attach(t, s), attach(t, s)
 		serve(t, s)
-		tell(t, full, open(1, "Ann"), open(2, "Bo"), message(1, routeFlood, 0, 3))
+		tell(t, full, open(1, "Ann"), open(2, "Bo"))
 		tell(t, other, open(3, "Cy"))
+		elapse(2 * period)
+		synctest.Wait()
+		full.hear() // there is room again
+		full.downs = nil
+		tell(t, full, message(1, routeFlood, 0, 5))
 		elapse(period)
 		synctest.Wait()
 		if st := s.Stats(); st.LostLinks != 0 || st.Players != 3 {
-			t.Fatalf("five messages fit, but: %+v", st)
+			t.Fatalf("the messages fit, but: %+v", st)
 		}
-		tell(t, full, message(2, routeFlood, 0, 10))
-		elapse(3 * period)
+		if err := full.Send(link.Up{Kind: link.FromClient, Conn: first(full.Hello().Gateway) | 2, Epoch: full.epochs[2], Route: routeFlood, Payload: []byte{8, 20}}); err != nil {
+			t.Fatal(err)
+		}
+		elapse(time.Minute + 3*period) // the sessions linger
 		synctest.Wait()
 		if st := s.Stats(); st.LostLinks != 1 || st.Players != 1 || st.Entities != 1 {
 			t.Errorf("%d links lost, %d players, %d entities; want 1, 1, 1", st.LostLinks, st.Players, st.Entities)
 		}
-		if got := heard(t, full, link.ToClient); len(got) != 5 {
-			t.Errorf("%d messages are there, want the five that had room", len(got))
+		if got := heard(t, full, link.ToClient); len(got) != 10 {
+			t.Errorf("%d messages are there, want the ten that had room", len(got))
 		}
 		if !closed(full) || closed(other) {
 			t.Error("the wrong link is closed")
@@ -251,13 +263,13 @@ func TestGatewaysOfOtherProcessesJoinByPortAndAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, server.Config{}, pond(nil))
 		stop := serve(t, s)
-		join := func(number uint32) (link.Link, link.Hello) {
+		join := func(number uint32) (*gate, link.Hello) {
 			l, p := link.Pipe(link.Hello{Gateway: number}, link.PipeConfig{}) // as link.Dial makes it of the server's answer
 			h, err := s.Join(p, link.GatewayInfo{Instance: "gateway"})
 			if err != nil {
 				t.Fatal(err)
 			}
-			return l, h
+			return newGate(t, l), h
 		}
 		a, ha := join(1)
 		b, hb := join(2)
@@ -272,7 +284,7 @@ func TestGatewaysOfOtherProcessesJoinByPortAndAreCounted(t *testing.T) {
 			t.Errorf("%d gateways, %d players; want 2 and 3", st.Gateways, st.Players)
 		}
 		_ = a.Close() // as if its process had died
-		elapse(2 * period)
+		elapse(time.Minute + 2*period)
 		synctest.Wait()
 		if st := s.Stats(); st.Gateways != 1 || st.GatewaysLost != 1 || st.Players != 1 || st.Entities != 1 {
 			t.Errorf("after one is gone: %+v, want the other with its player", st)
@@ -292,10 +304,13 @@ func TestGatewaySpeaksForItsOwnSessionsOnly(t *testing.T) {
 		serve(t, s)
 		tell(t, honest, open(1, "Ann"))
 		tell(t, liar, open(2, "Bo"))
-		elapse(period)
+		elapse(2 * period)
+		synctest.Wait()
+		honest.hear()
+		liar.hear()
 		ann := first(honest.Hello().Gateway) | 1
 		echo := message(ann, routeEcho, 5, 77)
-		for _, u := range []link.Up{{Kind: link.CloseSession, Session: ann}, echo, open(ann+1, "Cy"), open(7, "Di"), open(ann|1<<63, "Ed")} {
+		for _, u := range []link.Up{{Kind: link.CloseSession, Conn: ann, Epoch: honest.epochs[1]}, echo, open(ann+1, "Cy"), open(7, "Di"), open(ann|1<<63, "Ed")} {
 			if err := liar.Send(u); err != nil { // as it is: tell would make it the liar's own
 				t.Fatal(err)
 			}
@@ -311,7 +326,7 @@ func TestGatewaySpeaksForItsOwnSessionsOnly(t *testing.T) {
 			}
 		}
 		tell(t, honest, message(1, routeEcho, 6, 78))
-		tell(t, liar, message(2, routeEcho, 7, 79), link.Up{Kind: link.CloseSession, Session: 2})
+		tell(t, liar, message(2, routeEcho, 7, 79), link.Up{Kind: link.CloseSession, Conn: 2, Code: 1000})
 		elapse(period)
 		synctest.Wait()
 		if st := s.Stats(); st.Players != 1 || st.Strangers != 5 {

@@ -87,52 +87,88 @@ func serve(t testing.TB, s *server.Server) (stop func()) {
 	return stop
 }
 
-func attach(t testing.TB, s *server.Server) link.Link {
+// gate is a gateway that the test plays.
+type gate struct {
+	link.Link
+	t      testing.TB
+	epochs map[uint64]uint64 // by connection
+	downs  []link.Down       // received, not asked for yet
+}
+
+func attach(t testing.TB, s *server.Server) *gate {
 	t.Helper()
 	l, err := s.Attach(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return l
+	return newGate(t, l)
 }
 
-func tell(t testing.TB, l link.Link, ups ...link.Up) {
+func newGate(t testing.TB, l link.Link) *gate {
+	return &gate{Link: l, t: t, epochs: map[uint64]uint64{}}
+}
+
+// hear takes what has arrived.
+func (g *gate) hear() {
+	g.t.Helper()
+	downs, err := g.Receive(nil)
+	if err != nil && !errors.Is(err, link.ErrClosed) {
+		g.t.Fatal(err)
+	}
+	for _, d := range downs {
+		d.Conn &^= first(g.Hello().Gateway)
+		if d.Kind == link.Opened {
+			x, err := link.ParseSession(d.Payload)
+			if err != nil {
+				g.t.Fatal(err)
+			}
+			g.epochs[d.Conn] = x.Epoch
+		}
+		g.downs = append(g.downs, d)
+	}
+}
+
+// tell sends what a gateway says, with the epochs that it has heard.
+func tell(t testing.TB, g *gate, ups ...link.Up) {
 	t.Helper()
+	g.hear()
 	for _, u := range ups {
-		u.Session |= first(l.Hello().Gateway)
-		if err := l.Send(u); err != nil {
+		if u.Epoch == 0 {
+			u.Epoch = g.epochs[u.Conn]
+		}
+		u.Conn |= first(g.Hello().Gateway)
+		if err := g.Send(u); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-// first is what the numbers of a gateway's sessions count on from. Tests name the sessions of each gateway 1, 2, 3.
+// first is what the numbers of a gateway's connections count on from. Tests name the connections of each gateway 1, 2, 3.
 func first(gateway uint32) uint64 { return uint64(gateway) << 40 }
 
-func open(session uint64, name string) link.Up {
-	return link.Up{Kind: link.OpenSession, Session: session, Player: 1000 + session, Name: name}
+func open(conn uint64, name string) link.Up {
+	o := link.Opening{Player: 1000 + conn, Name: name}
+	return link.Up{Kind: link.OpenSession, Conn: conn, Payload: o.Append(nil)}
 }
 
-func message(session uint64, route uint16, id, value uint32) link.Up {
+func message(conn uint64, route uint16, id, value uint32) link.Up {
 	b, err := proto.Marshal(wrapperspb.UInt32(value))
 	if err != nil {
 		panic(err)
 	}
-	return link.Up{Kind: link.FromClient, Session: session, Route: route, ID: id, Payload: b}
+	return link.Up{Kind: link.FromClient, Conn: conn, Route: route, ID: id, Payload: b}
 }
 
-// heard takes what has arrived at a gateway, of one kind.
-func heard(t testing.TB, l link.Link, kind link.DownKind) (list []link.Down) {
+// heard takes what has arrived at a gateway, of one kind; the rest is dropped. Tickets are left out.
+func heard(t testing.TB, g *gate, kind link.DownKind) (list []link.Down) {
 	t.Helper()
-	downs, err := l.Receive(nil)
-	if err != nil && !errors.Is(err, link.ErrClosed) {
-		t.Fatal(err)
-	}
-	for _, d := range downs {
-		if d.Session &^= first(l.Hello().Gateway); d.Kind == kind {
+	g.hear()
+	for _, d := range g.downs {
+		if d.Kind == kind && d.Route != protocol.RouteTicket {
 			list = append(list, d)
 		}
 	}
+	g.downs = nil
 	return list
 }
 

@@ -26,7 +26,7 @@ func zone(t *testing.T, walkers int) *game.Zone {
 }
 
 func enter(z *game.Zone, s game.SessionID, rights ...string) *game.Player {
-	z.Step([]game.Input{{Kind: game.Join, Gateway: 1, Session: s, Player: uint64(s), Name: "someone", Rights: rights}})
+	z.Step([]game.Input{{Kind: game.Join, Gateway: 1, Session: s, Conn: uint64(s), Player: uint64(s), Name: "someone", Rights: rights}})
 	for p := range z.Players {
 		if p.Session == s {
 			return p

@@ -13,6 +13,14 @@ import (
 // updates is how many updates a test of two codecs draws per kind and audience; 100000 takes some minutes.
 var updates = flag.Int("updates", 1200, "random updates per kind and audience")
 
+// some is n, or a sixth of it under -short.
+func some(n int) int {
+	if testing.Short() {
+		return n / 6
+	}
+	return n
+}
+
 func generated(t testing.TB) *delta.Codec {
 	t.Helper()
 	c, err := bind.NewCodec()
@@ -64,7 +72,7 @@ func TestGeneratedCodecGivesTheBitsOfTheInterpretingOne(t *testing.T) {
 		state, pub, twinPub := record(gen), record(gen), record(gen)
 		there, twinThere := record(gen), record(gen) // what the other ends hold
 		tick := c.Uint32()
-		for n, begun := 0, false; n < *updates; {
+		for n, begun := 0, false; n < some(*updates); {
 			if !begun || c.IntN(50) == 0 { // begin anew with a full state
 				begun = true
 				c.fill(gen, state)

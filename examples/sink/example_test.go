@@ -31,7 +31,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	z.Step([]game.Input{{Kind: game.AttachGateway, Gateway: 1}, {Kind: game.Join, Gateway: 1, Session: 7, Player: 1}})
+	z.Step([]game.Input{{Kind: game.AttachGateway, Gateway: 1}, {Kind: game.Join, Gateway: 1, Session: 7, Conn: 7, Player: 1}})
 	z.Step([]game.Input{{Kind: game.Receive, Session: 7, Route: bind.RouteWave, Payload: []byte("\x0a\x02hi")}})
 	for h := range bind.Heroes(z) {
 		fmt.Println(h.Flat())

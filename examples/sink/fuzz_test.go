@@ -70,7 +70,7 @@ func TestRandomBitsAreReadAlikeByBothCodecs(t *testing.T) {
 		c := newChance(generated(t).Layout, uint64(gen.Kind.ID))
 		var w delta.Writer
 		s, next := record(gen), record(gen)
-		for range 300 {
+		for range some(300) {
 			w.Reset()
 			c.fill(gen, s)
 			gen.Full(&w, c.params, s, a)

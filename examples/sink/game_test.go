@@ -31,7 +31,7 @@ func sit(t *testing.T, g *bind.Game) *table {
 		t.Fatal(err)
 	}
 	tb := &table{t, z}
-	tb.step(game.Input{Kind: game.AttachGateway, Gateway: 1}, game.Input{Kind: game.Join, Gateway: 1, Session: 7, Player: 1001, Name: "Ann"})
+	tb.step(game.Input{Kind: game.AttachGateway, Gateway: 1}, game.Input{Kind: game.Join, Gateway: 1, Session: 7, Conn: 7, Player: 1001, Name: "Ann"})
 	return tb
 }
 

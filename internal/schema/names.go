@@ -78,7 +78,7 @@ func (b *builder) checkMessageNames(s *schema) {
 
 // gameNames are the exported fields and methods of game.Game, which the generated Game embeds: a handler of such a name would hide it.
 func gameNames() []string {
-	return []string{"Declare", "Define", "Name", "OnJoin", "OnLeave", "Routes", "Schema", "Setup"}
+	return []string{"Declare", "Define", "Name", "OnJoin", "OnLeave", "OnLinger", "OnReturn", "Routes", "Schema", "Setup"}
 }
 
 func (b *builder) checkBindNames(s *schema) {

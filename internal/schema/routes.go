@@ -114,8 +114,8 @@ func (b *builder) direction(s *schema, r *model.Route, o *mmo.Route) {
 		if len(o.States) > 0 {
 			wrong("states", "states on a route that only the server sends: they say when a client may send it, drop them or make it from: BOTH")
 		}
-		if o.Affinity == mmo.Route_ZONE {
-			wrong("affinity", "affinity ZONE on a route that only the server sends: it says who handles what clients send, drop it or make it from: BOTH")
+		if o.Affinity == mmo.Route_ZONE || o.Affinity == mmo.Route_SERVICE {
+			wrong("affinity", "affinity %s on a route that only the server sends: it says who handles what clients send, drop it or make it from: BOTH", o.Affinity)
 		}
 		return
 	}
@@ -128,7 +128,7 @@ func (b *builder) direction(s *schema, r *model.Route, o *mmo.Route) {
 		case state == mmo.Route_ANY:
 			r.States = protocol.AnyState
 		default:
-			r.States |= protocol.States(state) // SECURED 1, PLAYING 2 in both
+			r.States |= protocol.States(state) // SECURED 1, PLAYING 2, AUTHENTICATED 4 in both
 		}
 	}
 	if r.States == 0 {
@@ -141,8 +141,11 @@ func (b *builder) direction(s *schema, r *model.Route, o *mmo.Route) {
 			r.Affinity = protocol.Gateway
 		}
 	}
-	if r.Affinity == protocol.Zone && r.States&protocol.Secured != 0 {
-		wrong("states", "route %s goes to the zone in a state before PLAYING: nobody is in a zone before login, say states: [PLAYING]", r.Name)
+	switch {
+	case r.Affinity == protocol.Zone && r.States != protocol.Playing:
+		wrong("states", "route %s goes to the zone in a state before PLAYING: nobody is in a zone before that, say states: [PLAYING]", r.Name)
+	case r.Affinity == protocol.Service && r.States&protocol.Secured != 0:
+		wrong("states", "route %s goes to a service in state SECURED: nobody is logged in, so no home server is known that could ask the service, say states: [AUTHENTICATED, PLAYING]", r.Name)
 	}
 }
 
@@ -236,6 +239,8 @@ func (b *builder) input(r *model.Route, o *mmo.Route) {
 		b.add(option(d, "route.input"), "input on a request: inputs wait for their tick and have no answer, drop input or reply")
 	case r.Affinity == protocol.Gateway:
 		b.add(option(d, "route.input"), "input on a route that the gateway handles: ticks are the zone's, drop input or the affinity")
+	case r.Affinity == protocol.Service:
+		b.add(option(d, "route.input"), "input on a route that a service handles: ticks are the zone's, drop input or the affinity")
 	case o.Input.Seq == "" && o.Input.Tick == "":
 		b.add(option(d, "route.input"), "input names no field: say input: {seq: \"…\", tick: \"…\"}")
 	}

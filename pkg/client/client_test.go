@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -39,7 +40,7 @@ func TestDialLogsInAndCloseSaysGoodbyeOnce(t *testing.T) {
 	if c.Login.SessionId != 9 || c.Login.Name != "Ann" || c.Info.Version != protocol.Version {
 		t.Errorf("logged in as %v at %+v", c.Login, c.Info)
 	}
-	ended := serve(c, client.Handler{})
+	ended := serve(c, client.Handler{Lost: func(cause error) { t.Errorf("told of a loss after Close: %v", cause) }})
 	for range 2 {
 		if err := c.Close(); err != nil {
 			t.Error(err)
@@ -323,5 +324,70 @@ func TestStateIsMirroredAndEchoed(t *testing.T) {
 	}})
 	if !errors.Is(err, client.ErrClosed) || len(c.Zones) != 1 || c.Zones[0].PositionBits != 10 {
 		t.Errorf("serve: %v, zones %v", err, c.Zones)
+	}
+}
+
+// TestViewBeginsAnewWithEachConnection sends the same zone and entity over two connections.
+func TestViewBeginsAnewWithEachConnection(t *testing.T) {
+	params, codec := delta.Params{PositionBits: 10}, deltatest.Codec()
+	world := func(g *gate) {
+		src, rep := batch.NewSource(1, 1, codec, params), replica.NewZone(1, 1, codec, params)
+		view := replica.NewClient(replica.Config{})
+		index, tick, _ := view.Open(rep, 9)
+		g.send(protocol.AppendFrame(nil, protocol.Frame{Type: protocol.TypePush, Route: protocol.RouteLayout, Payload: codec.Layout.Table()}))
+		g.message(protocol.TypePush, protocol.RouteZone, 0, &mmov1.Zone{Index: uint32(index), Zone: 1, Epoch: 1, Tick: tick, TickHz: 20, PositionBits: 10})
+		src.AttachGateway(1)
+		src.AddObserver(9, 1)
+		src.Spawn(0, 501, 2, deltatest.State{X: 100}.Record(codec.Kind(2)), 1)
+		src.Enter(9, 0)
+		if err := rep.Apply(src.Finish(1, nil)[0].Bytes); err != nil {
+			t.Error(err)
+		}
+		var w delta.Writer
+		if _, ok := view.Frame(&w, 1); !ok {
+			t.Error("no frame")
+		}
+		g.send(protocol.AppendState(nil, w.Bytes()))
+	}
+	h := connections(t, func(g *gate) protocol.DisconnectCode {
+		g.logIn()
+		g.give(1, "a")
+		g.numbered(2, protocol.TypePush, protocol.RouteAvatar, 0, &mmov1.Avatar{Entity: 501})
+		world(g)
+		return cut
+	}, func(g *gate) protocol.DisconnectCode {
+		g.resume()
+		g.resumed(1)
+		world(g)
+		return g.rest()
+	})
+	c := h.dial()
+	var told []string
+	c.Mirror.Enter = func(int, *replica.Entity) { told = append(told, "enter") }
+	c.Mirror.Leave = func(_ int, e *replica.Entity) { told = append(told, fmt.Sprintf("leave %d", e.ID)) }
+	resumed := false
+	err := c.Serve(client.Handler{
+		Zone: func(z *mmov1.Zone) { told = append(told, fmt.Sprintf("zone %d of %s", z.Zone, c.Layout.Name)) },
+		State: func() {
+			if _, ok := c.Own(); !ok || c.Mirror.Frames != 1 || c.Mirror.Live != 1 || len(c.Zones) != 1 {
+				t.Errorf("own %v, %d frames, %d in view, %d zones", ok, c.Mirror.Frames, c.Mirror.Live, len(c.Zones))
+			}
+			if resumed {
+				_ = c.Close()
+			}
+		},
+		Resumed: func(bool) {
+			resumed = true
+			if c.Mirror.Live != 0 || len(c.Zones) != 0 || c.Layout != nil || c.Avatar == nil {
+				t.Errorf("after the resume %d are in view, in %d zones, avatar %v", c.Mirror.Live, len(c.Zones), c.Avatar)
+			}
+		},
+	})
+	if !errors.Is(err, client.ErrClosed) {
+		t.Errorf("serve: %v", err)
+	}
+	zone := "zone 1 of " + codec.Layout.Name
+	if got, want := strings.Join(told, ", "), strings.Join([]string{zone, "enter", "leave 501", zone, "enter"}, ", "); got != want {
+		t.Errorf("told %s, want %s", got, want)
 	}
 }

@@ -26,7 +26,9 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	err = c.Serve(client.Handler{State: func() {
+	err = c.Serve(client.Handler{Resumed: func(bool) {
+		fmt.Println("the connection was lost, and is there again")
+	}, State: func() {
 		if own, ok := c.Own(); ok {
 			x, z, _ := own.Position(c.Mirror.Rows[0].Tick)
 			fmt.Println("I stand at", x, z, "and see", c.Mirror.Live)
@@ -40,8 +42,10 @@ func Example() {
 	}})
 	var kicked *client.KickError
 	switch {
-	case errors.As(err, &kicked) && kicked.Code.Reconnect():
-		fmt.Println("try again soon:", kicked.Reason)
+	case errors.As(err, &kicked):
+		fmt.Println("the server wants no more of this player:", kicked.Reason)
+	case errors.Is(err, client.ErrNotRecovered): // with Config.Login, the client would have begun a new session by itself
+		fmt.Println("log in again:", err)
 	case !errors.Is(err, client.ErrClosed):
 		fmt.Println(err)
 	}

@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -30,9 +31,10 @@ const (
 
 // host is a gateway that does what a test writes down.
 type host struct {
-	t      *testing.T
-	server security.ServerConfig
-	cfg    client.Config // of a client that fits
+	t       *testing.T
+	server  security.ServerConfig
+	cfg     client.Config       // of a client that fits
+	secrets map[string][32]byte // of the tickets that are good
 }
 
 // newHost serves every connection with a script. The script's end closes the connection with its code.
@@ -46,7 +48,10 @@ func newHost(t *testing.T, script func(g *gate) protocol.DisconnectCode) *host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &host{t: t, server: security.ServerConfig{Current: key, Realm: "test", SchemaHash: [8]byte{1, 2, 3}}}
+	h := &host{t: t, server: security.ServerConfig{Current: key, Realm: "test", SchemaHash: [8]byte{1, 2, 3}}, secrets: map[string][32]byte{}}
+	for _, name := range []string{"a", "bb", "ccc"} {
+		h.secrets[name] = [32]byte(bytes.Repeat([]byte{byte(len(name))}, 32))
+	}
 	var scripts sync.WaitGroup
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := network.Upgrade(w, r, network.Config{Subprotocol: protocol.Subprotocol})
@@ -81,10 +86,11 @@ func (h *host) dial() *client.Client {
 
 // gate is the host's end of one connection. Its methods run in the script's goroutine: they tell of failures and go on.
 type gate struct {
-	h     *host
-	conn  *network.Conn
-	keys  *security.Session
-	ready []protocol.Frame
+	h      *host
+	conn   *network.Conn
+	keys   *security.Session
+	ticket string // that the client came with
+	ready  []protocol.Frame
 }
 
 func (g *gate) raw(record []byte) {
@@ -110,7 +116,20 @@ func (g *gate) shake() bool {
 	if err != nil {
 		return false
 	}
-	hs2, keys, _, err := security.Accept(&g.h.server, hs1, time.Now())
+	hs, err := security.Begin(&g.h.server, hs1, time.Now())
+	var hs2 []byte
+	if err == nil {
+		var secret *[32]byte
+		if hs.Ticket != nil {
+			if g.ticket = string(hs.Ticket); g.h.secrets[g.ticket] == [32]byte{} {
+				g.raw(hs.Refuse().Bytes)
+				return false
+			}
+			kept := g.h.secrets[g.ticket]
+			secret = &kept
+		}
+		hs2, g.keys, err = hs.Finish(secret)
+	}
 	if err != nil {
 		var r *security.Reject
 		if errors.As(err, &r) {
@@ -118,9 +137,41 @@ func (g *gate) shake() bool {
 		}
 		return false
 	}
-	g.keys = keys
 	g.raw(hs2)
 	return true
+}
+
+// give gives the client a ticket, numbered seq.
+func (g *gate) give(seq uint32, name string) {
+	g.numbered(seq, protocol.TypePush, protocol.RouteTicket, 0, &mmov1.Ticket{Ticket: []byte(name), Secret: bytes.Repeat([]byte{byte(len(name))}, 32), LingerMs: 60_000})
+}
+
+// numbered sends a reliable message.
+func (g *gate) numbered(seq uint32, t protocol.FrameType, route uint16, id uint32, m proto.Message) {
+	b, err := proto.Marshal(m)
+	if err != nil {
+		g.h.t.Errorf("host: %v", err)
+	}
+	g.send(protocol.AppendFrame(nil, protocol.Frame{Type: t, Flags: protocol.FlagREL, Route: route, ID: id, Seq: seq, Payload: b}))
+}
+
+// resume is the handshake of a client that comes back, and its RESUME.
+func (g *gate) resume() (lastSeq uint32) {
+	if !g.shake() || g.ticket == "" {
+		g.h.t.Errorf("host: no handshake with a ticket")
+		return 0
+	}
+	f := g.want(protocol.TypeControl, protocol.RouteResume)
+	var m mmov1.Resume
+	if err := proto.Unmarshal(f.Payload, &m); err != nil {
+		g.h.t.Errorf("host: %v", err)
+	}
+	return m.LastSeq
+}
+
+// resumed answers it.
+func (g *gate) resumed(lastRequest uint32) {
+	g.message(protocol.TypeControl, protocol.RouteResumed, 0, &mmov1.Resumed{Recovered: true, SessionId: 9, LastRequest: lastRequest})
 }
 
 // next is the client's next frame; ok is false at the connection's end.
@@ -146,9 +197,12 @@ func (g *gate) next() (f protocol.Frame, ok bool) {
 	return f, true
 }
 
-// want is the next frame, of a type and route.
+// want is the next frame, of a type and route. Acknowledgements go with anything, and are skipped where none is wanted.
 func (g *gate) want(t protocol.FrameType, route uint16) protocol.Frame {
 	f, ok := g.next()
+	for ok && f.Type == protocol.TypeAck && t != protocol.TypeAck {
+		f, ok = g.next()
+	}
 	if !ok || f.Type != t || f.Route != route {
 		g.h.t.Errorf("host: got %+v (%v), want a %s of route %d", f, ok, t, route)
 	}

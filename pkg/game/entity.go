@@ -201,7 +201,7 @@ func (z *Zone) Entity(id EntityID) (Entity, bool) {
 // Visible finds a living entity by its id among those in a player's view as of the last tick.
 func (z *Zone) Visible(p *Player, id EntityID) (Entity, bool) {
 	e, ok := z.Entity(id)
-	if !ok || !z.src.Sees(uint64(p.Session), e.slot) {
+	if !ok || !z.src.Sees(p.conn, e.slot) {
 		return Entity{}, false
 	}
 	return e, true

@@ -41,7 +41,7 @@ func Example() {
 	}
 	z.Step([]game.Input{
 		{Kind: game.AttachGateway, Gateway: 1},
-		{Kind: game.Join, Gateway: 1, Session: 7, Player: 1001, Name: "Ann"},
+		{Kind: game.Join, Gateway: 1, Session: 7, Conn: 7, Player: 1001, Name: "Ann"},
 	})
 	dose, _ := proto.Marshal(wrapperspb.UInt32(25))
 	out := z.Step([]game.Input{{Kind: game.Receive, Session: 7, Route: 64, ID: 1, Payload: dose}})

@@ -29,6 +29,9 @@ type Game struct {
 	// OnJoin is called for a new player, who has no avatar yet; an error refuses it. OnLeave is called while everything of the player still exists.
 	OnJoin  func(z *Zone, p *Player) error
 	OnLeave func(z *Zone, p *Player)
+	// OnLinger is called when a player has lost its connection and may come back, OnReturn when it has; OnLeave follows if it does not.
+	OnLinger func(z *Zone, p *Player)
+	OnReturn func(z *Zone, p *Player)
 
 	handlers map[uint16]handler
 	routes   []protocol.Route

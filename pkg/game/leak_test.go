@@ -23,7 +23,7 @@ func TestWhoLeavesLeavesNoObserverBehind(t *testing.T) {
 	}
 	z.Step([]Input{{Kind: AttachGateway, Gateway: 1}})
 	for s := range SessionID(50) {
-		z.Step([]Input{{Kind: Join, Gateway: 1, Session: s + 1}})
+		z.Step([]Input{{Kind: Join, Gateway: 1, Session: s + 1, Conn: uint64(s) + 1}})
 		if n := z.space.Len(); n != 3 {
 			t.Fatalf("player %d: %d entries in the interest index, want avatar, view and spectator", s, n)
 		}

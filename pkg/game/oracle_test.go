@@ -141,6 +141,7 @@ type crowd struct {
 	r        *rand.Rand
 	gateways []uint32
 	sessions map[uint32][]game.SessionID
+	away     []game.SessionID // without a connection
 	last     uint32
 	seq      uint32
 }
@@ -169,7 +170,22 @@ func (c *crowd) inputs(tick uint32) (in []game.Input) {
 	case n == 25:
 		in = append(in, game.Input{Kind: game.DetachGateway, Gateway: gw})
 		c.gateways = slices.DeleteFunc(c.gateways, func(g uint32) bool { return g == gw })
+		c.away = append(c.away, c.sessions[gw]...)
 		delete(c.sessions, gw)
+	case n >= 27 && n < 33 && len(list) > 0:
+		i := c.r.IntN(len(list))
+		c.away = append(c.away, list[i])
+		in = append(in, disconnect(list[i]))
+		c.sessions[gw] = slices.Delete(list, i, i+1)
+	case n >= 33 && n < 43 && len(c.away) > 0: // comes back, here or elsewhere
+		i := c.r.IntN(len(c.away))
+		c.last++
+		in = append(in, connect(gw, c.away[i], uint64(c.last)<<32))
+		c.sessions[gw] = append(list, c.away[i])
+		c.away = slices.Delete(c.away, i, i+1)
+	case n >= 43 && n < 47 && len(list) > 0: // comes again before anybody noticed that it had gone
+		c.last++
+		in = append(in, connect(gw, list[c.r.IntN(len(list))], uint64(c.last)<<32))
 	case n == 26:
 		in = append(in, game.Input{Kind: game.RequestSnapshot, Gateway: gw})
 	}
@@ -243,10 +259,10 @@ func TestEveryClientSeesWhatBruteForceSays(t *testing.T) {
 					return
 				}
 			}
-			if o.checked < 500 || o.lost == 0 {
-				t.Errorf("%d views of %d entities were compared, %d batches lost: the story is too dull", o.checked, o.pairs, o.lost)
+			if o.checked < 500 || o.lost == 0 || o.moved < 5 {
+				t.Errorf("%d views of %d entities were compared, %d batches lost, %d connections changed: the story is too dull", o.checked, o.pairs, o.lost, o.moved)
 			}
-			t.Logf("%d views of %d entities compared, %d batches lost, %d players at the end", o.checked, o.pairs, o.lost, z.PlayerCount())
+			t.Logf("%d views of %d entities compared, %d batches lost, %d connections changed, %d players at the end", o.checked, o.pairs, o.lost, o.moved, z.PlayerCount())
 		})
 	}
 }
@@ -259,7 +275,15 @@ type oracle struct {
 	loss    *rand.Rand
 	asking  []game.Input
 
-	checked, pairs, lost int
+	checked, pairs, lost, moved int
+}
+
+func (o *oracle) close(s game.SessionID) {
+	for _, e := range o.edges {
+		if e.eyes[s] != nil {
+			e.close(s)
+		}
+	}
 }
 
 func (o *oracle) step(in []game.Input) {
@@ -272,19 +296,21 @@ func (o *oracle) step(in []game.Input) {
 		case game.DetachGateway:
 			delete(o.edges, i.Gateway)
 		case game.Join:
-			o.edges[i.Gateway].open(i.Session)
+			o.edges[i.Gateway].open(i.Session, i.Conn)
 			o.beliefs[i.Session] = &belief{}
-		case game.Leave:
-			for _, e := range o.edges {
-				if e.eyes[i.Session] != nil {
-					e.close(i.Session)
-				}
+		case game.Leave, game.Disconnect:
+			o.close(i.Session)
+		case game.Connect:
+			o.close(i.Session)
+			if slices.ContainsFunc(slices.Collect(o.z.Players), func(p *game.Player) bool { return p.Session == i.Session }) {
+				o.edges[i.Gateway].open(i.Session, i.Conn)
+				o.moved++
 			}
 		}
 	}
 	out := o.z.Step(in)
 	for _, k := range out.Kicks {
-		o.edges[k.Gateway].close(k.Session)
+		o.close(k.Session)
 	}
 	for _, b := range out.Batches { // in the zone's order, not that of a map
 		e := o.edges[b.Gateway]
@@ -300,7 +326,7 @@ func (o *oracle) step(in []game.Input) {
 	}
 	for p := range o.z.Players {
 		want := o.beliefs[p.Session].expect(o.z, p)
-		if n := o.z.Seen(p.Session); n != len(want) {
+		if n := o.z.Seen(p.Session); n != len(want) && p.Connected() {
 			o.t.Errorf("tick %d: the zone counts %d entities in the view of session %d, brute force %d", o.z.Tick(), n, p.Session, len(want))
 		}
 		for _, e := range o.edges {

@@ -19,7 +19,7 @@ import (
 // SessionID names a player's conversation.
 type SessionID uint64
 
-// Player is a session as the zone sees it. It lives from OnJoin until OnLeave returned.
+// Player is a session as the zone sees it. It lives from OnJoin until OnLeave returned, and may be without a connection for some of that time.
 type Player struct {
 	Session SessionID
 	ID      uint64 // of the player, lasting
@@ -31,6 +31,8 @@ type Player struct {
 	InputSeq uint32
 
 	gateway   uint32
+	conn      uint64 // of the gateway, and the number of the player's observer in batches; 0: it lingers without one
+	applied   uint32 // number of the last input that took effect
 	avatar    Entity
 	view      aoi.Handle // observer that moves with the avatar, if looks
 	looks     bool
@@ -49,6 +51,9 @@ type letter struct {
 
 // Has tells whether the login token granted a right.
 func (p *Player) Has(right string) bool { return slices.Contains(p.Rights, right) }
+
+// Connected tells whether the player has a connection; without one it lingers, and will come back or leave.
+func (p *Player) Connected() bool { return p.conn != 0 }
 
 // Avatar is the entity that the player controls; the zero Entity before Control.
 func (p *Player) Avatar() Entity { return p.avatar }
@@ -79,7 +84,12 @@ func (z *Zone) radii(e Entity) (enter, leave int32) {
 }
 
 // Applied records the number of the last input of the player that took effect: its client reconciles with it.
-func (z *Zone) Applied(p *Player, seq uint32) { z.src.Input(uint64(p.Session), seq) }
+func (z *Zone) Applied(p *Player, seq uint32) {
+	p.applied = seq
+	if p.Connected() {
+		z.src.Input(p.conn, seq)
+	}
+}
 
 // Spectate adds an observer of a radius (quanta) around the zone's centre to the player's view; 0 removes it. It returns the radius in force, which
 // Config.MaxSpectate bounds.
@@ -108,7 +118,7 @@ func (z *Zone) Spectate(p *Player, radius int32) (int32, error) {
 func (z *Zone) dropView(p *Player, h, other aoi.Handle, hasOther bool) {
 	z.space.Visible(h, func(target aoi.Handle) bool {
 		if !hasOther || !z.space.Sees(other, target) {
-			z.src.Leave(uint64(p.Session), z.slotOf[target])
+			z.src.Leave(p.conn, z.slotOf[target])
 		}
 		return true
 	})
@@ -130,7 +140,7 @@ func (z *Zone) Push(p *Player, route uint16, m proto.Message) error {
 	if err != nil {
 		return fmt.Errorf("push on route %d %q: %w", route, r.Name, err)
 	}
-	z.out.Messages = append(z.out.Messages, Message{p.gateway, p.Session, protocol.TypePush, route, 0, b})
+	z.out.Messages = append(z.out.Messages, Message{p.Session, protocol.TypePush, route, 0, b, r.Delivery == protocol.Reliable})
 	return nil
 }
 
@@ -139,7 +149,7 @@ func (z *Zone) Emit(about Being, route uint16, m proto.Message) error {
 	e := about.entity()
 	e.get()
 	for _, p := range z.players {
-		if z.src.Sees(uint64(p.Session), e.slot) {
+		if z.src.Sees(p.conn, e.slot) {
 			if err := z.Push(p, route, m); err != nil {
 				return err
 			}
@@ -157,7 +167,12 @@ func encode(m proto.Message, most int) ([]byte, error) {
 }
 
 // Seen is the number of entities in a session's view as of the last tick, 0 if the session is not here.
-func (z *Zone) Seen(s SessionID) int { return z.src.View(uint64(s)) }
+func (z *Zone) Seen(s SessionID) int {
+	if p := z.player(s); p != nil {
+		return z.src.View(p.conn)
+	}
+	return 0
+}
 
 // Players calls yield for every player, in order of joining.
 func (z *Zone) Players(yield func(*Player) bool) {
@@ -173,16 +188,18 @@ func (z *Zone) player(s SessionID) *Player {
 }
 
 func (z *Zone) join(in *Input) {
-	if z.player(in.Session) != nil || !slices.Contains(z.gateways, in.Gateway) {
+	if z.player(in.Session) != nil || !z.attached(in) {
 		z.stats.Refused++
 		return
 	}
 	if old := z.byID[in.Player]; old != nil { // at whatever gateway: each knows its own sessions only
 		z.leave(old.Session)
-		z.out.Kicks = append(z.out.Kicks, Kick{old.gateway, old.Session, protocol.DisconnectSuperseded, "the same player has logged in again"})
+		z.out.Kicks = append(z.out.Kicks, Kick{old.Session, protocol.DisconnectSuperseded, "the same player has logged in again"})
 	}
-	p := &Player{Session: in.Session, ID: in.Player, Name: in.Name, Rights: in.Rights, gateway: in.Gateway}
-	z.src.AddObserver(uint64(p.Session), p.gateway)
+	p := &Player{Session: in.Session, ID: in.Player, Name: in.Name, Rights: in.Rights, gateway: in.Gateway, conn: in.Conn}
+	if p.Connected() {
+		z.src.AddObserver(p.conn, p.gateway)
+	}
 	z.players = append(z.players, p)
 	z.sessions[p.Session] = p
 	if p.ID != 0 {
@@ -191,8 +208,64 @@ func (z *Zone) join(in *Input) {
 	if z.game.OnJoin != nil {
 		if err := z.guard("OnJoin", p, func() error { return z.game.OnJoin(z, p) }); err != nil {
 			z.remove(p)
-			z.out.Kicks = append(z.out.Kicks, Kick{in.Gateway, in.Session, protocol.DisconnectKicked, err.Error()})
+			z.out.Kicks = append(z.out.Kicks, Kick{in.Session, protocol.DisconnectKicked, err.Error()})
 		}
+	}
+}
+
+// attached tells whether an input that brings a connection names a gateway that is there; without a connection it need not.
+func (z *Zone) attached(in *Input) bool {
+	return in.Conn == 0 || slices.Contains(z.gateways, in.Gateway)
+}
+
+// connect gives a player another connection: it is shown there what it sees, from the beginning.
+func (z *Zone) connect(in *Input) {
+	p := z.player(in.Session)
+	if p == nil || in.Conn == 0 || !z.attached(in) {
+		z.stats.Refused++
+		return
+	}
+	away := !p.Connected()
+	z.unobserve(p)
+	p.gateway, p.conn = in.Gateway, in.Conn
+	z.src.AddObserver(p.conn, p.gateway)
+	z.src.Input(p.conn, p.applied)
+	show := func(h aoi.Handle) {
+		z.space.Visible(h, func(target aoi.Handle) bool {
+			z.src.Enter(p.conn, z.slotOf[target])
+			return true
+		})
+	}
+	if p.looks {
+		show(p.view)
+	}
+	if p.spectates {
+		show(p.spectator)
+	}
+	if away && z.game.OnReturn != nil {
+		_ = z.guard("OnReturn", p, func() error { z.game.OnReturn(z, p); return nil })
+	}
+}
+
+// disconnect takes a player's connection: it lingers.
+func (z *Zone) disconnect(p *Player) {
+	if !p.Connected() {
+		return
+	}
+	z.unobserve(p)
+	z.lingers(p)
+}
+
+func (z *Zone) lingers(p *Player) {
+	if z.game.OnLinger != nil {
+		_ = z.guard("OnLinger", p, func() error { z.game.OnLinger(z, p); return nil })
+	}
+}
+
+func (z *Zone) unobserve(p *Player) {
+	if p.Connected() {
+		z.src.RemoveObserver(p.conn)
+		p.conn, p.gateway = 0, 0
 	}
 }
 
@@ -217,7 +290,9 @@ func (z *Zone) remove(p *Player) {
 	if p.avatar.Alive() {
 		z.Despawn(p.avatar)
 	}
-	z.src.RemoveObserver(uint64(p.Session))
+	if p.Connected() {
+		z.src.RemoveObserver(p.conn)
+	}
 	delete(z.sessions, p.Session)
 	delete(z.byID, p.ID) // it is this one: a later one would have ended it
 	z.players = slices.DeleteFunc(z.players, func(x *Player) bool { return x == p })
@@ -270,7 +345,7 @@ func (z *Zone) refuse(p *Player, route uint16, id uint32, err error) {
 	if err != nil {
 		return // cannot happen: a number and valid text
 	}
-	z.out.Messages = append(z.out.Messages, Message{p.gateway, p.Session, protocol.TypeError, route, id, b})
+	z.out.Messages = append(z.out.Messages, Message{p.Session, protocol.TypeError, route, id, b, id != 0}) // nobody waits for the error of a push: it must not cost an outbox
 }
 
 // errPanicked is what a caller is told of a handler that panicked.
@@ -311,7 +386,7 @@ func (z *Zone) deliver(p *Player) {
 				z.refuse(p, l.h.route.ID, l.id, err)
 				continue
 			}
-			z.out.Messages = append(z.out.Messages, Message{p.gateway, p.Session, protocol.TypeResponse, l.h.route.ID, l.id, b})
+			z.out.Messages = append(z.out.Messages, Message{p.Session, protocol.TypeResponse, l.h.route.ID, l.id, b, true})
 		}
 	}
 	p.box = slices.Delete(p.box, 0, n)

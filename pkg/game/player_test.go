@@ -35,7 +35,9 @@ func tiny() (*game.Game, *story) {
 	s := &story{}
 	say := func(format string, args ...any) { s.told = append(s.told, fmt.Sprintf(format, args...)) }
 	g := &game.Game{Name: "tiny", Schema: schema(), OnJoin: func(z *game.Zone, p *game.Player) error { say("join %d", p.Session); return nil },
-		OnLeave: func(_ *game.Zone, p *game.Player) { say("leave %d", p.Session) }}
+		OnLeave:  func(_ *game.Zone, p *game.Player) { say("leave %d", p.Session) },
+		OnLinger: func(_ *game.Zone, p *game.Player) { say("linger %d, %v", p.Session, p.Connected()) },
+		OnReturn: func(_ *game.Zone, p *game.Player) { say("return %d, %v", p.Session, p.Connected()) }}
 	game.OnPushAt(g, protocol.Route{ID: routeMove, Name: "tiny.move"}, func(m *plainsv1.Move) uint32 { return m.Tick },
 		func(z *game.Zone, p *game.Player, m *plainsv1.Move) error {
 			say("%d: move %d at %d", p.Session, m.Seq, z.Tick())
@@ -70,10 +72,19 @@ func TestPlayersComeAndGo(t *testing.T) {
 	z.Step([]game.Input{leave(7), leave(7), leave(99)})
 	s.want(t, "leave 7")
 	z.Step([]game.Input{{Kind: game.DetachGateway, Gateway: 1}})
-	s.want(t, "leave 9")
-	if z.PlayerCount() != 1 {
-		t.Errorf("%d players, want the one of the other gateway", z.PlayerCount())
+	s.want(t, "linger 9, false")
+	if z.PlayerCount() != 2 {
+		t.Errorf("%d players, want the one of the other gateway and the one that lingers", z.PlayerCount())
 	}
+	z.Step([]game.Input{connect(1, 9, 90), connect(2, 99, 91), {Kind: game.Connect, Session: 9, Gateway: 2}}) // to a gateway that is not there, of nobody, no connection
+	s.want(t)
+	if n := z.Stats().Refused; n != 3 {
+		t.Errorf("%d refused, want 3", n)
+	}
+	z.Step([]game.Input{connect(2, 9, 92), connect(2, 9, 93), disconnect(9), disconnect(9), disconnect(99), connect(2, 9, 94), send(9, routePoke, 0, &plainsv1.SpectateRequest{Radius: 1}), disconnect(9)})
+	s.want(t, "return 9, true", "linger 9, false", "return 9, true", "linger 9, false", fmt.Sprintf("9: poke 1 at %d", z.Tick()))
+	z.Step([]game.Input{leave(9)})
+	s.want(t, "leave 9")
 	z.Step([]game.Input{{Kind: game.DetachGateway, Gateway: 5}, {Kind: game.RequestSnapshot, Gateway: 5}})
 	s.want(t)
 }
@@ -115,8 +126,8 @@ func TestPlayerWhoComesAgainEndsTheOlderSessionWhereverItIs(t *testing.T) {
 	}
 	z.Step([]game.Input{attach(1), attach(2), ann(1, 11), nobody(12), nobody(13)})
 	out := z.Step([]game.Input{ann(2, 21), ann(1, 14), leave(21), leave(11)}) // the gateways end what was kicked, which is gone by then
-	want := []game.Kick{{Gateway: 1, Session: 11, Code: protocol.DisconnectSuperseded, Reason: "the same player has logged in again"},
-		{Gateway: 2, Session: 21, Code: protocol.DisconnectSuperseded, Reason: "the same player has logged in again"}}
+	want := []game.Kick{{Session: 11, Code: protocol.DisconnectSuperseded, Reason: "the same player has logged in again"},
+		{Session: 21, Code: protocol.DisconnectSuperseded, Reason: "the same player has logged in again"}}
 	if !slices.Equal(out.Kicks, want) {
 		t.Errorf("kicks %+v, want %+v", out.Kicks, want)
 	}
@@ -148,7 +159,7 @@ func TestJoinThatTheGameRefusesLeavesNothing(t *testing.T) {
 	},
 		OnLeave: func(*game.Zone, *game.Player) { left++ }}, game.Config{})
 	out := z.Step([]game.Input{attach(1), join(1, 7)})
-	want := []game.Kick{{Gateway: 1, Session: 7, Code: protocol.DisconnectKicked, Reason: "the house is closed"}}
+	want := []game.Kick{{Session: 7, Code: protocol.DisconnectKicked, Reason: "the house is closed"}}
 	if !slices.Equal(out.Kicks, want) {
 		t.Errorf("kicks %+v, want %+v", out.Kicks, want)
 	}
@@ -246,7 +257,7 @@ func TestFullMailboxIsAnsweredAndHurtsNobodyElse(t *testing.T) {
 	}
 	for i, id := range []uint32{0, 77} {
 		m := out.Messages[i]
-		if code, text := failure(t, m); code != protocol.ErrorOverloaded || !strings.Contains(text, "3 messages are waiting") || m.ID != id || m.Session != 7 || m.Gateway != 1 {
+		if code, text := failure(t, m); code != protocol.ErrorOverloaded || !strings.Contains(text, "3 messages are waiting") || m.ID != id || m.Session != 7 || m.Numbered != (id != 0) {
 			t.Errorf("refusal %d: %s %q in %+v", i, code, text, m)
 		}
 	}

@@ -51,8 +51,15 @@ func attach(gateway uint32) game.Input {
 }
 
 func join(gateway uint32, s game.SessionID) game.Input {
-	return game.Input{Kind: game.Join, Gateway: gateway, Session: s, Player: 1000 + uint64(s), Name: fmt.Sprint("player ", s)}
+	return game.Input{Kind: game.Join, Gateway: gateway, Session: s, Conn: uint64(s), Player: 1000 + uint64(s), Name: fmt.Sprint("player ", s)}
 }
+
+// connect gives a session another connection. Connections of one session differ in their upper bits.
+func connect(gateway uint32, s game.SessionID, conn uint64) game.Input {
+	return game.Input{Kind: game.Connect, Gateway: gateway, Session: s, Conn: conn}
+}
+
+func disconnect(s game.SessionID) game.Input { return game.Input{Kind: game.Disconnect, Session: s} }
 
 func leave(s game.SessionID) game.Input { return game.Input{Kind: game.Leave, Session: s} }
 
@@ -119,10 +126,10 @@ func newEdge(t testing.TB, z *game.Zone, id uint32) *edge {
 	return &edge{t: t, id: id, rep: replica.NewZone(c.Zone, c.Epoch, deltatest.Codec(), z.Params()), eyes: map[game.SessionID]*eye{}}
 }
 
-// open makes the client of a session that is about to join.
-func (e *edge) open(s game.SessionID) {
+// open makes the client of a session that is about to join, or to come here.
+func (e *edge) open(s game.SessionID, conn uint64) {
 	y := &eye{client: replica.NewClient(replica.Config{})}
-	index, tick, _ := y.client.Open(e.rep, uint64(s))
+	index, tick, _ := y.client.Open(e.rep, conn)
 	if err := y.mirror.Use(deltatest.Codec(), nil); err != nil {
 		e.t.Fatal(err)
 	}
@@ -190,7 +197,7 @@ func newStage(t testing.TB, g *game.Game, cfg game.Config, sessions ...game.Sess
 	s := stage{z, newEdge(t, z, 1)}
 	in := []game.Input{attach(1)}
 	for _, id := range sessions {
-		s.open(id)
+		s.open(id, uint64(id))
 		in = append(in, join(1, id))
 	}
 	s.step(in...)

@@ -254,7 +254,7 @@ func TestLateGatewayGetsEverythingAtOnce(t *testing.T) {
 		s.step()
 	}
 	late := stage{s.Zone, newEdge(t, s.Zone, 2)}
-	late.open(9)
+	late.open(9, 9)
 	out := s.step(attach(2), join(2, 9))
 	if err := late.take(out); err != nil {
 		t.Fatal(err)

@@ -63,11 +63,13 @@ type InputKind uint8
 // Kinds of inputs.
 const (
 	AttachGateway   InputKind = iota + 1 // Gateway begins to receive batches, the first a snapshot
-	DetachGateway                        // Gateway is gone with all its sessions
+	DetachGateway                        // Gateway is gone; the players that were connected to it linger
 	RequestSnapshot                      // Gateway missed a batch
-	Join                                 // Session of Player at Gateway; an older session of the same player ends, wherever it is
+	Join                                 // Session of Player, with Conn at Gateway; an older session of the same player ends
 	Leave                                // Session ended
 	Receive                              // Route, ID, Payload from Session
+	Connect                              // Session has Conn at Gateway now, instead of the one before, if it had one
+	Disconnect                           // Session has lost its connection and lingers
 )
 
 // Input is one thing that comes from outside.
@@ -75,6 +77,7 @@ type Input struct {
 	Kind    InputKind
 	Gateway uint32
 	Session SessionID
+	Conn    uint64 // by which batches name the session's view at its gateway; never 0 but for a Join of a session that has lost its connection already
 	Player  uint64
 	Name    string
 	Rights  []string
@@ -99,19 +102,18 @@ type Panic struct {
 	Stack   []byte
 }
 
-// Message is a reliable message to one session.
+// Message goes to one session.
 type Message struct {
-	Gateway uint32
-	Session SessionID
-	Type    protocol.FrameType // push, response or error
-	Route   uint16
-	ID      uint32
-	Payload []byte
+	Session  SessionID
+	Type     protocol.FrameType // push, response or error
+	Route    uint16
+	ID       uint32
+	Payload  []byte
+	Numbered bool // it must arrive, once and in order, whatever becomes of connections
 }
 
 // Kick ends a session.
 type Kick struct {
-	Gateway uint32
 	Session SessionID
 	Code    protocol.DisconnectCode
 	Reason  string
@@ -242,13 +244,14 @@ func (z *Zone) input(in *Input) {
 		}
 		z.src.AttachGateway(in.Gateway)
 	case DetachGateway:
-		for _, p := range slices.Clone(z.players) {
-			if p.gateway == in.Gateway {
-				z.leave(p.Session)
+		z.gateways = slices.DeleteFunc(z.gateways, func(g uint32) bool { return g == in.Gateway })
+		z.src.DetachGateway(in.Gateway) // with all its observers
+		for _, p := range z.players {
+			if p.Connected() && p.gateway == in.Gateway {
+				p.conn, p.gateway = 0, 0
+				z.lingers(p)
 			}
 		}
-		z.gateways = slices.DeleteFunc(z.gateways, func(g uint32) bool { return g == in.Gateway })
-		z.src.DetachGateway(in.Gateway)
 	case RequestSnapshot:
 		z.src.RequestSnapshot(in.Gateway)
 	case Join:
@@ -257,6 +260,12 @@ func (z *Zone) input(in *Input) {
 		z.leave(in.Session)
 	case Receive:
 		z.receive(in)
+	case Connect:
+		z.connect(in)
+	case Disconnect:
+		if p := z.player(in.Session); p != nil {
+			z.disconnect(p)
+		}
 	default:
 		panic(fmt.Sprintf("game: input of unknown kind %d", in.Kind))
 	}
@@ -284,17 +293,17 @@ func (z *Zone) interest() {
 	ev := z.space.Tick()
 	for _, l := range ev.Leaves {
 		if p := z.observer[l.Observer]; p != nil && !z.seesOtherwise(p, l) {
-			z.src.Leave(uint64(p.Session), z.slotOf[l.Target])
+			z.src.Leave(p.conn, z.slotOf[l.Target])
 		}
 	}
 	for _, e := range ev.Enters {
 		if p := z.observer[e.Observer]; p != nil {
-			z.src.Enter(uint64(p.Session), z.slotOf[e.Target])
+			z.src.Enter(p.conn, z.slotOf[e.Target])
 		}
 	}
 	for _, p := range z.blinded { // an observer dropped in this tick reports no leave of what died in it
 		for _, slot := range z.despawned {
-			z.src.Leave(uint64(p.Session), slot)
+			z.src.Leave(p.conn, slot)
 		}
 	}
 	z.blinded = z.blinded[:0]

@@ -35,7 +35,7 @@ func (s *session) service(tick bool) {
 		return
 	}
 	if login != nil {
-		s.open(login)
+		s.present(login)
 	}
 	if echoed && s.client != nil {
 		s.client.Echo(echo, s.g.tick) // a count that cannot be is the client's own loss
@@ -43,37 +43,94 @@ func (s *session) service(tick bool) {
 	s.flush(tick)
 }
 
-// open makes the session of an accepted login.
-func (s *session) open(l *login) {
-	g := s.g
-	if old := g.players[l.identity.Player]; old != nil {
-		old.kick(protocol.DisconnectSuperseded, "the same player has logged in again")
+// present asks the server for a session. The views are there before anything that the server may say of them.
+func (s *session) present(l *login) {
+	s.asked, s.who = true, l
+	u := link.Up{Kind: link.OpenSession, Conn: s.id}
+	if l.resume != nil {
+		u.Kind, u.Payload = link.ResumeSession, l.resume.Append(nil)
+	} else {
+		id := &l.identity
+		o := link.Opening{Player: id.Player, Name: id.Name, Rights: id.Rights, Token: id.TokenID, Ends: id.Expires}
+		u.Payload = o.Append(nil)
 	}
-	s.identity = &l.identity
-	g.players[l.identity.Player] = s
-	id := &l.identity
-	_ = s.w.link.Send(link.Up{Kind: link.OpenSession, Session: s.id, Player: id.Player, Name: id.Name, Rights: id.Rights}) // a closed link ends everything soon
-	// Only now may the client's frames go to the server: behind the opening.
-	s.playing.Store(true)
-	s.message(protocol.TypeResponse, protocol.RouteLogin, l.request, &mmov1.LoginResponse{
-		SessionId: s.id, PlayerId: id.Player, Name: id.Name, Rights: id.Rights, Server: g.cfg.Version,
-	})
-	s.client = replica.NewClient(g.cfg.Replica)
-	if s.foreign { // before the zones, whose states it explains
-		s.push(protocol.Frame{Type: protocol.TypePush, Route: protocol.RouteLayout, Payload: s.w.hello.Layout})
+	if s.texts == nil { // there are no state frames in text
+		s.look()
 	}
+	_ = s.w.link.Send(u) // a closed link ends everything soon
+}
+
+// look opens the views of a session.
+func (s *session) look() {
+	s.client = replica.NewClient(s.g.cfg.Replica)
 	for _, z := range s.w.order {
 		index, tick, ok := s.client.Open(z.rep, s.id)
 		if !ok {
 			break
 		}
 		i := &z.info
-		s.message(protocol.TypePush, protocol.RouteZone, 0, &mmov1.Zone{
+		s.table = append(s.table, &mmov1.Zone{
 			Index: uint32(index), Zone: i.ID, Epoch: i.Epoch, Tick: tick, TickHz: i.TickHz, PositionBits: uint32(i.Params.PositionBits),
 			QuantaPerMetre: i.QuantaPerMetre, Width: uint32(i.Width), Height: uint32(i.Height),
 			EnterRadius: uint32(i.EnterRadius), LeaveRadius: uint32(i.LeaveRadius),
 		})
 	}
+}
+
+// opened takes the server's word that there is a session.
+func (s *session) opened(d *link.Down) {
+	x, err := link.ParseSession(d.Payload)
+	if err != nil || s.who == nil {
+		s.g.cfg.Log.Error("damaged word of the server about a session", "connection", s.id, "error", err)
+		s.kick(protocol.DisconnectServerLost, awayText)
+		return
+	}
+	who := s.who
+	s.who = nil
+	s.epoch.Store(x.Epoch)
+	if x.Queued {
+		s.state.Store(uint32(protocol.Authenticated))
+	} else { // Entered is on its way; the server, which is in order, takes what the client may send meanwhile
+		s.state.Store(uint32(protocol.Playing))
+	}
+	if x.Recovered {
+		s.g.counters.resumed(true)
+		s.message(protocol.TypeControl, protocol.RouteResumed, 0, &mmov1.Resumed{Recovered: true, SessionId: x.ID, LastRequest: x.LastRequest, Queued: x.Queued})
+		return
+	}
+	id := &who.identity
+	s.message(protocol.TypeResponse, protocol.RouteLogin, who.request, &mmov1.LoginResponse{
+		SessionId: x.ID, PlayerId: id.Player, Name: id.Name, Rights: id.Rights, Server: s.g.cfg.Version, Queued: x.Queued,
+	})
+}
+
+// notRecovered makes the connection one that nobody has logged in on.
+func (s *session) notRecovered(reason string) {
+	s.g.counters.resumed(false)
+	s.message(protocol.TypeControl, protocol.RouteResumed, 0, &mmov1.Resumed{Reason: strings.ToValidUTF8(reason, "?")})
+	s.client.Close()
+	s.client, s.asked, s.who, s.table = nil, false, nil, nil
+	s.mu.Lock()
+	s.asking = false
+	_ = s.conn.SetReadDeadline(time.Now().Add(s.g.cfg.LoginTimeout)) // a failure shows in Next
+	s.mu.Unlock()
+}
+
+// enter tells the client of the world that its session is in.
+func (s *session) enter() {
+	if !s.asked || s.entered {
+		return
+	}
+	s.entered = true
+	// Only now may the client's frames go to the zone.
+	s.state.Store(uint32(protocol.Playing))
+	if s.foreign { // before the zones, whose states it explains
+		s.push(protocol.Frame{Type: protocol.TypePush, Route: protocol.RouteLayout, Payload: s.w.hello.Layout})
+	}
+	for _, row := range s.table {
+		s.message(protocol.TypePush, protocol.RouteZone, 0, row)
+	}
+	s.table = nil
 }
 
 func (s *session) message(t protocol.FrameType, route uint16, id uint32, m proto.Message) {
@@ -92,6 +149,10 @@ func (s *session) flush(tick bool) {
 	if !s.unstick() {
 		return
 	}
+	if s.texts != nil {
+		s.flushTexts()
+		return
+	}
 	if tick && s.rows && !s.client.Paused(g.tick) {
 		g.pairTicks.Add(g.ticks * uint64(s.client.Visible()))
 	}
@@ -101,11 +162,12 @@ func (s *session) flush(tick bool) {
 			plain = protocol.AppendState(plain, g.bits.Bytes())
 			g.stateBytes.Add(uint64(len(g.bits.Bytes())))
 			g.frames.Add(1)
+			g.counters.flusher().out(protocol.TypeState, classless, len(plain))
 		}
 	}
 	plain, more := s.take(plain)
 	g.plain = plain
-	if !more && s.client != nil {
+	if !more && s.entered {
 		s.rows = true
 	}
 	if len(plain) == 0 {
@@ -116,10 +178,30 @@ func (s *session) flush(tick bool) {
 	case errors.Is(err, network.ErrBusy): // the reader's pong came first; a sealed record must not be lost
 		s.stuck = slices.Clone(g.sealed)
 	case err != nil: // also when the sealer is used up, after 2^64 records
-		code, outcome := outcomeOf(err, protocol.DisconnectSlowConsumer)
-		s.end(code, outcome)
+		s.end(outcomeOf(err, protocol.DisconnectSlowConsumer))
 	case more:
 		s.notify()
+	}
+}
+
+// flushTexts is flush on the development listener: a message for each frame that waits, as long as the connection takes them.
+func (s *session) flushTexts() {
+	for more := true; more; {
+		if !s.texts.waiting() {
+			var plain []byte
+			plain, more = s.take(s.g.plain[:0])
+			s.g.plain = plain
+			if fault := s.texts.add(s.w.converter, plain); fault != nil {
+				s.g.noJSON(s.w, fault) // it keeps its place
+			}
+		}
+		switch err := s.texts.send(s.conn.SendText); {
+		case errors.Is(err, network.ErrBusy):
+			return // OnDrain brings us back
+		case err != nil:
+			s.end(outcomeOf(err, protocol.DisconnectSlowConsumer))
+			return
+		}
 	}
 }
 
@@ -141,104 +223,11 @@ func (s *session) unstick() bool {
 func (s *session) take(plain []byte) (_ []byte, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n, size, room := 0, 0, s.g.room()-len(plain)
-	for n < len(s.sizes) && size+s.sizes[n] <= room {
-		size += s.sizes[n]
-		n++
-	}
-	plain = append(plain, s.out[:size]...)
-	if n == len(s.sizes) {
-		s.out, s.sizes = s.out[:0], s.sizes[:0]
-		if cap(s.out) > 4<<10 { // a burst must not be held for good
-			s.out, s.sizes = nil, nil
-		}
+	if s.out == nil {
 		return plain, false
 	}
-	s.out = append(s.out[:0], s.out[size:]...)
-	s.sizes = append(s.sizes[:0], s.sizes[n:]...)
-	return plain, true
+	return s.out.take(plain, s.g.queue.frame-len(plain))
 }
 
 // room is the number of bytes of frames that fit a record.
 func (g *Gateway) room() int { return int(g.cfg.Security.RecordMax) - security.Overhead }
-
-// drop ends the session: the client is told if it can be, the server is told if it knew.
-func (s *session) drop(code protocol.DisconnectCode, text, outcome string) {
-	g := s.g
-	s.dropped = true
-	if s.identity != nil {
-		if g.players[s.identity.Player] == s {
-			delete(g.players, s.identity.Player)
-		}
-		_ = s.w.link.Send(link.Up{Kind: link.CloseSession, Session: s.id}) // a closed link has no sessions
-	}
-	if s.client != nil {
-		s.client.Close()
-	}
-	s.playing.Store(false)
-	go func() { // a connection that is busy gets a moment to hear why it ends; the reader waits for this goroutine
-		if code >= 4000 {
-			s.farewell(code, text)
-		}
-		s.keys.Sealer.Close()
-		_ = s.conn.Close(uint16(code), outcome)
-		g.forget(s)
-		close(s.done)
-	}()
-}
-
-// forget takes a session that has ended out of the table and keeps what it counted.
-func (g *Gateway) forget(s *session) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	delete(g.sessions, s.id)
-	g.stale = true
-	g.closed.BytesIn += s.conn.BytesIn()
-	g.closed.BytesOut += s.conn.BytesOut()
-}
-
-// farewellGrace bounds how long a busy connection is waited for at its end.
-const farewellGrace = time.Second
-
-// farewell sends what waits and the reason, if the connection can take it soon. The flusher has let go of the session.
-func (s *session) farewell(code protocol.DisconnectCode, text string) {
-	grace := time.NewTimer(farewellGrace)
-	defer grace.Stop()
-	for !s.unstick() || s.conn.Busy() {
-		writing := s.conn.Writing()
-		if writing == nil {
-			continue // it has just ended
-		}
-		select {
-		case <-writing:
-		case <-grace.C:
-			return
-		}
-	}
-	if text == "" {
-		text = code.String()
-	}
-	text = strings.ToValidUTF8(text[:min(len(text), 256)], "") // a reason is a line, whoever wrote it
-	var last []byte
-	if code == protocol.DisconnectServerShutdown { // spread over two seconds, so that not everybody comes back at once
-		if b, err := protocol.Marshal(&mmov1.Goaway{Reason: code.String(), ReconnectAfterMs: uint32(500 + s.id*7919%2000)}); err == nil {
-			last = protocol.AppendControl(last, protocol.RouteGoaway, b)
-		}
-	}
-	if b, err := protocol.Marshal(&mmov1.Kick{Code: uint32(code), Reason: text}); err == nil {
-		last = protocol.AppendControl(last, protocol.RouteKick, b)
-	}
-	plain, more := s.take(nil)
-	if more || len(plain)+len(last) > s.g.room() {
-		plain = plain[:0] // too much to say at the end: then only why
-	}
-	plain = append(plain, last...)
-	record := s.keys.Sealer.Seal(make([]byte, network.HeaderRoom), plain)
-	_ = s.conn.Send(record) // it is closed next, come what may
-	if writing := s.conn.Writing(); writing != nil {
-		select {
-		case <-writing:
-		case <-grace.C:
-		}
-	}
-}

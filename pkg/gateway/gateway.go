@@ -4,20 +4,22 @@
 // A gateway outlives its server. While it has none, requests to connect are answered with 503; when the link ends, every client is told so and sent away, and the gateway looks
 // for a server until there is one again, of the same build or another.
 //
-// A Gateway is an http.Handler for the WebSocket path. Each connection has one reader goroutine; one flusher, which runs in Serve, owns the replicas, seals and
-// writes. What they share of a session is behind the session's mutex. When Serve's context ends, every client is told, every connection is closed and
-// every goroutine has ended before Serve returns.
+// A Gateway is an http.Handler for the WebSocket path; ServeTCP takes connections without HTTP, and Plain those of developers, without encryption. Each connection has one reader
+// goroutine; one flusher, which runs in Serve, owns the replicas, seals and writes. What they share of a session is behind the session's mutex. Drain asks the clients to go elsewhere,
+// at their leisure. When Serve's context ends, every client is told, every connection is closed and every goroutine has ended before Serve returns.
 package gateway
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/tianxia-mmo/tianxia/pkg/link"
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
+	"github.com/tianxia-mmo/tianxia/pkg/security"
 	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
 	"github.com/tianxia-mmo/tianxia/pkg/sync/replica"
 )
@@ -27,12 +29,19 @@ const frameSlack = 1 << 10
 
 // Gateway serves connections. Make it with New, run it with Serve.
 type Gateway struct {
-	cfg  Config
-	wake chan struct{}
-	wg   sync.WaitGroup // readers
+	cfg       Config
+	start     time.Time // of the monotonic clock by which limits and queues go
+	queue     queueLimits
+	addresses *addresses
+	counters  *counters
+	wake      chan struct{}
+	over      chan struct{}  // closed when Serve ends
+	wg        sync.WaitGroup // readers
 
 	mu       sync.Mutex
 	stopped  bool
+	draining time.Duration // over which clients are to leave; 0: they may stay
+	gone     chan struct{} // of a drain: closed when there is no connection any more
 	world    *world        // nil: there is no server; only the flusher changes it
 	up       chan struct{} // closed while there is a world
 	connects uint64        // worlds so far
@@ -44,34 +53,23 @@ type Gateway struct {
 	stale    bool                // sessions changed since the flusher listed them
 	byReason map[string]uint64
 	closed   Stats // of sessions that ended
+	seen     flow  // as of the last second's look
 
 	stateBytes, pairTicks, frames atomic.Uint64
 
-	// The flusher's own:
-	wait    time.Duration // before a server is sought, because the last one did not stay
-	tick    uint32        // counts rounds of batches: the clock of the clients' flow
-	ticks   uint64        // of zones, that the round at hand covers
-	players map[uint64]*session
-	downs   []link.Down
-	batch   []*session
-	bits    delta.Writer
-	plain   []byte
-	sealed  []byte
-}
+	keys atomic.Pointer[keys] // that took the place of those in cfg.Security; nil: none did
 
-// Stats counts since the start, but for Connected, Connections and Sessions.
-type Stats struct {
-	Connected   bool   // there is a server
-	Connects    uint64 // servers so far, the present one included
-	Connections int    // open now
-	Sessions    int    // of them logged in
-	BytesIn     uint64
-	BytesOut    uint64
-	StateBytes  uint64 // payload of state frames
-	StateFrames uint64
-	PairTicks   uint64 // sum over ticks, and clients that could be sent to, of the entities in the client's view
-	// Disconnects counts ended connections by the name of their reason.
-	Disconnects map[string]uint64
+	// The flusher's own:
+	at     time.Duration // since start, of this round
+	wait   time.Duration // before a server is sought, because the last one did not stay
+	tick   uint32        // counts rounds of batches: the clock of the clients' flow
+	ticks  uint64        // of zones, that the round at hand covers
+	downs  []link.Down
+	spare  []*session // room for ready
+	batch  []*session
+	bits   delta.Writer
+	plain  []byte
+	sealed []byte
 }
 
 // New makes a gateway, at rest and without a server.
@@ -79,10 +77,30 @@ func New(cfg Config) (*Gateway, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	return &Gateway{
-		cfg: cfg, wake: make(chan struct{}, 1), up: make(chan struct{}), opening: map[*session]bool{}, sessions: map[uint64]*session{}, byReason: map[string]uint64{},
-		players: map[uint64]*session{},
-	}, nil
+	g := &Gateway{
+		cfg: cfg, start: time.Now(), addresses: newAddresses(cfg.Limits.Addresses), counters: newCounters(),
+		wake: make(chan struct{}, 1), over: make(chan struct{}), up: make(chan struct{}),
+		opening: map[*session]bool{}, sessions: map[uint64]*session{}, byReason: map[string]uint64{},
+	}
+	g.queue = newQueueLimits(cfg.QueueBytes, cfg.QueueAge, g.room())
+	return g, nil
+}
+
+// clock is the monotonic time of limits and queues.
+func (g *Gateway) clock() time.Duration { return time.Since(g.start) }
+
+// keys are what the gateway answers handshakes with.
+type keys struct{ current, previous security.ServerKey }
+
+// Rekey has the gateway answer the handshakes to come with other keys; previous may be empty. Connections that are there keep theirs. It may be called at any time.
+func (g *Gateway) Rekey(current, previous security.ServerKey) error {
+	c := g.cfg.Security
+	c.Current, c.Previous = current, previous
+	if err := c.Validate(); err != nil {
+		return fmt.Errorf("gateway: other keys: %w", err)
+	}
+	g.keys.Store(&keys{current, previous})
+	return nil
 }
 
 // MaxConnections is how many connections may be open at once.
@@ -116,27 +134,6 @@ func (g *Gateway) enqueue(s *session) {
 	}
 }
 
-// Stats returns the counters.
-func (g *Gateway) Stats() Stats {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	st := g.closed
-	st.Connected, st.Connects, st.Connections = g.world != nil, g.connects, g.open
-	st.Disconnects = make(map[string]uint64, len(g.byReason))
-	for k, v := range g.byReason {
-		st.Disconnects[k] = v
-	}
-	for _, s := range g.sessions {
-		st.BytesIn += s.conn.BytesIn()
-		st.BytesOut += s.conn.BytesOut()
-		if s.playing.Load() {
-			st.Sessions++
-		}
-	}
-	st.StateBytes, st.PairTicks, st.StateFrames = g.stateBytes.Load(), g.pairTicks.Load(), g.frames.Load()
-	return st
-}
-
 // Serve runs the flusher until ctx ends, then closes every connection and waits for their goroutines. It may be called once.
 func (g *Gateway) Serve(ctx context.Context) error {
 	tidy := time.NewTicker(time.Second)
@@ -151,6 +148,7 @@ func (g *Gateway) Serve(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
+			g.at = g.clock()
 			if g.world == nil {
 				if w := <-found; w != nil {
 					_ = w.link.Close()
@@ -165,14 +163,16 @@ func (g *Gateway) Serve(ctx context.Context) error {
 				found <- nil // ctx has ended
 			}
 		case <-ready:
+			g.at = g.clock()
 			if err := g.receive(g.world); err != nil {
 				wait := g.lose(g.world, err)
 				go seek(wait)
 			}
 		case <-tidy.C:
-			g.tidy(time.Now())
+			g.tidy()
 		case <-g.wake:
 		}
+		g.at = g.clock()
 		g.flushReady()
 	}
 }
@@ -191,14 +191,10 @@ func (g *Gateway) receive(w *world) error {
 		switch d.Kind {
 		case link.Batch:
 			ticked = g.apply(w, d) || ticked
-		case link.ToClient, link.Kick:
+		case link.ToClient, link.Kick, link.Opened, link.Entered, link.NotRecovered:
 			g.toSession(d)
 		case link.Broadcast:
-			for _, s := range g.everyone() {
-				if s.playing.Load() {
-					s.push(protocol.Frame{Type: d.Type, Route: d.Route, Payload: d.Payload})
-				}
-			}
+			g.broadcast(w, d)
 		}
 	}
 	clear(downs)
@@ -213,15 +209,57 @@ func (g *Gateway) receive(w *world) error {
 
 func (g *Gateway) toSession(d *link.Down) {
 	g.mu.Lock()
-	s := g.sessions[d.Session]
+	s := g.sessions[d.Conn]
 	g.mu.Unlock()
-	switch {
-	case s == nil: // gone meanwhile
-	case d.Kind == link.Kick:
-		s.kick(d.Code, d.Reason)
-	default:
-		s.push(protocol.Frame{Type: d.Type, Route: d.Route, ID: d.ID, Payload: d.Payload})
+	if s == nil || s.dropped || !s.asked { // gone meanwhile
+		return
 	}
+	switch d.Kind {
+	case link.Kick:
+		s.kick(d.Code, string(d.Payload))
+	case link.Opened:
+		s.opened(d)
+	case link.Entered:
+		s.enter()
+	case link.NotRecovered:
+		s.notRecovered(string(d.Payload))
+	default:
+		f := protocol.Frame{Type: d.Type, Route: d.Route, ID: d.ID, Payload: d.Payload}
+		if d.Seq != 0 {
+			f.Flags, f.Seq = protocol.FlagREL, d.Seq
+		}
+		s.push(f)
+	}
+}
+
+// broadcast sends a message to everyone who is in the world.
+func (g *Gateway) broadcast(w *world, d *link.Down) {
+	f := protocol.Frame{Type: d.Type, Route: d.Route, Payload: d.Payload}
+	said := protocol.Frame{} // f in JSON, made once for all who want it
+	for _, s := range g.everyone() {
+		switch {
+		case !s.entered:
+		case !s.json.Load() || s.texts != nil:
+			s.push(f)
+		default:
+			if said.Payload == nil {
+				said = g.inJSON(w, f)
+			}
+			s.push(said)
+		}
+	}
+}
+
+// inJSON is a frame for clients with its payload in JSON; as it is if that cannot be.
+func (g *Gateway) inJSON(w *world, f protocol.Frame) protocol.Frame {
+	b, _, err := appendJSON(w.converter, nil, nil, f, g.queue.frame)
+	if err == nil {
+		f, _, err = protocol.Next(b)
+	}
+	if err != nil {
+		g.noJSON(w, err) // it goes as it is
+	}
+	return f
 }
 
 // apply takes a batch and tells whether the zone's replica went on; if it did not, a snapshot is asked for.
@@ -266,20 +304,38 @@ func (g *Gateway) everyone() []*session {
 func (g *Gateway) flushReady() {
 	g.mu.Lock()
 	ready := g.ready
-	g.ready = nil
+	g.ready = g.spare[:0]
 	g.mu.Unlock()
 	for _, s := range ready {
 		s.service(false)
 	}
+	clear(ready) // who has gone is not held
+	g.spare = ready
 }
 
-// tidy ends connections that have been silent for too long.
-func (g *Gateway) tidy(now time.Time) {
+// tidy looks after every session, once a second: ends those that have been silent for too long or do not keep up, and lets quiet ones rest.
+func (g *Gateway) tidy() {
+	g.at = g.clock()
+	var queues Queues
+	now := flow{at: g.at}
 	for _, s := range g.everyone() {
-		if now.Sub(time.Unix(0, s.lastSeen.Load())) > g.cfg.Security.IdleTimeout {
+		quiet := g.at - time.Duration(s.lastSeen.Load())
+		if quiet > g.cfg.Security.IdleTimeout {
 			s.kick(protocol.DisconnectIdleTimeout, "")
 		}
+		frames, bytes, age, ok := s.lookAtQueue()
+		if !ok {
+			s.kick(protocol.DisconnectSlowConsumer, "")
+		}
+		queues.add(frames, bytes, age)
+		now.in += s.conn.BytesIn()
+		now.out += s.conn.BytesOut()
+		if quiet > restAfter && s.asked && s.deep.Swap(false) {
+			s.conn.Rouse()
+		}
 	}
+	g.counters.queued(queues)
+	g.measure(now)
 }
 
 // stop tells every client that the gateway ends, closes every connection and waits for the readers.
@@ -287,6 +343,7 @@ func (g *Gateway) stop() {
 	const code = protocol.DisconnectServerShutdown
 	g.mu.Lock()
 	g.stopped = true
+	close(g.over)
 	w := g.world
 	if w != nil {
 		g.world, g.up = nil, make(chan struct{})

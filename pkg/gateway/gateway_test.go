@@ -25,11 +25,11 @@ func TestSessionFromLoginToGoodbye(t *testing.T) {
 
 	p.send(protocol.AppendRequest(protocol.AppendPush(nil, routeSay, []byte("a")), routeAsk, 4, []byte("b")))
 	for i, want := range []link.Up{{Route: routeSay, Payload: []byte("a")}, {Route: routeAsk, ID: 4, Payload: []byte("b")}} {
-		if u := s.up(link.FromClient); u.Session != p.session || u.Route != want.Route || u.ID != want.ID || string(u.Payload) != string(want.Payload) {
+		if u := s.up(link.FromClient); u.Conn != p.session || u.Epoch != epochOf(p) || u.Route != want.Route || u.ID != want.ID || string(u.Payload) != string(want.Payload) {
 			t.Errorf("message %d reached the server as %+v", i, u)
 		}
 	}
-	s.down(link.Down{Kind: link.ToClient, Session: p.session, Type: protocol.TypeResponse, Route: routeAsk, ID: 4, Payload: []byte("c")})
+	s.down(link.Down{Kind: link.ToClient, Conn: p.session, Type: protocol.TypeResponse, Route: routeAsk, ID: 4, Payload: []byte("c")})
 	if f := p.frame(func(f protocol.Frame) bool { return f.Type == protocol.TypeResponse }); f.ID != 4 || string(f.Payload) != "c" {
 		t.Errorf("the answer is %+v", f)
 	}
@@ -46,15 +46,15 @@ func TestSessionFromLoginToGoodbye(t *testing.T) {
 	}
 
 	p.send(protocol.AppendControl(nil, protocol.RouteBye, nil))
-	if u := s.up(link.CloseSession); u.Session != p.session {
-		t.Errorf("session %d is closed, want %d", u.Session, p.session)
+	if u := s.up(link.CloseSession); u.Conn != p.session {
+		t.Errorf("session %d is closed, want %d", u.Conn, p.session)
 	}
 	s.ended("bye", 1)
 	if st := s.gw.Stats(); st.Connections != 0 || st.Sessions != 0 || st.StateFrames == 0 || st.BytesIn == 0 || st.BytesOut == 0 || st.PairTicks == 0 {
 		t.Errorf("stats at the end: %+v", st)
 	}
-	s.down(link.Down{Kind: link.ToClient, Session: p.session, Type: protocol.TypePush, Route: routeGot}) // it crossed the goodbye
-	s.down(link.Down{Kind: link.Kick, Session: p.session, Code: protocol.DisconnectKicked})
+	s.down(link.Down{Kind: link.ToClient, Conn: p.session, Type: protocol.TypePush, Route: routeGot}) // it crossed the goodbye
+	s.down(link.Down{Kind: link.Kick, Conn: p.session, Code: protocol.DisconnectKicked})
 	s.down(link.Down{Kind: link.Batch, Zone: 99, Payload: []byte("of a zone that nobody opened")})
 	s.play(78)
 }
@@ -74,8 +74,8 @@ func TestMessagesBeforeTheLoginAreRefused(t *testing.T) {
 	if e, f := p.failure(); protocol.ErrorCode(e.Code) != protocol.ErrorWrongState || f.ID != 6 {
 		t.Errorf("%v in %+v", e, f)
 	}
-	if u := s.up(link.OpenSession); u.Player != 1 || s.asked(link.OpenSession) != 0 {
-		t.Errorf("the server is told of player %d and of others", u.Player)
+	if o, err := link.ParseOpening(s.up(link.OpenSession).Payload); err != nil || o.Player != 1 || s.asked(link.OpenSession) != 0 {
+		t.Errorf("the server is told of player %d and of others, %v", o.Player, err)
 	}
 }
 
@@ -97,8 +97,8 @@ func TestBadTokenIsRefusedWithItsReason(t *testing.T) {
 func TestKickFromTheServerCarriesItsReason(t *testing.T) {
 	s := overLoopback(t, link.PipeConfig{}, nil)
 	p, other := s.play(1), s.play(2)
-	s.down(link.Down{Kind: link.ToClient, Session: p.session, Type: protocol.TypePush, Route: routeGot, Payload: []byte("last words")})
-	s.down(link.Down{Kind: link.Kick, Session: p.session, Code: protocol.DisconnectKicked, Reason: "you know why"})
+	s.down(link.Down{Kind: link.ToClient, Conn: p.session, Type: protocol.TypePush, Route: routeGot, Payload: []byte("last words")})
+	s.down(link.Down{Kind: link.Kick, Conn: p.session, Code: protocol.DisconnectKicked, Payload: []byte("you know why")})
 	if f := p.push(routeGot); string(f.Payload) != "last words" {
 		t.Errorf("what was sent before is %+v", f)
 	}
@@ -106,27 +106,11 @@ func TestKickFromTheServerCarriesItsReason(t *testing.T) {
 	if p.kick.Reason != "you know why" {
 		t.Errorf("the reason is %q", p.kick.Reason)
 	}
-	if u := s.up(link.CloseSession); u.Session != p.session {
-		t.Errorf("session %d is closed, want %d", u.Session, p.session)
+	if u := s.up(link.CloseSession); u.Conn != p.session {
+		t.Errorf("session %d is closed, want %d", u.Conn, p.session)
 	}
 	other.send(protocol.AppendPing(nil, 5))
 	other.frame(func(f protocol.Frame) bool { return f.Route == protocol.RoutePong })
-}
-
-func TestNewerLoginSupersedesTheOlder(t *testing.T) {
-	s := overLoopback(t, link.PipeConfig{}, nil)
-	old := s.play(1)
-	young := s.play(1)
-	old.closed(protocol.DisconnectSuperseded)
-	if u := s.up(link.CloseSession); u.Session != old.session || old.session == young.session {
-		t.Errorf("session %d is closed, want %d and not %d", u.Session, old.session, young.session)
-	}
-	young.send(protocol.AppendPush(nil, routeSay, nil))
-	if u := s.up(link.FromClient); u.Session != young.session {
-		t.Errorf("the message came from session %d, want %d", u.Session, young.session)
-	}
-	s.play(1) // the end of the first has not made the gateway forget the second
-	young.closed(protocol.DisconnectSuperseded)
 }
 
 func TestBroadcastReachesEveryoneWhoPlays(t *testing.T) {
@@ -151,7 +135,7 @@ func TestMessageThatFitsNoRecordIsDroppedAlone(t *testing.T) {
 	s := overLoopback(t, link.PipeConfig{}, nil)
 	p := s.play(1)
 	for _, payload := range [][]byte{[]byte("before"), make([]byte, 65<<10), []byte("after")} {
-		s.down(link.Down{Kind: link.ToClient, Session: p.session, Type: protocol.TypePush, Route: routeGot, Payload: payload})
+		s.down(link.Down{Kind: link.ToClient, Conn: p.session, Type: protocol.TypePush, Route: routeGot, Payload: payload})
 	}
 	for _, want := range []string{"before", "after"} {
 		if f := p.push(routeGot); string(f.Payload) != want {

@@ -14,8 +14,8 @@ func TestReasonIsHeardBehindAnAlmostFullRecord(t *testing.T) {
 	p := s.play(1)
 	p.push(protocol.RouteZone)
 	const nearlyAll = 64<<10 - 17 - 6
-	s.down(link.Down{Kind: link.ToClient, Session: p.session, Type: protocol.TypePush, Route: routeGot, Payload: make([]byte, nearlyAll)})
-	s.down(link.Down{Kind: link.Kick, Session: p.session, Code: protocol.DisconnectKicked, Reason: "some reason"})
+	s.down(link.Down{Kind: link.ToClient, Conn: p.session, Type: protocol.TypePush, Route: routeGot, Payload: make([]byte, nearlyAll)})
+	s.down(link.Down{Kind: link.Kick, Conn: p.session, Code: protocol.DisconnectKicked, Payload: []byte("some reason")})
 	p.closed(protocol.DisconnectKicked)
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
 	mmov1 "github.com/tianxia-mmo/tianxia/proto_define/mmo/v1"
@@ -30,8 +31,21 @@ type peer struct {
 	ready   []protocol.Frame // read, not asked for yet
 }
 
-// connect opens a WebSocket and, if secure, shakes hands.
+// connect opens a connection and, if secure, shakes hands.
 func (s *stage) connect(secure bool) *peer {
+	s.t.Helper()
+	p, err := s.open()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if secure {
+		p.shake(nil)
+	}
+	return p
+}
+
+// open opens a connection.
+func (s *stage) open() (*peer, error) {
 	s.t.Helper()
 	p := &peer{s: s, drained: make(chan struct{}, 1)}
 	if err := p.mirror.Use(deltatest.Codec(), nil); err != nil {
@@ -46,27 +60,36 @@ func (s *stage) connect(secure bool) *peer {
 	}
 	var err error
 	if p.conn, err = network.Dial(context.Background(), s.url, cfg); err != nil {
-		s.t.Fatal(err)
+		return nil, err
 	}
 	s.t.Cleanup(func() { _ = p.conn.Close(1000, "") })
-	if !secure {
-		return p
-	}
-	c := s.client
-	c.Now = time.Now()
-	h, hs1, err := security.NewClient(c)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	return p, nil
+}
+
+// shake secures a connection, with a ticket if there is one.
+func (p *peer) shake(resume *security.Resumption) {
+	p.s.t.Helper()
+	h, hs1 := p.hello(resume)
 	p.raw(hs1)
 	record, err := p.next()
 	if err != nil {
-		s.t.Fatal(err)
+		p.s.t.Fatal(err)
 	}
 	if p.keys, _, err = h.Finish(record); err != nil {
-		s.t.Fatal(err)
+		p.s.t.Fatal(err)
 	}
-	return p
+}
+
+// hello is a client's first record.
+func (p *peer) hello(resume *security.Resumption) (*security.ClientHandshake, []byte) {
+	p.s.t.Helper()
+	c := p.s.client
+	c.Now, c.Resume = time.Now(), resume
+	h, hs1, err := security.NewClient(c)
+	if err != nil {
+		p.s.t.Fatal(err)
+	}
+	return h, hs1
 }
 
 func (p *peer) raw(record []byte) {
@@ -114,17 +137,25 @@ func (p *peer) read() error {
 			err = p.mirror.Decode(f.Payload)
 		case f.Type == protocol.TypePush && f.Route == protocol.RouteZone:
 			var z mmov1.Zone
-			if err = proto.Unmarshal(f.Payload, &z); err == nil {
+			if err = unmarshal(f, &z); err == nil {
 				err = p.mirror.OpenZone(uint8(z.Index), params(), z.Tick)
 			}
 		case f.Type == protocol.TypeControl && f.Route == protocol.RouteKick:
-			err = proto.Unmarshal(f.Payload, &p.kick)
+			err = unmarshal(f, &p.kick)
 		}
 	}
 	if err != nil {
 		p.s.t.Fatal(err)
 	}
 	return nil
+}
+
+// unmarshal reads a frame's payload, in either encoding.
+func unmarshal(f protocol.Frame, m proto.Message) error {
+	if f.Flags&protocol.FlagJSON != 0 {
+		return protojson.Unmarshal(f.Payload, m)
+	}
+	return proto.Unmarshal(f.Payload, m)
 }
 
 // frame waits for a frame that fits; those before it are dropped.
@@ -147,6 +178,15 @@ func (p *peer) frame(fits func(protocol.Frame) bool) protocol.Frame {
 func (p *peer) push(route uint16) protocol.Frame {
 	p.s.t.Helper()
 	return p.frame(func(f protocol.Frame) bool { return f.Type == protocol.TypePush && f.Route == route })
+}
+
+// control waits for a control frame of a route, and reads it into m.
+func (p *peer) control(route uint16, m proto.Message) {
+	p.s.t.Helper()
+	f := p.frame(func(f protocol.Frame) bool { return f.Type == protocol.TypeControl && f.Route == route })
+	if err := proto.Unmarshal(f.Payload, m); err != nil {
+		p.s.t.Fatal(err)
+	}
 }
 
 // failure waits for an error frame.
@@ -190,19 +230,30 @@ func (s *stage) login(player uint64, id uint32) []byte {
 	return protocol.AppendRequest(nil, protocol.RouteLogin, id, b)
 }
 
-// play connects and logs in.
+// epochOf is the epoch that the test's server gives the session of a connection.
+func epochOf(p *peer) uint64 { return p.session ^ 1<<50 }
+
+// opens is the server's answer to a login, or to a client that comes back.
+func (s *stage) opens(p *peer, x link.Session) {
+	s.t.Helper()
+	s.down(link.Down{Kind: link.Opened, Conn: p.session, Payload: x.Append(nil)})
+}
+
+// play connects, logs in and enters the world.
 func (s *stage) play(player uint64) *peer {
 	s.t.Helper()
 	p := s.connect(true)
 	p.send(s.login(player, 9))
 	u := s.up(link.OpenSession)
-	p.session = u.Session
-	if u.Player != player || u.Name != "Ann" || !slices.Equal(u.Rights, []string{"fly"}) {
-		s.t.Errorf("the server is told of %+v", u)
+	p.session = u.Conn
+	if o, err := link.ParseOpening(u.Payload); err != nil || o.Player != player || o.Name != "Ann" || !slices.Equal(o.Rights, []string{"fly"}) {
+		s.t.Errorf("the server is told of %+v, %v", o, err)
 	}
+	s.opens(p, link.Session{ID: 1000 + player, Epoch: epochOf(p)})
+	s.down(link.Down{Kind: link.Entered, Conn: p.session})
 	f := p.frame(func(f protocol.Frame) bool { return f.Type == protocol.TypeResponse })
 	var m mmov1.LoginResponse
-	if err := proto.Unmarshal(f.Payload, &m); err != nil || f.ID != 9 || m.SessionId != p.session || m.PlayerId != player || m.Server != "v1" {
+	if err := proto.Unmarshal(f.Payload, &m); err != nil || f.ID != 9 || m.SessionId != 1000+player || m.PlayerId != player || m.Server != "v1" {
 		s.t.Errorf("login answered by %v in %+v, %v", &m, f, err)
 	}
 	return p

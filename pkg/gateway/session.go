@@ -1,15 +1,10 @@
 package gateway
 
 import (
-	"bytes"
-	"errors"
-	"os"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	mmov1 "github.com/tianxia-mmo/tianxia/proto_define/mmo/v1"
 
@@ -20,367 +15,194 @@ import (
 	"github.com/tianxia-mmo/tianxia/pkg/sync/replica"
 )
 
-// session is a connection from its upgrade on, and the session on it once somebody has logged in.
+// session is a connection from its upgrade on, and what the gateway knows of the session that it has once somebody has logged in or come back. The session itself
+// is the server's, which may give it another connection.
+//
+//	connecting → secured → asking → authenticated → playing → ended          asking: the server is asked to open or resume a session
+//	                ↑─────────┘ nothing to resume
 type session struct {
 	g    *Gateway
 	w    *world // that it was admitted to
 	id   uint64
 	conn *network.Conn
-	keys *security.Session // Opener: the reader's; Sealer: the flusher's
-	done chan struct{}     // closed when the flusher has dropped the session
+	keys *security.Session // Opener: the reader's; Sealer: the flusher's; nil on the development listener
 
-	playing  atomic.Bool
-	lastSeen atomic.Int64 // unix ns of the last record
+	state    atomic.Uint32 // protocol.States; written by the flusher
+	epoch    atomic.Uint64 // of the session; set before state leaves Secured
+	lastSeen atomic.Int64  // time of the last record, by the gateway's clock
+	parted   atomic.Int32  // see part
+	deep     atomic.Bool   // the reader's stack has grown; see rested
+	json     atomic.Bool   // the client wants JSON
 
-	mu     sync.Mutex
-	queued bool   // stands in the gateway's ready list
-	out    []byte // encoded frames that wait
-	sizes  []int  // of each frame in out
-	login  *login // accepted, not yet opened by the flusher
+	mu      sync.Mutex
+	queued  bool // stands in the gateway's ready list
+	asking  bool // the server is asked for a session, or has given one
+	ending  bool // the flusher is to end it with code and reason
+	echoed  bool // echo is news
+	echo    uint16
+	code    protocol.DisconnectCode
+	out     *outqueue       // nil: nothing waits
+	login   *login          // not yet taken to the server by the flusher
+	wants   map[uint32]bool // ids of requests in JSON that are to be answered in JSON, on a connection that is not; nil: none. They end with the connection: an answer that a resume brings is in protobuf
+	reason  string
+	outcome string // under which the end is counted
 
+	// The reader's own, and before it starts the door's:
+	limit   limiter
+	grant   *link.Grant // what the client's ticket stands for, until it is used
+	address addressRef
+	shaken  bool // the handshake is done
 	foreign bool // the client's schema is another revision: it is told the layout
 
-	loggedIn bool
-	echo     uint16
-	echoed   bool // echo is news
-	ending   bool // the flusher is to end it with code and reason
-	code     protocol.DisconnectCode
-	reason   string
-	outcome  string // under which the end is counted
-
-	limit bucket // the reader's own
-
 	// The flusher's own:
-	identity *security.Identity
-	client   *replica.Client
-	rows     bool   // the zone table has been sent: state frames may follow
-	stuck    []byte // a sealed record that the connection could not take yet
-	dropped  bool
+	who     *login // of whom the server was asked, until it has answered
+	client  *replica.Client
+	table   []*mmov1.Zone // rows of the zone table, until the client is told
+	texts   *texts        // of the development listener; nil: it is another
+	stuck   []byte        // a sealed record that the connection could not take yet
+	asked   bool          // the server was asked for a session, or has given one
+	entered bool          // it is in the world
+	rows    bool          // the zone table has been sent: state frames may follow
+	dropped bool
 }
 
+// login is what the server is asked for: to open a session for an identity, or to resume one.
 type login struct {
 	identity security.Identity
-	request  uint32
+	request  uint32           // that is to be answered
+	resume   *link.Resumption // nil: it is no resumption
 }
 
-// read is the connection's reader goroutine.
-func (s *session) read() {
-	reason := s.secure()
-	if reason == "" {
-		s.loop()
-		<-s.done
-		s.mu.Lock()
-		reason = s.outcome
-		s.mu.Unlock()
-	}
-	s.g.leave(s, reason)
-}
+// shard is where the session's reader counts.
+func (s *session) shard() *countShard { return s.g.counters.shard(s.id) }
 
-// secure does the handshake. It returns "" and has enrolled the session, or has closed the connection and returns the reason.
-func (s *session) secure() string {
-	now := time.Now()
-	if err := s.conn.SetReadDeadline(now.Add(s.g.cfg.HandshakeTimeout)); err != nil {
-		return s.refuse(0, "connection_lost")
-	}
-	hs1, err := s.conn.Next()
-	if err != nil {
-		return s.refuse(outcomeOf(err, protocol.DisconnectHandshakeTimeout))
-	}
-	hs2, keys, info, err := security.Accept(&s.w.security, hs1, now)
-	if err != nil {
-		var r *security.Reject
-		if errors.As(err, &r) {
-			_ = s.send(r.Bytes)
-			return s.refuse(rejectCode(r.Code), "")
-		}
-		return s.refuse(protocol.DisconnectBadHandshake, "")
-	}
-	s.keys = keys
-	if err := s.send(hs2); err != nil {
-		return s.refuse(0, "connection_lost")
-	}
-	if !info.SchemaMatches {
-		mine, theirs := protocol.Fingerprint(s.w.security.SchemaHash), protocol.Fingerprint(info.SchemaHash)
-		if !mine.Compatible(theirs) {
-			s.g.cfg.Log.Warn("client refused: its schema is not compatible", "client", theirs, "server", mine)
-			return s.refuseWith(protocol.DisconnectSchemaMismatch, protocol.SchemaMismatch(theirs, mine))
-		}
-		s.foreign = true
-	}
-	s.limit = newBucket(s.g.cfg.FrameRate, s.g.cfg.FrameBurst, now)
-	s.lastSeen.Store(now.UnixNano())
-	if code, over := s.g.enroll(s); over {
-		text := code.String()
-		if code == protocol.DisconnectServerLost {
-			text = awayText
-		}
-		return s.refuseWith(code, text)
-	}
-	return ""
-}
+// push queues a frame for the client. The flusher calls it.
+func (s *session) push(f protocol.Frame) { s.queue(s.g.counters.flusher(), s.g.at, f, false) }
 
-// send writes a record in clear, before the flusher owns the connection.
-func (s *session) send(record []byte) error {
-	return s.conn.Send(append(make([]byte, network.HeaderRoom), record...))
-}
+// answer queues a frame for the client, in JSON if that is how it spoke. The reader calls it.
+func (s *session) answer(f protocol.Frame, json bool) { s.queue(s.shard(), s.g.clock(), f, json) }
 
-// sendLast is send for the last record: it waits a moment for a connection that is still writing the one before, and for this one to be written.
-func (s *session) sendLast(record []byte) {
-	grace := time.NewTimer(farewellGrace)
-	defer grace.Stop()
-	for sent := false; ; {
-		if writing := s.conn.Writing(); writing != nil {
-			select {
-			case <-writing:
-			case <-grace.C:
-				return
-			}
-		}
-		if sent {
-			return
-		}
-		if err := s.send(record); err != nil && !errors.Is(err, network.ErrBusy) {
-			return
-		} else if err == nil {
-			sent = true
-		}
-	}
-}
-
-// refuse closes a connection that never became a session.
-func (s *session) refuse(code protocol.DisconnectCode, reason string) string {
-	if reason == "" {
-		reason = code.String()
-	}
-	return s.refuseAs(code, reason, reason)
-}
-
-// refuseWith is refuse with a text that explains the code.
-func (s *session) refuseWith(code protocol.DisconnectCode, text string) string {
-	return s.refuseAs(code, code.String(), text)
-}
-
-func (s *session) refuseAs(code protocol.DisconnectCode, reason, text string) string {
-	if s.keys != nil && code >= 4000 {
-		if b, err := protocol.Marshal(&mmov1.Kick{Code: uint32(code), Reason: text}); err == nil {
-			s.sendLast(s.keys.Sealer.Seal(nil, protocol.AppendControl(nil, protocol.RouteKick, b)))
-		}
-	}
-	_ = s.conn.Close(uint16(code), reason)
-	if s.keys != nil {
-		s.keys.Close()
-	}
-	return reason
-}
-
-func rejectCode(c security.RejectCode) protocol.DisconnectCode {
-	switch c {
-	case security.RejectKeyUnknown:
-		return protocol.DisconnectKeyUnknown
-	case security.RejectVersion:
-		return protocol.DisconnectVersionRefused
-	case security.RejectBusy:
-		return protocol.DisconnectOverloaded
-	}
-	return protocol.DisconnectBadHandshake
-}
-
-// outcomeOf names the end of a connection by the error of its reader; timeout is what a passed deadline means.
-func outcomeOf(err error, timeout protocol.DisconnectCode) (protocol.DisconnectCode, string) {
-	var v network.Violation
-	var c *network.CloseError
-	switch {
-	case errors.As(err, &v):
-		return codeOf(v), codeOf(v).String()
-	case errors.As(err, &c) && !c.Local:
-		return 0, "closed_by_client"
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return timeout, timeout.String()
-	case errors.Is(err, network.ErrWriteTimeout):
-		return protocol.DisconnectSlowConsumer, protocol.DisconnectSlowConsumer.String()
-	}
-	return 0, "connection_lost"
-}
-
-// loop reads records until the connection or the session ends.
-func (s *session) loop() {
-	_ = s.conn.SetReadDeadline(time.Now().Add(s.g.cfg.LoginTimeout)) // a failure shows in Next
-	for {
-		record, err := s.conn.Next()
-		if err != nil {
-			code, reason := outcomeOf(err, protocol.DisconnectHandshakeTimeout)
-			s.end(code, reason)
-			return
-		}
-		frames, err := s.keys.Opener.Open(record)
-		if err != nil {
-			s.kick(protocol.DisconnectBadRecord, "")
-			return
-		}
-		now := time.Now()
-		s.lastSeen.Store(now.UnixNano())
-		if len(frames) == 0 { // costs as much as one with a frame
-			s.limit.take(now)
-		}
-		for len(frames) > 0 {
-			f, rest, err := protocol.Next(frames)
-			if err != nil {
-				s.kick(protocol.DisconnectBadFrame, "")
-				return
-			}
-			frames = rest
-			if !s.handle(f, now) {
-				return
-			}
-		}
-	}
-}
-
-// handle takes one frame of the client; false ends the loop.
-func (s *session) handle(f protocol.Frame, now time.Time) bool {
-	if ok, first := s.limit.take(now); !ok && !isEcho(f) {
-		if first {
-			s.fail(f, protocol.ErrorRateLimited, "", s.limit.wait())
-		}
-		return true
-	}
-	state := protocol.Secured
-	if s.playing.Load() {
-		state = protocol.Playing
-	}
-	if code := s.w.routes.Check(f, state, protocol.ClientToServer); code != protocol.ErrorNone {
-		s.fail(f, code, "", 0)
-		return true
-	}
-	switch {
-	case f.Type == protocol.TypeControl && f.Route == protocol.RouteBye:
-		s.end(1000, "bye")
-		return false
-	case f.Type == protocol.TypeControl:
-		s.control(f, now)
-	case f.Route == protocol.RouteLogin:
-		return s.logIn(f, now)
-	default:
-		s.forward(f)
-	}
-	return true
-}
-
-// isEcho tells the frames that pass the rate limit: a lost echo would pause its client for good, and it costs and answers nothing.
-func isEcho(f protocol.Frame) bool {
-	return f.Type == protocol.TypeControl && f.Route == protocol.RouteEcho && len(f.Payload) == protocol.EchoSize
-}
-
-func (s *session) control(f protocol.Frame, now time.Time) {
-	switch f.Route { // sizes were checked with the route
-	case protocol.RoutePing:
-		if t, err := protocol.ParsePing(f.Payload); err == nil {
-			s.append(func(b []byte) []byte { return protocol.AppendPong(b, t, uint64(now.UnixMicro())) })
-		}
-	case protocol.RouteEcho:
-		if n, err := protocol.ParseEcho(f.Payload); err == nil {
-			s.mu.Lock()
-			s.echo, s.echoed = n, true // taken with the next tick
-			s.mu.Unlock()
-		}
-	}
-}
-
-func (s *session) logIn(f protocol.Frame, now time.Time) bool {
-	var m mmov1.LoginRequest
-	if err := protocol.Unmarshal(f.Payload, &m); err != nil {
-		s.fail(f, protocol.ErrorMalformed, "", 0)
-		return true
-	}
-	id, err := s.g.cfg.Verifier.Verify(m.Token, now)
-	if err == nil && !utf8.ValidString(id.Name) {
-		err = errors.New("the token's name is not UTF-8")
-	}
-	if err != nil {
-		s.fail(f, protocol.ErrorUnauthorized, err.Error(), 0)
-		s.kick(protocol.DisconnectBadToken, err.Error())
-		return false
-	}
-	_ = s.conn.SetReadDeadline(time.Time{}) // from now on the flusher watches for silence
+// queue puts a frame into the outbound queue, and tells the flusher. What finds no room there ends the session, or is dropped if its class allows. Whatever json says, messages are in JSON on
+// a connection that wants it, and only at its end on the development listener.
+func (s *session) queue(c *countShard, now time.Duration, f protocol.Frame, json bool) {
+	class, size, fault := s.w.class(f), 0, error(nil)
+	json = (json || s.json.Load()) && s.w.converter != nil && s.texts == nil
 	s.mu.Lock()
-	again := s.loggedIn
-	if !again {
-		s.loggedIn, s.login = true, &login{id, f.ID}
+	if s.wants != nil {
+		json = s.wanted(f) || json
 	}
+	if s.out == nil {
+		s.out = &outqueue{}
+	}
+	answer, shed := s.out.push(&s.g.queue, now, class, f.Route, func(b []byte) []byte {
+		before := len(b)
+		if json {
+			b, _, fault = appendJSON(s.w.converter, b, nil, f, s.g.queue.frame)
+		} else {
+			b = protocol.AppendFrame(b, f)
+		}
+		size = len(b) - before
+		return b
+	})
+	wake := answer == pushedIn && !s.queued
+	s.queued = s.queued || wake
 	s.mu.Unlock()
-	if again {
-		s.fail(f, protocol.ErrorWrongState, "a login is under way", 0)
+	if shed.events > 0 {
+		c.shed(protocol.AOIEvent, shed.events)
 	}
-	s.notify()
-	return true
-}
-
-// forward hands a game's frame to the server.
-func (s *session) forward(f protocol.Frame) {
-	err := s.w.link.Send(link.Up{Kind: link.FromClient, Session: s.id, Route: f.Route, ID: f.ID, Payload: bytes.Clone(f.Payload)})
-	if errors.Is(err, link.ErrFull) {
-		s.fail(f, protocol.ErrorOverloaded, "the server's queue is full", time.Second)
+	if shed.latest > 0 {
+		c.shed(protocol.Latest, shed.latest)
 	}
-}
-
-// fail answers a frame with an error.
-func (s *session) fail(f protocol.Frame, code protocol.ErrorCode, message string, retry time.Duration) {
-	if message == "" {
-		message = code.String()
+	if fault != nil {
+		s.g.noJSON(s.w, fault) // it went as it is
 	}
-	b, err := protocol.Marshal(&mmov1.Error{Code: uint32(code), Message: strings.ToValidUTF8(message, "?"), RetryAfterMs: uint32(retry.Milliseconds())})
-	if err != nil {
-		return // cannot happen: scalars and valid text
-	}
-	id := f.ID
-	if f.Type != protocol.TypeRequest {
-		id = 0
-	}
-	s.push(protocol.Frame{Type: protocol.TypeError, Route: f.Route, ID: id, Payload: b})
-}
-
-// push queues a frame for the client.
-func (s *session) push(f protocol.Frame) {
-	s.append(func(b []byte) []byte { return protocol.AppendFrame(b, f) })
-}
-
-func (s *session) append(frame func([]byte) []byte) {
-	s.mu.Lock()
-	before := len(s.out)
-	s.out = frame(s.out)
-	size := len(s.out) - before
-	switch {
-	case size > s.g.room():
-		s.out = s.out[:before]
-		s.mu.Unlock()
-		s.g.cfg.Log.Error("frame dropped: it fits no record", "session", s.id, "bytes", size)
+	if answer == pushedIn {
+		kind := class
+		if f.Type == protocol.TypeControl {
+			kind = classless
+		}
+		c.out(f.Type, kind, size)
+		if wake {
+			s.g.enqueue(s)
+		}
 		return
-	case len(s.out) > s.g.cfg.QueueBytes && before > 0:
-		s.out = s.out[:before]
-		s.mu.Unlock()
+	}
+	s.refused(c, f, answer, size)
+}
+
+// refused is what follows for a frame that the queue did not take.
+func (s *session) refused(c *countShard, f protocol.Frame, answer pushed, size int) {
+	switch answer {
+	case pushedAway:
+		c.shed(protocol.AOIEvent, 1)
+	case pushedOver:
 		s.kick(protocol.DisconnectSlowConsumer, "")
-		return
+	case pushedTooLarge:
+		name := "unknown"
+		if r, ok := s.w.routes.Lookup(f.Route); ok {
+			name = r.Name
+		}
+		s.g.cfg.Log.Error("a frame fits no record: lower what the route sends, or raise RecordMax", "session", s.id, "route", name, "bytes", size, "room", s.g.queue.frame)
+		if f.Flags&protocol.FlagREL != 0 { // without it the client waits for its number for ever, whichever gateway it resumes at
+			s.kick(protocol.DisconnectRecordTooLarge, "a message of the server's is too large")
+		}
 	}
-	s.sizes = append(s.sizes, size)
-	s.mu.Unlock()
-	s.notify()
+}
+
+// lookAtQueue is the flusher's look once a second. A queue that has been empty for a while is let go.
+func (s *session) lookAtQueue() (frames, bytes int, age time.Duration, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.out == nil {
+		return 0, 0, 0, true
+	}
+	frames, bytes, age, ok = s.out.look(&s.g.queue, s.g.at)
+	if s.out.buf == nil {
+		s.out = nil
+	}
+	return frames, bytes, age, ok
+}
+
+// maxWants bounds the requests of one connection that wait for an answer in JSON.
+const maxWants = 1024
+
+// want notes that a request came in JSON; false if too many wait.
+func (s *session) want(id uint32) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.wants) >= maxWants {
+		return false
+	}
+	if s.wants == nil {
+		s.wants = map[uint32]bool{}
+	}
+	s.wants[id] = true
+	return true
+}
+
+// wanted tells whether a frame answers a request that came in JSON, and forgets the request; mu is held.
+func (s *session) wanted(f protocol.Frame) bool {
+	if f.Type != protocol.TypeResponse && f.Type != protocol.TypeError || !s.wants[f.ID] {
+		return false
+	}
+	if delete(s.wants, f.ID); len(s.wants) == 0 {
+		s.wants = nil
+	}
+	return true
 }
 
 // kick has the flusher tell the client why and close; the first reason counts.
 func (s *session) kick(code protocol.DisconnectCode, text string) {
-	s.mu.Lock()
-	if !s.ending {
-		s.ending, s.code, s.reason, s.outcome = true, code, strings.ToValidUTF8(text, "?"), code.String()
-	}
-	s.mu.Unlock()
-	s.notify()
+	s.finish(code, strings.ToValidUTF8(text, "?"), code.String())
 }
 
 // end has the flusher drop a session whose connection is over, or closes without a word of explanation.
-func (s *session) end(code protocol.DisconnectCode, outcome string) {
+func (s *session) end(code protocol.DisconnectCode, outcome string) { s.finish(code, "", outcome) }
+
+func (s *session) finish(code protocol.DisconnectCode, reason, outcome string) {
 	s.mu.Lock()
 	if !s.ending {
-		s.ending, s.code, s.outcome = true, code, outcome
+		s.ending, s.code, s.reason, s.outcome = true, code, reason, outcome
 	}
 	s.mu.Unlock()
 	s.notify()
@@ -389,20 +211,10 @@ func (s *session) end(code protocol.DisconnectCode, outcome string) {
 // notify puts the session on the flusher's list, once.
 func (s *session) notify() {
 	s.mu.Lock()
-	if s.queued {
-		s.mu.Unlock()
-		return
-	}
+	wake := !s.queued
 	s.queued = true
 	s.mu.Unlock()
-	s.g.enqueue(s)
-}
-
-func sortSessions(list []*session) {
-	slices.SortFunc(list, func(a, b *session) int {
-		if a.id < b.id {
-			return -1
-		}
-		return 1
-	})
+	if wake {
+		s.g.enqueue(s)
+	}
 }

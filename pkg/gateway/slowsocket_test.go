@@ -16,7 +16,7 @@ func TestKickIsHeardWithoutNonBlockingWrites(t *testing.T) {
 		s := inMemory(t, link.PipeConfig{}, nil)
 		p := s.play(1)
 		p.push(protocol.RouteZone)
-		s.down(link.Down{Kind: link.Kick, Session: p.session, Code: protocol.DisconnectKicked, Reason: "you know why"})
+		s.down(link.Down{Kind: link.Kick, Conn: p.session, Code: protocol.DisconnectKicked, Payload: []byte("you know why")})
 		p.closed(protocol.DisconnectKicked)
 	})
 }

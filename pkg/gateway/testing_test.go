@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -219,10 +220,18 @@ func (s *stage) batch(deliver bool) {
 	}
 }
 
+// down sends to the gateway, as soon as the link has room.
 func (s *stage) down(d link.Down) {
 	s.t.Helper()
-	if err := s.port.Send(d); err != nil {
-		s.t.Fatal(err)
+	for {
+		err := s.port.Send(d)
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, link.ErrFull) {
+			s.t.Fatal(err)
+		}
+		runtime.Gosched()
 	}
 }
 

@@ -139,12 +139,12 @@ func TestSlowConsumerIsCutOffAndNobodyElse(t *testing.T) {
 	}{
 		{"its queue overflows", 8 << 10, func(s *stage, session uint64) {
 			for range 100 { // one record, of 64 KiB at the most, is on its way and does not wait here
-				s.down(link.Down{Kind: link.ToClient, Session: session, Type: protocol.TypePush, Route: routeGot, Payload: make([]byte, 1000)})
+				s.down(link.Down{Kind: link.ToClient, Conn: session, Type: protocol.TypePush, Route: routeGot, Payload: make([]byte, 1000)})
 			}
 			<-time.After(2 * time.Second) // of the bubble: on this socket the close waits a moment for what is on its way
 		}},
 		{"it takes nothing for the write timeout", 0, func(s *stage, session uint64) {
-			s.down(link.Down{Kind: link.ToClient, Session: session, Type: protocol.TypePush, Route: routeGot})
+			s.down(link.Down{Kind: link.ToClient, Conn: session, Type: protocol.TypePush, Route: routeGot})
 			<-time.After(4900 * time.Millisecond) // of the bubble
 			synctest.Wait()
 			if st := s.gw.Stats(); st.Connections != 2 {
@@ -165,8 +165,8 @@ func TestSlowConsumerIsCutOffAndNobodyElse(t *testing.T) {
 				if st := s.gw.Stats(); st.Disconnects["slow_consumer"] != 1 || st.Sessions != 1 {
 					t.Errorf("%d sessions, ended %v; want the slow consumer alone", st.Sessions, st.Disconnects)
 				}
-				if u := s.up(link.CloseSession); u.Session != stuck.session {
-					t.Errorf("session %d is closed, want %d", u.Session, stuck.session)
+				if u := s.up(link.CloseSession); u.Conn != stuck.session {
+					t.Errorf("session %d is closed, want %d", u.Conn, stuck.session)
 				}
 			})
 		})

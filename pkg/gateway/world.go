@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/tianxia-mmo/tianxia/pkg/link"
@@ -22,6 +23,11 @@ type world struct {
 	hello    link.Hello
 	security security.ServerConfig // with this game's schema
 	routes   *protocol.Routes
+	limits   *limits
+	delivery []protocol.Delivery // by route
+
+	converter *protocol.Converter // nil: the server has told no descriptors
+	unsaid    sync.Once           // see noJSON
 
 	// The flusher's own:
 	since time.Time
@@ -62,6 +68,15 @@ func (g *Gateway) know(h link.Hello) (*world, error) {
 	if w.routes, err = protocol.NewRoutes(h.Routes...); err != nil {
 		return nil, fmt.Errorf("gateway: routes of server's game %q: %w", h.Game, err)
 	}
+	if err := g.fits(w); err != nil {
+		return nil, err
+	}
+	w.limits = newLimits(g.cfg.FrameRate, g.cfg.FrameBurst, &g.cfg.Limits, w.routes.All())
+	if len(h.Descriptors) > 0 {
+		if w.converter, err = protocol.NewConverter(w.routes, h.Descriptors); err != nil {
+			return nil, fmt.Errorf("gateway: descriptors of server's game %q: %w", h.Game, err)
+		}
+	}
 	layout, err := delta.ParseTable(h.Layout)
 	if err != nil {
 		return nil, fmt.Errorf("gateway: layout of server's game %q: %w", h.Game, err)
@@ -88,6 +103,40 @@ func (g *Gateway) know(h link.Hello) (*world, error) {
 		w.order = append(w.order, z)
 	}
 	return w, nil
+}
+
+// fits notes the routes' deliveries and tells whether their messages fit a record: one that does not could never be sent, or come.
+func (g *Gateway) fits(w *world) error {
+	for _, r := range w.routes.All() {
+		w.delivery = append(w.delivery, make([]protocol.Delivery, int(r.ID)+1-len(w.delivery))...)
+		w.delivery[r.ID] = r.Delivery
+		if r.ID >= protocol.FirstGameRoute && r.MaxBytes+frameOverhead > g.room() {
+			return fmt.Errorf("gateway: route %q of game %q has messages of up to %d bytes, a record has room for %d: raise RecordMax, or lower the route's max_bytes in the schema",
+				r.Name, w.hello.Game, r.MaxBytes, g.room()-frameOverhead)
+		}
+	}
+	return nil
+}
+
+// frameOverhead bounds the head of a frame, in bytes: type, and four numbers.
+const frameOverhead = 1 + 3 + 5 + 5 + 5
+
+// class is what may become of a frame for a client that is behind. A numbered one is never dropped, whatever its route says: its client would miss its number.
+func (w *world) class(f protocol.Frame) protocol.Delivery {
+	if f.Type == protocol.TypeError && f.ID == 0 && f.Flags&protocol.FlagREL == 0 {
+		return protocol.AOIEvent // nobody waits for it, and whoever sends nonsense faster than it reads must not fill its queue with answers
+	}
+	if f.Type != protocol.TypePush || f.Flags&protocol.FlagREL != 0 || int(f.Route) >= len(w.delivery) {
+		return protocol.Reliable
+	}
+	return w.delivery[f.Route]
+}
+
+// noJSON logs, once, that a message of this server's is not to be had in JSON: its routes and its messages contradict each other.
+func (g *Gateway) noJSON(w *world, err error) {
+	w.unsaid.Do(func() {
+		g.cfg.Log.Error("a message of the server's is not to be had in JSON; this is said once", "game", w.hello.Game, "error", err)
+	})
 }
 
 // stateOverhead bounds what stands around one entity's state in a record, in bytes: frame head, section header, index, id, kind and age.
@@ -146,8 +195,8 @@ func (g *Gateway) adopt(w *world) {
 
 // lose lets go of a world whose link has ended: every client is told and sent away. It returns how long to wait before the next attempt.
 func (g *Gateway) lose(w *world, why error) time.Duration {
-	sessions := len(g.players)
 	g.mu.Lock()
+	sessions := len(g.sessions)
 	g.world, g.up = nil, make(chan struct{})
 	opening := make([]*session, 0, len(g.opening))
 	for s := range g.opening {

@@ -7,8 +7,8 @@ import (
 )
 
 func TestSendingAllocatesNothing(t *testing.T) {
-	u := Up{Kind: FromClient, Session: 1 << 40, Route: 70, Payload: make([]byte, 12)}
-	d := Down{Kind: ToClient, Session: 1 << 40, Type: 2, Route: 70, Payload: make([]byte, 12)}
+	u := Up{Kind: FromClient, Conn: 1 << 40, Route: 70, Payload: make([]byte, 12)}
+	d := Down{Kind: ToClient, Conn: 1 << 40, Type: 2, Route: 70, Payload: make([]byte, 12)}
 	cfg := Config{}
 	cfg.validate()
 	dead := make(chan struct{})
@@ -42,7 +42,7 @@ func TestSendingAllocatesNothing(t *testing.T) {
 func TestReceivingAllocatesOneBufferPerMessage(t *testing.T) {
 	b := receipt{}.append(nil)
 	for range 100 {
-		b = encodeUp(b, Up{Kind: FromClient, Session: 1 << 40, Route: 70, Payload: make([]byte, 12)})
+		b = encodeUp(b, Up{Kind: FromClient, Conn: 1 << 40, Route: 70, Payload: make([]byte, 12)})
 	}
 	var a assembler
 	var in incoming

@@ -18,7 +18,9 @@ type Config struct {
 	Timeout time.Duration
 	// Build names the gateway's build for the server; at most 256 bytes. A server needs none.
 	Build string
-	Log   *slog.Logger // default: none
+	// Tickets answers what gateways ask by Link.Secret; nil knows no ticket. A gateway needs none.
+	Tickets Tickets
+	Log     *slog.Logger // default: none
 }
 
 func (c *Config) validate() {

@@ -166,12 +166,12 @@ func helloArrives(t *testing.T, open opener) {
 
 func sampleUps() []Up {
 	return []Up{
-		{Kind: OpenSession, Session: 1<<40 | 7, Player: 1<<63 + 5, Name: "Änn 龍", Rights: []string{"gm", "", "chat"}},
-		{Kind: FromClient, Session: 1<<40 | 7, Route: 65535, ID: 1<<32 - 1, Payload: []byte("hello")},
-		{Kind: FromClient, Zone: 3, Session: 1, Route: 64},
+		{Kind: OpenSession, Conn: 1<<40 | 7, Epoch: 1<<63 + 5, Seq: 1<<32 - 1, Code: 65535, Payload: []byte("opening")},
+		{Kind: FromClient, Conn: 1<<40 | 7, Route: 65535, ID: 1<<32 - 1, Payload: []byte("hello")},
+		{Kind: FromClient, Zone: 3, Conn: 1, Route: 64},
 		{Kind: RequestSnapshot, Zone: 1<<32 - 1},
-		{Kind: CloseSession, Session: 1<<64 - 1},
-		{Kind: 99, Zone: 1, Session: 2, Player: 3, Name: "x", Rights: []string{"y"}, Route: 4, ID: 5, Payload: make([]byte, 70000)},
+		{Kind: CloseSession, Conn: 1<<64 - 1},
+		{Kind: 99, Zone: 1, Conn: 2, Epoch: 3, Seq: 6, Code: 7, Route: 4, ID: 5, Payload: make([]byte, 70000)},
 	}
 }
 
@@ -179,10 +179,10 @@ func sampleDowns() []Down {
 	return []Down{
 		{Kind: Batch, Zone: 1, Payload: []byte{1, 2, 3}},
 		{Kind: Broadcast, Type: protocol.TypePush, Route: 35, Payload: []byte{4}},
-		{Kind: ToClient, Session: 1<<40 | 7, Type: protocol.TypeResponse, Route: 65535, ID: 1<<32 - 1, Payload: make([]byte, 1<<16)},
+		{Kind: ToClient, Conn: 1<<40 | 7, Type: protocol.TypeResponse, Route: 65535, ID: 1<<32 - 1, Payload: make([]byte, 1<<16)},
 		{Kind: ToClient},
-		{Kind: Kick, Session: 9, Code: protocol.DisconnectServerShutdown, Reason: "über"},
-		{Kind: 200, Zone: 1, Session: 2, Type: 3, Route: 4, ID: 5, Code: 65535, Reason: "r", Payload: []byte{6}},
+		{Kind: Kick, Conn: 9, Code: protocol.DisconnectServerShutdown, Payload: []byte("über")},
+		{Kind: 200, Zone: 1, Conn: 2, Type: 3, Route: 4, ID: 5, Code: 65535, Seq: 9, Payload: []byte{6}},
 	}
 }
 
@@ -270,7 +270,7 @@ func messagesFollow(t *testing.T, open opener) {
 				}
 			}
 			for range r.IntN(4) {
-				_ = p.Send(Down{Kind: ToClient, ID: tick, Session: uint64(sent), Payload: make([]byte, r.IntN(100))})
+				_ = p.Send(Down{Kind: ToClient, ID: tick, Conn: uint64(sent), Payload: make([]byte, r.IntN(100))})
 			}
 			if r.IntN(8) == 0 {
 				runtime.Gosched()
@@ -283,8 +283,8 @@ func messagesFollow(t *testing.T, open opener) {
 		switch {
 		case d.Kind == Batch:
 			batches++
-		case uint64(batches) < d.Session:
-			t.Fatalf("record %d: message of tick %d came after %d batches, %d were sent before it", i, d.ID, batches, d.Session)
+		case uint64(batches) < d.Conn:
+			t.Fatalf("record %d: message of tick %d came after %d batches, %d were sent before it", i, d.ID, batches, d.Conn)
 		case d.ID < last:
 			t.Fatalf("message of tick %d after one of tick %d", d.ID, last)
 		default:
@@ -375,23 +375,23 @@ func contention(t *testing.T, open opener) {
 	for i := range 8 {
 		wg.Go(func() {
 			for n := range uint32(1000) {
-				up(t, l, Up{Kind: FromClient, Session: uint64(i), ID: n})
-				down(t, p, Down{Kind: ToClient, Session: uint64(i), ID: n})
+				up(t, l, Up{Kind: FromClient, Conn: uint64(i), ID: n})
+				down(t, p, Down{Kind: ToClient, Conn: uint64(i), ID: n})
 			}
 		})
 	}
 	next := [2][8]uint32{}
 	for _, u := range receive(t, p, 8000) {
-		if u.ID != next[0][u.Session] {
-			t.Fatalf("session %d: input %d, want %d", u.Session, u.ID, next[0][u.Session])
+		if u.ID != next[0][u.Conn] {
+			t.Fatalf("session %d: input %d, want %d", u.Conn, u.ID, next[0][u.Conn])
 		}
-		next[0][u.Session]++
+		next[0][u.Conn]++
 	}
 	for _, d := range receive(t, l, 8000) {
-		if d.ID != next[1][d.Session] {
-			t.Fatalf("session %d: message %d, want %d", d.Session, d.ID, next[1][d.Session])
+		if d.ID != next[1][d.Conn] {
+			t.Fatalf("session %d: message %d, want %d", d.Conn, d.ID, next[1][d.Conn])
 		}
-		next[1][d.Session]++
+		next[1][d.Conn]++
 	}
 	wg.Wait()
 	_ = p.Close()

@@ -54,5 +54,7 @@ func dial(life context.Context, end context.CancelFunc, c rpc.Caller, cfg *Confi
 	if err != nil {
 		return nil, err
 	}
-	return startLink(r, state, bounds, hello, cfg, end), nil
+	l := startLink(r, state, bounds, hello, cfg, end)
+	l.call = main.Conn().Call
+	return l, nil
 }

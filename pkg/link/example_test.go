@@ -39,12 +39,14 @@ func ExampleDial() {
 		panic(err)
 	}
 	fmt.Println("the game is", l.Hello().Game)
-	_ = l.Send(link.Up{Kind: link.OpenSession, Session: 7, Name: "Ann"})
+	ann := link.Opening{Player: 5, Name: "Ann"}
+	_ = l.Send(link.Up{Kind: link.OpenSession, Conn: 7, Payload: ann.Append(nil)})
 
 	port := <-ports
 	<-port.Ready()
 	ups, _ := port.Receive(nil)
-	fmt.Println(ups[0].Name, "wants to play")
+	who, _ := link.ParseOpening(ups[0].Payload)
+	fmt.Println(who.Name, "wants to play")
 
 	_ = l.Close()
 	_ = client.Close()

@@ -12,7 +12,8 @@ import (
 // Version of everything that the two ends of a link say to each other; both must have the same.
 //
 //	1  2026-11-22  first version
-const Version = 1
+//	2  2026-11-23  sessions of the server, over connections of the gateway: resume, acknowledgements, epochs; descriptors
+const Version = 2
 
 // The first words of a link (numbers are uvarint unless a size is given; a text is size and bytes):
 //
@@ -98,9 +99,9 @@ func parseWelcome(b []byte) (bounds PipeConfig, h Hello, err error) {
 	return bounds, h, c.err
 }
 
-// hello: gateway · game · schema 8 bytes · layout · n · n × route · n · n × zone
+// hello: gateway · game · schema 8 bytes · layout · descriptors · n · n × route · n · n × zone
 //
-//	route   id · name · kind u8 · direction u8 · states u8 · affinity u8 · most bytes · rate f64 · burst · cost · delivery u8 · idempotent u8
+//	route   id · name · kind u8 · direction u8 · states u8 · affinity u8 · most bytes · rate f64 · burst · cost · delivery u8 · idempotent u8 · message · reply
 //	zone    id · epoch · position bits u8 · tick rate · quanta per metre f64 · width · height · enter radius · leave radius
 //
 // f64 is IEEE 754, LE; what is an int32 in a zone is not negative.
@@ -109,6 +110,7 @@ func appendHello(b []byte, h *Hello) []byte {
 	b = appendText(b, h.Game)
 	b = append(b, h.Schema[:]...)
 	b = append(binary.AppendUvarint(b, uint64(len(h.Layout))), h.Layout...)
+	b = append(binary.AppendUvarint(b, uint64(len(h.Descriptors))), h.Descriptors...)
 	b = binary.AppendUvarint(b, uint64(len(h.Routes)))
 	for i := range h.Routes {
 		r := &h.Routes[i]
@@ -124,6 +126,7 @@ func appendHello(b []byte, h *Hello) []byte {
 			idempotent = 1
 		}
 		b = append(b, byte(r.Delivery), idempotent)
+		b = appendText(appendText(b, r.Message), r.Reply)
 	}
 	b = binary.AppendUvarint(b, uint64(len(h.Zones)))
 	for i := range h.Zones {
@@ -142,7 +145,7 @@ func appendHello(b []byte, h *Hello) []byte {
 
 // routeSize and zoneSize are the least bytes of one: what a number of them is held against before anything is allocated.
 const (
-	routeSize = 19
+	routeSize = 21
 	zoneSize  = 16
 )
 
@@ -152,6 +155,9 @@ func (c *cursor) hello() (h Hello) {
 	h.Schema = protocol.FingerprintOf(c.u64("schema"))
 	if layout := c.text("layout"); len(layout) > 0 {
 		h.Layout = append([]byte(nil), layout...)
+	}
+	if d := c.text("descriptors"); len(d) > 0 {
+		h.Descriptors = append([]byte(nil), d...)
 	}
 	if n := c.count("number of routes", routeSize); n > 0 {
 		h.Routes = make([]protocol.Route, n)
@@ -176,6 +182,7 @@ func (c *cursor) route() protocol.Route {
 		MaxBytes: int(c.uvarint("most bytes of a route", math.MaxInt32)), Rate: math.Float64frombits(c.u64("rate of a route")),
 		Burst: uint32(c.uvarint("burst of a route", math.MaxUint32)), Cost: uint32(c.uvarint("cost of a route", math.MaxUint32)),
 		Delivery: protocol.Delivery(c.byte("delivery of a route")), Idempotent: c.byte("idempotence of a route") != 0,
+		Message: string(c.text("message of a route")), Reply: string(c.text("reply of a route")),
 	}
 }
 

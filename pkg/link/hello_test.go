@@ -13,14 +13,14 @@ func TestOtherVersionsAreRefusedByName(t *testing.T) {
 	if err != nil || a.version != 7 {
 		t.Fatalf("%+v, %v", a, err)
 	}
-	if text := wrongVersion("server", "gateway", a.version); !strings.Contains(text, "gateway speaks version 7") || !strings.Contains(text, "this server version 1") {
+	if text := wrongVersion("server", "gateway", a.version); !strings.Contains(text, "gateway speaks version 7") || !strings.Contains(text, "this server version 2") {
 		t.Error(text)
 	}
 	var bounds PipeConfig
 	bounds.validate()
 	w := appendWelcome(nil, &bounds, &Hello{})
 	w[0] = 9
-	if _, _, err := parseWelcome(w[:1]); err == nil || !strings.Contains(err.Error(), "server speaks version 9") || !strings.Contains(err.Error(), "this gateway version 1") {
+	if _, _, err := parseWelcome(w[:1]); err == nil || !strings.Contains(err.Error(), "server speaks version 9") || !strings.Contains(err.Error(), "this gateway version 2") {
 		t.Error(err)
 	}
 }
@@ -30,7 +30,7 @@ func TestAttachAndWelcomeComeBack(t *testing.T) {
 	if got, err := parseAttach(want.append(nil)); err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}
-	bounds := PipeConfig{1, 2, 3, 4, 5}
+	bounds := PipeConfig{UpMessages: 1, UpBytes: 2, Batches: 3, DownBytes: 4, DownMessage: 5}
 	h := sampleHello()
 	b := appendWelcome(nil, &bounds, &h)
 	gotBounds, got, err := parseWelcome(b)
@@ -63,7 +63,7 @@ func FuzzParseAttach(f *testing.F) {
 }
 
 func FuzzParseWelcome(f *testing.F) {
-	bounds := PipeConfig{1, 2, 3, 4, 5}
+	bounds := PipeConfig{UpMessages: 1, UpBytes: 2, Batches: 3, DownBytes: 4, DownMessage: 5}
 	h := sampleHello()
 	h.Layout, h.Routes = h.Layout[:10], h.Routes[:7]
 	f.Add(appendWelcome(nil, &bounds, &h))

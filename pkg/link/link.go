@@ -1,5 +1,8 @@
 // Package link is what a gateway and a server say to each other: sessions, inputs and requests up; state batches, reliable messages and kicks down.
 //
+// A session belongs to its server and outlives connections; a gateway knows it by the number of the connection that it has now. The server numbers the session's
+// messages and keeps those that the client has not acknowledged, so that nothing is lost with a gateway.
+//
 // A Link is the gateway's end, a Port the server's. Both ends send without ever blocking, from any goroutine, and receive in one goroutine. Pipe joins the two ends
 // within a process; between processes a server offers links with Register, and a gateway takes one with Dial. Neither end can tell which kind it has. Whichever end is
 // closed first, both are; what was sent before is still received.
@@ -15,6 +18,7 @@
 package link
 
 import (
+	"context"
 	"errors"
 
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
@@ -36,7 +40,9 @@ type Hello struct {
 	// Schema identifies the game's schema; Layout is the table of its entities' state (delta.Layout.Table).
 	Schema protocol.Fingerprint
 	Layout []byte
-	Zones  []Zone
+	// Descriptors describe the messages of the routes (protocol.Descriptors), for clients that speak JSON.
+	Descriptors []byte
+	Zones       []Zone
 }
 
 // Zone is a zone that sessions of the gateway may see.
@@ -55,22 +61,26 @@ type UpKind uint8
 
 // Kinds of Up.
 const (
-	OpenSession     UpKind = iota + 1 // Session of Player wants to play
-	CloseSession                      // Session is over
+	OpenSession     UpKind = iota + 1 // the client of Conn has proved who it is: Payload is an Opening. Answered by Opened or Kick
+	CloseSession                      // Conn is over: with Code 0 it was lost, and the session lingers; otherwise the session ends
 	FromClient                        // Route, ID, Payload
 	RequestSnapshot                   // of Zone: a batch was missed
+	ResumeSession                     // the client of Conn has come back: Payload is a Resumption. Answered by Opened, NotRecovered or Kick
+	Ack                               // the client of Conn has every numbered message up to Seq
 )
 
 // Up goes from a gateway to a server.
 type Up struct {
-	Kind    UpKind
-	Zone    uint32
-	Session uint64
-	Player  uint64
-	Name    string
-	Rights  []string
+	Kind UpKind
+	Zone uint32
+	// Conn is the gateway's number of a connection; its upper 24 bits are those of the gateway's own number. A session has one connection at a time.
+	Conn uint64
+	// Epoch is that of the session, as Opened told it: a gateway that was overtaken by a newer login speaks with an old one, and is not heard.
+	Epoch   uint64
+	Seq     uint32
 	Route   uint16
 	ID      uint32 // of a request; 0 for a push
+	Code    protocol.DisconnectCode
 	Payload []byte
 }
 
@@ -79,23 +89,26 @@ type DownKind uint8
 
 // Kinds of Down.
 const (
-	Batch     DownKind = iota + 1 // Payload is a batch of Zone; may be lost
-	ToClient                      // Type, Route, ID, Payload for Session
-	Broadcast                     // Type, Route, Payload for every session of the gateway; may be lost
-	Kick                          // Session ends with Code and Reason
+	Batch        DownKind = iota + 1 // Payload is a batch of Zone; may be lost
+	ToClient                         // Type, Route, ID, Seq, Payload for Conn
+	Broadcast                        // Type, Route, Payload for every session of the gateway; may be lost
+	Kick                             // Conn ends with Code; Payload is the reason, a line of text
+	Opened                           // Conn has a session: Payload is a Session
+	Entered                          // the session of Conn is in the world from the next batch on
+	NotRecovered                     // there is nothing to resume for Conn; Payload is the reason, a line of text
 )
 
 // Down goes from a server to a gateway.
 type Down struct {
 	Kind    DownKind
 	Zone    uint32
-	Session uint64
+	Conn    uint64
 	Type    protocol.FrameType
 	Route   uint16
 	ID      uint32
-	Payload []byte
+	Seq     uint32 // of a numbered message; 0: it has none
 	Code    protocol.DisconnectCode
-	Reason  string
+	Payload []byte
 }
 
 // Link is a gateway's end.
@@ -110,6 +123,9 @@ type Link interface {
 	Receive(dst []Down) ([]Down, error)
 	// Close may wait a moment for the other end to read what was sent before; see Config.Linger.
 	Close() error
+	// Secret looks up what a ticket stands for, at the server, without spending it: what a handshake needs. It may be called from any goroutine and waits for the
+	// answer. ErrNoTicket: it is forged, spent, too old, or for a session that has ended.
+	Secret(ctx context.Context, ticket []byte) (Grant, error)
 }
 
 // Port is a server's end; the methods are those of Link, the other way round, but that Close never waits.

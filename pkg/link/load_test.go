@@ -76,7 +76,7 @@ func generate(l Link) error {
 		case <-tick.C: // not finer than a millisecond
 			for due := int(time.Since(started) * inputsPerSecond / time.Second); sent < due; sent++ {
 				session++
-				u := Up{Kind: FromClient, Session: 1<<40 | session%5000, Route: 70, Payload: stamp(inputBytes)}
+				u := Up{Kind: FromClient, Conn: 1<<40 | session%5000, Route: 70, Payload: stamp(inputBytes)}
 				if phase == phaseGenerators {
 					continue
 				}
@@ -216,7 +216,7 @@ func runPhase(t *testing.T, port Port, phase uint32) (here served, there report)
 			drain()
 			if phase == phaseGenerators || phase >= phaseDown {
 				for i := range messagesPerTick + 1 {
-					d := Down{Kind: ToClient, Session: 1<<40 | uint64(i), Type: 2, Route: 70, Payload: stamp(messageBytes)}
+					d := Down{Kind: ToClient, Conn: 1<<40 | uint64(i), Type: 2, Route: 70, Payload: stamp(messageBytes)}
 					if i == 0 {
 						d = Down{Kind: Batch, Zone: 1, Payload: stamp(batchBytes)}
 					}

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"context"
 	"fmt"
 	"sync"
 )
@@ -12,6 +13,8 @@ type PipeConfig struct {
 	Batches     int // batches and broadcasts waiting for the gateway, beyond which they are refused; default 8
 	DownBytes   int // payload bytes of reliable messages waiting; default 32 MiB
 	DownMessage int // number of reliable messages waiting; default 262,144
+	// Tickets answers Link.Secret; nil knows no ticket. A link between processes is told by Config.
+	Tickets Tickets
 }
 
 func (c *PipeConfig) validate() {
@@ -51,9 +54,13 @@ var (
 
 func (p gatewayEnd) Hello() Hello { return p.hello }
 
+func (p gatewayEnd) Secret(ctx context.Context, ticket []byte) (Grant, error) {
+	return ask(ctx, p.cfg.Tickets, ticket)
+}
+
 // up is the bound of a record on its way up, in messages and bytes.
 func (c *PipeConfig) up(k UpKind) (most, limit int) {
-	if k != FromClient { // few and never to be lost: as many as there may be sessions
+	if k != FromClient && k != Ack { // few and never to be lost: as many as there may be sessions
 		return 1 << 30, 1 << 30
 	}
 	return c.UpMessages, c.UpBytes

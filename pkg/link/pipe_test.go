@@ -90,9 +90,9 @@ func TestPipeUnderContention(t *testing.T) {
 
 func ExamplePipe() {
 	gateway, server := Pipe(Hello{Game: "plains"}, PipeConfig{})
-	_ = gateway.Send(Up{Kind: OpenSession, Session: 1})
+	_ = gateway.Send(Up{Kind: OpenSession, Conn: 1})
 	<-server.Ready()
 	ups, _ := server.Receive(nil)
-	fmt.Println(gateway.Hello().Game, ups[0].Session)
+	fmt.Println(gateway.Hello().Game, ups[0].Conn)
 	// Output: plains 1
 }

@@ -15,19 +15,19 @@ import (
 //	size · kind u8 · fields u8 · the fields that are not zero, in the order of their bits
 //	size · 0 u8 · n                        down only: n more records of the other stream come before what follows
 //
-//	bit          0      1         2        3          4      5        6    7
-//	fields, up   zone   session   player   name       route  id       n · n × right    payload
-//	fields, down zone   session   type u8  route      id     code     reason           payload
+//	bit          0      1      2         3       4      5      6      7
+//	fields, up   zone   conn   epoch     seq     route  id     code   payload
+//	fields, down zone   conn   type u8   seq     route  id     code   payload
 //
-// Texts are size and bytes; the payload has no size, it ends with the record.
+// The payload has no size, it ends with the record.
 const (
 	hasZone = 1 << iota
-	hasSession
-	hasThird // player, type
-	hasFourth
-	hasFifth
-	hasSixth
-	hasSeventh
+	hasConn
+	hasThird // epoch, type
+	hasSeq
+	hasRoute
+	hasID
+	hasCode
 	hasPayload
 )
 
@@ -39,8 +39,6 @@ var ErrMalformed = errors.New("link: malformed bytes")
 
 func vlen(v uint64) int { return (bits.Len64(v|1) + 6) / 7 }
 
-func textLen(n int) int { return vlen(uint64(n)) + n }
-
 func (u *Up) measure() (size int, fields byte) {
 	size = 2 + len(u.Payload)
 	has := func(f byte, yes bool, n int) {
@@ -50,16 +48,13 @@ func (u *Up) measure() (size int, fields byte) {
 		}
 	}
 	has(hasZone, u.Zone != 0, vlen(uint64(u.Zone)))
-	has(hasSession, u.Session != 0, vlen(u.Session))
-	has(hasThird, u.Player != 0, vlen(u.Player))
-	has(hasFourth, u.Name != "", textLen(len(u.Name)))
-	has(hasFifth, u.Route != 0, vlen(uint64(u.Route)))
-	has(hasSixth, u.ID != 0, vlen(uint64(u.ID)))
-	has(hasSeventh, len(u.Rights) > 0, vlen(uint64(len(u.Rights))))
+	has(hasConn, u.Conn != 0, vlen(u.Conn))
+	has(hasThird, u.Epoch != 0, vlen(u.Epoch))
+	has(hasSeq, u.Seq != 0, vlen(uint64(u.Seq)))
+	has(hasRoute, u.Route != 0, vlen(uint64(u.Route)))
+	has(hasID, u.ID != 0, vlen(uint64(u.ID)))
+	has(hasCode, u.Code != 0, vlen(uint64(u.Code)))
 	has(hasPayload, len(u.Payload) > 0, 0)
-	for _, r := range u.Rights {
-		size += textLen(len(r))
-	}
 	return size, fields
 }
 
@@ -70,28 +65,31 @@ func appendUp(b []byte, u *Up, size int, fields byte) []byte {
 	if fields&hasZone != 0 {
 		b = binary.AppendUvarint(b, uint64(u.Zone))
 	}
-	if fields&hasSession != 0 {
-		b = binary.AppendUvarint(b, u.Session)
+	if fields&hasConn != 0 {
+		b = binary.AppendUvarint(b, u.Conn)
 	}
 	if fields&hasThird != 0 {
-		b = binary.AppendUvarint(b, u.Player)
+		b = binary.AppendUvarint(b, u.Epoch)
 	}
-	if fields&hasFourth != 0 {
-		b = appendText(b, u.Name)
-	}
-	if fields&hasFifth != 0 {
-		b = binary.AppendUvarint(b, uint64(u.Route))
-	}
-	if fields&hasSixth != 0 {
-		b = binary.AppendUvarint(b, uint64(u.ID))
-	}
-	if fields&hasSeventh != 0 {
-		b = binary.AppendUvarint(b, uint64(len(u.Rights)))
-		for _, r := range u.Rights {
-			b = appendText(b, r)
-		}
-	}
+	b = appendCommon(b, fields, u.Seq, u.Route, u.ID, u.Code)
 	return append(b, u.Payload...)
+}
+
+// appendCommon appends what records of both directions have in the same places.
+func appendCommon(b []byte, fields byte, seq uint32, route uint16, id uint32, code protocol.DisconnectCode) []byte {
+	if fields&hasSeq != 0 {
+		b = binary.AppendUvarint(b, uint64(seq))
+	}
+	if fields&hasRoute != 0 {
+		b = binary.AppendUvarint(b, uint64(route))
+	}
+	if fields&hasID != 0 {
+		b = binary.AppendUvarint(b, uint64(id))
+	}
+	if fields&hasCode != 0 {
+		b = binary.AppendUvarint(b, uint64(code))
+	}
+	return b
 }
 
 func (d *Down) measure() (size int, fields byte) {
@@ -103,12 +101,12 @@ func (d *Down) measure() (size int, fields byte) {
 		}
 	}
 	has(hasZone, d.Zone != 0, vlen(uint64(d.Zone)))
-	has(hasSession, d.Session != 0, vlen(d.Session))
+	has(hasConn, d.Conn != 0, vlen(d.Conn))
 	has(hasThird, d.Type != 0, 1)
-	has(hasFourth, d.Route != 0, vlen(uint64(d.Route)))
-	has(hasFifth, d.ID != 0, vlen(uint64(d.ID)))
-	has(hasSixth, d.Code != 0, vlen(uint64(d.Code)))
-	has(hasSeventh, d.Reason != "", textLen(len(d.Reason)))
+	has(hasSeq, d.Seq != 0, vlen(uint64(d.Seq)))
+	has(hasRoute, d.Route != 0, vlen(uint64(d.Route)))
+	has(hasID, d.ID != 0, vlen(uint64(d.ID)))
+	has(hasCode, d.Code != 0, vlen(uint64(d.Code)))
 	has(hasPayload, len(d.Payload) > 0, 0)
 	return size, fields
 }
@@ -120,25 +118,13 @@ func appendDownHead(b []byte, d *Down, size int, fields byte) []byte {
 	if fields&hasZone != 0 {
 		b = binary.AppendUvarint(b, uint64(d.Zone))
 	}
-	if fields&hasSession != 0 {
-		b = binary.AppendUvarint(b, d.Session)
+	if fields&hasConn != 0 {
+		b = binary.AppendUvarint(b, d.Conn)
 	}
 	if fields&hasThird != 0 {
 		b = append(b, byte(d.Type))
 	}
-	if fields&hasFourth != 0 {
-		b = binary.AppendUvarint(b, uint64(d.Route))
-	}
-	if fields&hasFifth != 0 {
-		b = binary.AppendUvarint(b, uint64(d.ID))
-	}
-	if fields&hasSixth != 0 {
-		b = binary.AppendUvarint(b, uint64(d.Code))
-	}
-	if fields&hasSeventh != 0 {
-		b = appendText(b, d.Reason)
-	}
-	return b
+	return appendCommon(b, fields, d.Seq, d.Route, d.ID, d.Code)
 }
 
 // appendMark appends the record that n more records of the other stream come before what follows.
@@ -214,7 +200,7 @@ func (c *cursor) payload(fields byte) []byte {
 	return v[:len(v):len(v)]
 }
 
-// parseUp reads a record, without its size. The payload remains a part of b; texts are copies.
+// parseUp reads a record, without its size. The payload remains a part of b.
 func parseUp(b []byte) (u Up, err error) {
 	c := cursor{b: b}
 	u.Kind = UpKind(c.byte("kind"))
@@ -222,31 +208,32 @@ func parseUp(b []byte) (u Up, err error) {
 	if fields&hasZone != 0 {
 		u.Zone = uint32(c.uvarint("zone", math.MaxUint32))
 	}
-	if fields&hasSession != 0 {
-		u.Session = c.uvarint("session", math.MaxUint64)
+	if fields&hasConn != 0 {
+		u.Conn = c.uvarint("connection", math.MaxUint64)
 	}
 	if fields&hasThird != 0 {
-		u.Player = c.uvarint("player", math.MaxUint64)
+		u.Epoch = c.uvarint("epoch", math.MaxUint64)
 	}
-	if fields&hasFourth != 0 {
-		u.Name = string(c.text("name"))
-	}
-	if fields&hasFifth != 0 {
-		u.Route = uint16(c.uvarint("route", math.MaxUint16))
-	}
-	if fields&hasSixth != 0 {
-		u.ID = uint32(c.uvarint("id", math.MaxUint32))
-	}
-	if fields&hasSeventh != 0 {
-		if n := c.count("number of rights", 1); n > 0 {
-			u.Rights = make([]string, n)
-			for i := range u.Rights {
-				u.Rights[i] = string(c.text("right"))
-			}
-		}
-	}
+	u.Seq, u.Route, u.ID, u.Code = c.common(fields)
 	u.Payload = c.payload(fields)
 	return u, c.err
+}
+
+// common reads what appendCommon appends.
+func (c *cursor) common(fields byte) (seq uint32, route uint16, id uint32, code protocol.DisconnectCode) {
+	if fields&hasSeq != 0 {
+		seq = uint32(c.uvarint("seq", math.MaxUint32))
+	}
+	if fields&hasRoute != 0 {
+		route = uint16(c.uvarint("route", math.MaxUint16))
+	}
+	if fields&hasID != 0 {
+		id = uint32(c.uvarint("id", math.MaxUint32))
+	}
+	if fields&hasCode != 0 {
+		code = protocol.DisconnectCode(c.uvarint("code", math.MaxUint16))
+	}
+	return seq, route, id, code
 }
 
 // parseDown reads a record, without its size; a mark gives a Down of kind 0 and its number.
@@ -261,24 +248,13 @@ func parseDown(b []byte) (d Down, mark uint64, err error) {
 	if fields&hasZone != 0 {
 		d.Zone = uint32(c.uvarint("zone", math.MaxUint32))
 	}
-	if fields&hasSession != 0 {
-		d.Session = c.uvarint("session", math.MaxUint64)
+	if fields&hasConn != 0 {
+		d.Conn = c.uvarint("connection", math.MaxUint64)
 	}
 	if fields&hasThird != 0 {
 		d.Type = protocol.FrameType(c.byte("type"))
 	}
-	if fields&hasFourth != 0 {
-		d.Route = uint16(c.uvarint("route", math.MaxUint16))
-	}
-	if fields&hasFifth != 0 {
-		d.ID = uint32(c.uvarint("id", math.MaxUint32))
-	}
-	if fields&hasSixth != 0 {
-		d.Code = protocol.DisconnectCode(c.uvarint("code", math.MaxUint16))
-	}
-	if fields&hasSeventh != 0 {
-		d.Reason = string(c.text("reason"))
-	}
+	d.Seq, d.Route, d.ID, d.Code = c.common(fields)
 	d.Payload = c.payload(fields)
 	return d, 0, c.err
 }

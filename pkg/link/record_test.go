@@ -56,7 +56,7 @@ func TestRecordsComeBackAndHaveTheSizeThatWasMeasured(t *testing.T) {
 }
 
 func TestAnInputCostsFewBytes(t *testing.T) {
-	u := Up{Kind: FromClient, Session: 3<<40 | 1234, Route: 70, Payload: make([]byte, 12)}
+	u := Up{Kind: FromClient, Conn: 3<<40 | 1234, Route: 70, Payload: make([]byte, 12)}
 	if n := len(encodeUp(nil, u)); n > 12+11 {
 		t.Errorf("%d bytes for a payload of 12", n)
 	}

@@ -1,11 +1,14 @@
 package link
 
 import (
+	"context"
 	"errors"
 	"io"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/tianxia-mmo/tianxia/pkg/rpc/mux"
 )
 
 // remoteLink is the gateway's end of a link to another process. Three goroutines belong to it: the sender's, and a reader of each stream; all have ended when done is
@@ -16,7 +19,8 @@ type remoteLink struct {
 	linger time.Duration
 	out    *sender
 	state  stream
-	free   func() // the streams' context
+	free   func()                                                                            // the streams' context
+	call   func(ctx context.Context, method string, req, resp any, info *mux.CallInfo) error // of the streams' connection
 	in     queue[Down]
 	dead   chan struct{} // nothing more will be sent or read
 	done   chan struct{} // and every goroutine has ended

@@ -61,8 +61,8 @@ func TestOrderUnderRandomDelays(t *testing.T) {
 					seen++
 					continue
 				}
-				if d.Session > seen {
-					t.Fatalf("seed %d: message %d came after %d batches, %d were sent before it", seed, d.ID, seen, d.Session)
+				if d.Conn > seen {
+					t.Fatalf("seed %d: message %d came after %d batches, %d were sent before it", seed, d.ID, seen, d.Conn)
 				}
 				if d.ID != said {
 					t.Fatalf("seed %d: message %d, want %d", seed, d.ID, said)
@@ -77,7 +77,7 @@ func TestOrderUnderRandomDelays(t *testing.T) {
 					batches++
 				}
 			case 2:
-				down(t, p, Down{Kind: ToClient, ID: messages, Session: batches})
+				down(t, p, Down{Kind: ToClient, ID: messages, Conn: batches})
 				messages++
 			case 3:
 				m.hold(r.IntN(4))
@@ -192,7 +192,7 @@ func TestALinkEndsWithAServerThatBreaksTheRules(t *testing.T) {
 			cfg.validate()
 			m, mAccepted := newTwin()
 			b, bAccepted := newTwin()
-			l := startLink(&receiver{s: m}, b, PipeConfig{1, 1, 1, 10, 1}, Hello{}, &cfg, func() {})
+			l := startLink(&receiver{s: m}, b, PipeConfig{UpMessages: 1, UpBytes: 1, Batches: 1, DownBytes: 10, DownMessage: 1}, Hello{}, &cfg, func() {})
 			if c.messages != nil {
 				_ = mAccepted.Send(&outgoing{a: c.messages})
 			}

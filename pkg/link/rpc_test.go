@@ -198,11 +198,11 @@ func TestStrangeFirstWordsAreRefused(t *testing.T) {
 		first, second *attach
 		want          string
 	}{
-		{"another version", word(2, 1, messages), word(2, 1, batches), "the gateway speaks version 2 of the link, this server version 1"},
+		{"another version", word(9, 1, messages), word(9, 1, batches), "the gateway speaks version 9 of the link, this server version 2"},
 		{"no word", nil, nil, "has opened a stream and not said what for"},
-		{"one stream only", word(1, 1, messages), nil, "the stream of batches has not come"},
-		{"another number", word(1, 1, messages), word(1, 2, batches), "the stream of batches has not come"},
-		{"mixed up", word(1, 1, batches), word(1, 1, messages), "mixed up"},
+		{"one stream only", word(Version, 1, messages), nil, "the stream of batches has not come"},
+		{"another number", word(Version, 1, messages), word(Version, 2, batches), "the stream of batches has not come"},
+		{"mixed up", word(Version, 1, batches), word(Version, 1, messages), "mixed up"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m, b := speak(t, p, c.first, c.second)
@@ -219,8 +219,8 @@ func TestStrangeFirstWordsAreRefused(t *testing.T) {
 	up(t, l, Up{Kind: CloseSession})
 	receive(t, port, 1)
 	t.Run("the same stream twice", func(t *testing.T) {
-		m, b := speak(t, p, word(1, 9, messages), nil)
-		again, _ := speak(t, p, word(1, 9, messages), nil)
+		m, b := speak(t, p, word(Version, 9, messages), nil)
+		again, _ := speak(t, p, word(Version, 9, messages), nil)
 		var in incoming
 		if err, other := m.Recv(&in), again.Recv(&in); !strings.Contains(fmt.Sprint(err, other), "is open already") {
 			t.Errorf("refused with %v and %v", err, other)
@@ -307,8 +307,8 @@ func TestManyGatewaysOverOneConnectionDoNotMix(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			up(t, l, Up{Kind: FromClient, Name: fmt.Sprint(i)})
-			if d := receive(t, l, 2); d[0].Reason != fmt.Sprint(i) || d[1].Reason != fmt.Sprint(i) {
+			up(t, l, Up{Kind: FromClient, Payload: []byte(fmt.Sprint(i))})
+			if d := receive(t, l, 2); string(d[0].Payload) != fmt.Sprint(i) || string(d[1].Payload) != fmt.Sprint(i) {
 				t.Errorf("gateway %d got %+v", i, d)
 			}
 			_ = l.Close()
@@ -318,10 +318,10 @@ func TestManyGatewaysOverOneConnectionDoNotMix(t *testing.T) {
 		j := <-p.joined
 		wg.Go(func() {
 			u := receive(t, j.port, 1)
-			if u[0].Name != j.info.Build {
+			if string(u[0].Payload) != j.info.Build {
 				t.Errorf("gateway %s sent %+v", j.info.Build, u)
 			}
-			down(t, j.port, Down{Kind: Batch, Reason: u[0].Name}, Down{Kind: Kick, Reason: u[0].Name})
+			down(t, j.port, Down{Kind: Batch, Payload: u[0].Payload}, Down{Kind: Kick, Payload: u[0].Payload})
 			_ = endOf(j.port)
 		})
 	}

@@ -35,6 +35,7 @@ type GatewayInfo struct {
 func Register(r rpc.Registrar, join func(port Port, gateway GatewayInfo) (Hello, error), cfg Config) {
 	cfg.validate()
 	s := &service{cfg: cfg, join: join, meetings: map[meetingKey]*meeting{}}
+	serveSecret(r, cfg.Tickets)
 	r.Register(&mux.Method{Name: methodMessages, Codec: wire{}, Stream: func(ctx context.Context, st *mux.Stream) error { return s.messages(ctx, st) }})
 	r.Register(&mux.Method{Name: methodBatches, Codec: wire{}, Stream: func(ctx context.Context, st *mux.Stream) error { return s.batches(ctx, st) }})
 }

@@ -3,8 +3,6 @@ package network
 import (
 	"fmt"
 	"testing"
-
-	"github.com/gobwas/ws"
 )
 
 // BenchmarkEcho sends k messages of 64 bytes and reads their echoes; the server answers each read with one frame per message,
@@ -16,7 +14,7 @@ func BenchmarkEcho(b *testing.B) {
 	}{{1, false}, {8, false}, {8, true}} {
 		b.Run(fmt.Sprintf("pipelined=%d/coalesce=%v", bc.pipelined, bc.coalesce), func(b *testing.B) {
 			const size = 64
-			srv, client := pair(b, Config{}, DialConfig{})
+			srv, client := pair(b, Config{Pool: new(Pool)}, DialConfig{})
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
@@ -69,7 +67,7 @@ func BenchmarkDecode(b *testing.B) {
 	if err := cfg.validate(); err != nil {
 		b.Fatal(err)
 	}
-	d := newDecoder(&cfg, ws.StateServerSide, nil)
+	d := newDecoder(&cfg, false, false, nil)
 	one := frame(0x82, string(make([]byte, 64)))
 	var batch []byte
 	for len(batch)+len(one) <= readSmall {

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 )
 
@@ -39,9 +40,13 @@ type Config struct {
 	NotSentLowat int
 	// WriteTimeout ends a connection whose peer takes not one byte for so long. Default 5 s.
 	WriteTimeout time.Duration
+	// Text allows text messages besides binary ones; Conn.Text tells them apart. Without it a text is a violation. WebSocket only.
+	Text bool
 	// Subprotocol is the WebSocket subprotocol that the client must offer (server) or that is offered and must be chosen (client).
-	// Empty: none is asked for.
+	// Empty: none is asked for. WebSocket only.
 	Subprotocol string
+	// Trusted are the addresses of proxies whose X-Forwarded-For is believed; from anyone else it is ignored. Upgrade only.
+	Trusted []netip.Prefix
 	// Origins lists the web origins allowed besides the server's own, as in "https://play.example". Upgrade only.
 	Origins []string
 	// CheckOrigin replaces the check of the Origin header: nil accepts a request without Origin (no browser), one whose Origin has the
@@ -52,7 +57,8 @@ type Config struct {
 	// OnDrain is called by the transient writer each time when Busy has turned false again, and when the connection has ended while
 	// busy. It wakes the flusher: it must neither block nor call Close, which waits for it.
 	OnDrain func(c *Conn)
-	// Pool lends buffers to transient writers; share one among the connections of a server. nil allocates.
+	// Pool lends buffers to readers and transient writers; share one among the connections of a server, and those that are quiet hold none. nil: each
+	// connection keeps a read buffer of its own, of 512 bytes or more.
 	Pool *Pool
 }
 
@@ -76,20 +82,23 @@ func (c *Config) validate() error {
 	if err := fill("NotSentLowat", &c.NotSentLowat, defaultNotSentLowat); err != nil {
 		return err
 	}
+	if err := validPrefixes(c.Trusted); err != nil {
+		return err
+	}
 	return fill("WriteTimeout", &c.WriteTimeout, defaultWriteTimeout)
 }
 
 // DialConfig describes a client's connection. The zero value works.
 type DialConfig struct {
-	// Config is as for Upgrade; the Origin fields mean nothing here.
+	// Config is as for Upgrade; the Origin fields and Trusted mean nothing here.
 	Config
-	// Header is sent with the upgrade request, for example an Origin.
+	// Header is sent with the upgrade request, for example an Origin. WebSocket only.
 	Header http.Header
-	// TLS is used for wss URLs; nil means the defaults of crypto/tls.
+	// TLS is used for wss and tls URLs; nil means the defaults of crypto/tls.
 	TLS *tls.Config
 	// NetDial opens the TCP connection; nil means a net.Dialer.
 	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
-	// Timeout bounds connecting and upgrading together. Default 10 s.
+	// Timeout bounds connecting, TLS and upgrading together. Default 10 s.
 	Timeout time.Duration
 	// Mask gives the masking key of each frame; nil draws from math/rand/v2.
 	Mask func() uint32

@@ -91,7 +91,7 @@ const smallInput = 4 << 10
 
 func TestConformance(t *testing.T) {
 	noLeak(t)
-	s := newServer(t, Config{MaxMessage: 1000, MaxFragments: 64})
+	s := newServer(t, Config{MaxMessage: 1000, MaxFragments: 64, Pool: new(Pool)})
 	for _, tc := range conformanceTable() {
 		for _, mode := range []string{"whole", "with the upgrade", "drip"} {
 			if mode != "whole" && len(tc.input) > smallInput {

@@ -36,9 +36,9 @@ func (m *memConn) SetWriteDeadline(time.Time) error { return nil }
 func (m *memConn) Close() error                     { return nil }
 
 // twin is the decoder told as plainly as possible: all input at once, one frame after the other, by the book.
-func twin(in []byte, maxMessage, maxFragments int) (messages []string, end error) {
+func twin(in []byte, maxMessage, maxFragments int, texts bool) (messages []string, end error) {
 	var msg []byte
-	fragments := 0
+	fragments, text := 0, false
 	for {
 		if len(in) < 2 {
 			return messages, io.EOF
@@ -82,7 +82,7 @@ func twin(in []byte, maxMessage, maxFragments int) (messages []string, end error
 			return messages, ErrContinuation
 		case !minimal:
 			return messages, ErrLengthForm
-		case op == 1:
+		case op == 1 && !texts:
 			return messages, ErrText
 		case !control && uint64(len(msg))+length > uint64(maxMessage):
 			return messages, ErrTooLarge
@@ -102,13 +102,32 @@ func twin(in []byte, maxMessage, maxFragments int) (messages []string, end error
 		case control:
 			continue
 		}
+		if fragments == 0 {
+			text = op == 1
+		}
 		msg = append(msg, payload...)
 		fragments++
+		if text && !beginsText(msg, fin) {
+			return messages, ErrInvalidText
+		}
 		if fin {
 			messages = append(messages, string(msg))
 			msg, fragments = nil, 0
 		}
 	}
+}
+
+// beginsText tells whether b is UTF-8, or becomes so by adding to it.
+func beginsText(b []byte, whole bool) bool {
+	if utf8.Valid(b) || whole {
+		return utf8.Valid(b)
+	}
+	for cut := 1; cut <= min(3, len(b)); cut++ {
+		if utf8.Valid(b[:len(b)-cut]) {
+			return !utf8.FullRune(b[len(b)-cut:])
+		}
+	}
+	return false
 }
 
 func twinClose(p []byte) error {
@@ -130,22 +149,22 @@ func twinClose(p []byte) error {
 }
 
 func FuzzNext(f *testing.F) {
-	for _, tc := range conformanceTable() {
+	for _, tc := range append(conformanceTable(), textTable()...) {
 		if len(tc.input) <= smallInput {
-			f.Add(tc.input, uint16(1), uint16(1000))
-			f.Add(tc.input, uint16(700), uint16(130))
+			f.Add(tc.input, uint16(1), uint16(1000), true)
+			f.Add(tc.input, uint16(700), uint16(130), false)
 		}
 	}
-	f.Fuzz(func(t *testing.T, in []byte, chunk, maxMessage uint16) {
-		cfg := Config{MaxMessage: int(maxMessage), MaxFragments: 8}
+	f.Fuzz(func(t *testing.T, in []byte, chunk, maxMessage uint16, texts bool) {
+		cfg := Config{MaxMessage: int(maxMessage), MaxFragments: 8, Text: texts}
 		if err := cfg.validate(); err != nil {
 			t.Fatal(err)
 		}
 		early := min(len(in), int(chunk)/3)
 		mem := &memConn{in: in[early:], chunk: int(chunk)}
-		c := newConn(mem, &cfg, nil, in[:early])
+		c := newConn(mem, &cfg, origin{early: in[:early]})
 		got, err := collect(c)
-		want, end := twin(in, cfg.MaxMessage, cfg.MaxFragments)
+		want, end := twin(in, cfg.MaxMessage, cfg.MaxFragments, texts)
 		if !slices.Equal(got, want) {
 			t.Errorf("messages %q, want %q", got, want)
 		}
@@ -161,7 +180,85 @@ func FuzzNext(f *testing.F) {
 				t.Errorf("wrote %v %q", f.op, f.payload)
 			}
 		}
+		checkBorrowed(t, &cfg, false, in, int(chunk), want, end)
 	})
+}
+
+// checkBorrowed gives a decoder that borrows its buffers the same input, with a pause after each read, and looks whether Ready tells the truth.
+func checkBorrowed(t *testing.T, cfg *Config, prefixed bool, in []byte, chunk int, want []string, end error) {
+	t.Helper()
+	pool := new(Pool)
+	d := newDecoder(cfg, false, prefixed, nil)
+	d.loan = pool
+	var got []string
+	for {
+		ready := d.ready()
+		op, payload, ok, err := d.next()
+		for ok && op.IsControl() && op != ws.OpClose {
+			op, payload, ok, err = d.next()
+		}
+		if ready && !ok && err == nil {
+			t.Fatalf("ready, but after %d messages there is nothing", len(got))
+		}
+		if !ready && ok {
+			t.Fatalf("not ready, but message %d is here", len(got))
+		}
+		switch {
+		case err != nil:
+			checkCause(t, err, end)
+			fallthrough
+		case op == ws.OpClose:
+			if !slices.Equal(got, want) {
+				t.Errorf("borrowing: messages %q, want %q", got, want)
+			}
+			return
+		case ok:
+			got = append(got, string(payload))
+			continue
+		}
+		d.space()
+		d.idle()
+		if d.w == 0 && d.buf != nil || d.w > 0 && d.w < readSmall && len(d.buf) > readSmall {
+			t.Fatalf("a pause with %d bytes in hand holds a buffer of %d", d.w, len(d.buf))
+		}
+		if len(in) == 0 {
+			if !slices.Equal(got, want) || !errors.Is(end, io.EOF) && !errors.Is(end, io.ErrUnexpectedEOF) {
+				t.Errorf("borrowing: messages %q, want %q and then %v", got, want, end)
+			}
+			return
+		}
+		n := copy(d.space()[:min(len(d.space()), max(1, chunk))], in)
+		in = in[n:]
+		d.filled(n)
+	}
+}
+
+// The header parser against the library's.
+func FuzzHeader(f *testing.F) {
+	for _, tc := range conformanceTable() {
+		f.Add(tc.input[:min(len(tc.input), 16)])
+	}
+	f.Add([]byte("0\xff\xe80000000")) // the length has its highest bit set, and the mask is missing
+	f.Fuzz(func(t *testing.T, in []byte) { checkHeader(t, in) })
+}
+
+func checkHeader(t *testing.T, in []byte) {
+	t.Helper()
+	h, size, ok := parseHeader(in)
+	want, err := ws.ReadHeader(bytes.NewReader(in))
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		if size != 0 {
+			t.Errorf("%x: %d bytes of half a header", in, size)
+		}
+	case err != nil:
+		if size == 0 || ok {
+			t.Errorf("%x: %+v, want %v", in, h, err)
+		}
+	case h.fin != want.Fin || h.rsv != (want.Rsv != 0) || h.op != want.OpCode || h.masked != want.Masked || h.mask != want.Mask ||
+		int64(h.length) != want.Length || h.padded != (size != ws.HeaderSize(want)):
+		t.Errorf("%x: %+v, want %+v", in, h, want)
+	}
 }
 
 // A large message grows the buffer as its bytes arrive, and quiet traffic shrinks it again.
@@ -170,7 +267,7 @@ func TestReadBufferGrowsAndShrinks(t *testing.T) {
 	if err := cfg.validate(); err != nil {
 		t.Fatal(err)
 	}
-	d := newDecoder(&cfg, ws.StateServerSide, nil)
+	d := newDecoder(&cfg, false, false, nil)
 	feed := func(b []byte) (messages int) {
 		for len(b) > 0 {
 			n := copy(d.space(), b)
@@ -211,25 +308,4 @@ func TestReadBufferGrowsAndShrinks(t *testing.T) {
 	if d.space(); len(d.buf) != readWide {
 		t.Errorf("%d bytes under busy traffic", len(d.buf))
 	}
-}
-
-func TestNextAllocatesNothing(t *testing.T) {
-	var cfg Config
-	if err := cfg.validate(); err != nil {
-		t.Fatal(err)
-	}
-	round := join(frame(0x82, "hello"), frame(0x02, "frag"), frame(0x80, "ment"), frame(0x8a, "pong"))
-	mem := &memConn{in: slices.Repeat(round, 3000), chunk: 100}
-	c := newConn(mem, &cfg, nil, nil)
-	if allocs := testing.AllocsPerRun(5000, func() {
-		if _, err := c.Next(); err != nil {
-			t.Fatal(err)
-		}
-	}); allocs != 0 {
-		t.Errorf("%v allocations per message", allocs)
-	}
-	if _, err := collect(c); !errors.Is(err, io.EOF) {
-		t.Error(err)
-	}
-	_ = c.Close(0, "")
 }

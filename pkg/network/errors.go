@@ -11,10 +11,15 @@ var (
 	ErrBusy = errors.New("network: connection busy")
 	// ErrWriteTimeout is the cause of a connection whose peer took nothing for WriteTimeout.
 	ErrWriteTimeout = errors.New("network: peer takes no data")
+	// ErrRoused answers a Next that Rouse has ended. The connection lives on.
+	ErrRoused = errors.New("network: roused")
 	// ErrNoRoom answers a Send whose buffer is shorter than HeaderRoom.
 	ErrNoRoom = errors.New("network: no room for the header")
 	// ErrBadCode answers a Close with a code that may not be sent; the connection is closed without a close frame.
 	ErrBadCode = errors.New("network: close code may not be sent")
+	// ErrNoCode is the cause of a length-prefixed connection whose peer closed it between two messages. That framing has no close frame, so
+	// why it did so never travels: the layer above says so in a message, or the connection counts as lost.
+	ErrNoCode = errors.New("network: closed by peer; length-prefixed TCP carries no close code")
 )
 
 // WebSocket close codes that this package sends by itself (RFC 6455, section 7.4.1).
@@ -54,13 +59,13 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("network: upgrade refused: %d %s", e.Status, e.Reason)
 }
 
-// Violation is a way in which the peer broke the rules of RFC 6455 or of this package. Each is a constant to compare with errors.Is.
+// Violation is a way in which the peer broke the rules of RFC 6455, of the length prefix, or of this package. Each is a constant to compare with errors.Is.
 type Violation uint8
 
 // The violations.
 const (
 	_                    Violation = iota
-	ErrText                        // a text message
+	ErrText                        // a text message without Config.Text
 	ErrTooLarge                    // a message above MaxMessage
 	ErrUnmasked                    // a frame from a client without mask
 	ErrMasked                      // a frame from a server with mask
@@ -68,7 +73,7 @@ const (
 	ErrReservedOpcode              // opcode 3-7 or 11-15
 	ErrFragmentedControl           // a control frame without FIN
 	ErrLongControl                 // a control frame above 125 bytes
-	ErrLength                      // a 64-bit length with its highest bit set
+	ErrLength                      // a 64-bit length with its highest bit set, a length prefix above 32 bits
 	ErrLengthForm                  // a length in more bytes than it needs
 	ErrContinuation                // a continuation of nothing
 	ErrInterleaved                 // a new message inside a fragmented one
@@ -77,6 +82,8 @@ const (
 	ErrClosePayload                // a close frame with one byte
 	ErrCloseCode                   // a close code that may not be on the wire
 	ErrCloseReason                 // a close reason that is not UTF-8
+	ErrInvalidText                 // a text message that is not UTF-8
+	ErrEmpty                       // a length prefix of 0
 )
 
 // Error implements error.
@@ -118,6 +125,10 @@ func (v Violation) text() string {
 		return "bad close code"
 	case ErrCloseReason:
 		return "close reason is not UTF-8"
+	case ErrInvalidText:
+		return "text is not UTF-8"
+	case ErrEmpty:
+		return "empty message"
 	}
 	return "violation"
 }
@@ -129,7 +140,7 @@ func (v Violation) Code() uint16 {
 		return CodeUnsupported
 	case ErrTooLarge:
 		return CodeTooBig
-	case ErrCloseReason:
+	case ErrCloseReason, ErrInvalidText:
 		return CodeInvalidData
 	case ErrFragments, ErrControls:
 		return CodePolicy

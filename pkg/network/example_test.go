@@ -3,6 +3,7 @@ package network_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -53,4 +54,45 @@ func Example() {
 	// Output:
 	// client: HELLO <nil>
 	// server: network: closed by peer: 1000 "enough"
+}
+
+// The same over plain TCP: a native client behind no proxy needs no HTTP.
+func ExampleAccept() {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ln = network.Listen(ln, network.ListenConfig{})
+	defer ln.Close()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		nc, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		c, err := network.Accept(nc, network.Config{})
+		if err != nil {
+			return
+		}
+		m, err := c.Next()
+		fmt.Printf("server: %s %v\n", m, err)
+		_, err = c.Next()
+		fmt.Println("server:", err)
+		_ = c.Close(0, "")
+	}()
+	c, err := network.Dial(context.Background(), "tcp://"+ln.Addr().String(), network.DialConfig{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := c.Send(append(make([]byte, network.HeaderRoom), "hello"...)); err != nil {
+		fmt.Println(err)
+	}
+	_ = c.Close(1000, "the code stays here")
+	<-done
+	// Output:
+	// server: hello <nil>
+	// server: network: closed by peer; length-prefixed TCP carries no close code: EOF
 }

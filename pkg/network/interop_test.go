@@ -201,7 +201,11 @@ func echo(c *Conn, drained <-chan struct{}) error {
 			return err
 		}
 		buf = append(append(buf[:0], make([]byte, HeaderRoom)...), m...)
-		if err := sendAll(c, buf, drained); err != nil {
+		send := c.Send
+		if c.Text() {
+			send = c.SendText
+		}
+		if err := sendAllBy(send, buf, drained); err != nil {
 			return err
 		}
 	}

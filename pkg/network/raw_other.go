@@ -4,9 +4,13 @@ package network
 
 import "syscall"
 
-// rawWriter does not exist here: transient writers do everything.
-type rawWriter struct{}
+// rawSocket does not exist here: transient writers write everything, and reads go through the net package.
+type rawSocket struct{}
 
-func newRawWriter(syscall.RawConn) *rawWriter { return nil }
+func (*rawSocket) init(syscall.RawConn) {}
 
-func (*rawWriter) write([]byte) (int, error) { return 0, nil }
+func (*rawSocket) ok() bool { return false }
+
+func (*rawSocket) write([]byte) (int, error) { return 0, nil }
+
+func (*rawSocket) read(*decoder) (int, error) { return 0, nil }

@@ -4,51 +4,91 @@ package network
 
 import (
 	"fmt"
+	"io"
 	"syscall"
 )
 
-// rawWriter makes exactly one non-blocking write(2) on a socket; Go's sockets are non-blocking underneath. The closure and its
-// arguments live here, not on the stack, so that a write allocates nothing. Its user holds Conn.mu.
-type rawWriter struct {
-	rc   syscall.RawConn
-	once func(fd uintptr) bool
+// rawSocket reads and writes a socket by system calls of its own; Go's sockets are non-blocking underneath. It writes exactly once, and
+// it has a buffer to read into only once there is something to read. Closures and their arguments live here, not on the stack,
+// so that nothing is allocated.
+type rawSocket struct {
+	rc syscall.RawConn // nil: there is none
 
-	buf []byte // in
-	n   int    // out
-	err error  // out
+	// Of the holder of Conn.mu.
+	writeOnce func(fd uintptr) bool
+	buf       []byte // in
+	written   int    // out
+	writeErr  error  // out
+
+	// Of the reader.
+	readOnce func(fd uintptr) bool
+	into     *decoder // in
+	got      int      // out
+	readErr  error    // out
 }
 
-func newRawWriter(rc syscall.RawConn) *rawWriter {
-	w := &rawWriter{rc: rc}
-	w.once = w.writeOnce
-	return w
+func (s *rawSocket) init(rc syscall.RawConn) {
+	s.rc, s.writeOnce, s.readOnce = rc, s.tryWrite, s.tryRead
 }
+
+func (s *rawSocket) ok() bool { return s.rc != nil }
 
 // write returns how much of b the kernel took, possibly nothing. It must not run beside another write of the same socket: it
 // would wait for that one.
-func (w *rawWriter) write(b []byte) (int, error) {
-	w.buf, w.n, w.err = b, 0, nil
-	err := w.rc.Write(w.once)
-	w.buf = nil
+func (s *rawSocket) write(b []byte) (int, error) {
+	s.buf, s.written, s.writeErr = b, 0, nil
+	err := s.rc.Write(s.writeOnce)
+	s.buf = nil
 	if err == nil {
-		err = w.err
+		err = s.writeErr
 	}
-	return w.n, err
+	return s.written, err
 }
 
-// writeOnce always reports done: false would make the runtime wait for the socket.
-func (w *rawWriter) writeOnce(fd uintptr) bool {
+// tryWrite always reports done: false would make the runtime wait for the socket.
+func (s *rawSocket) tryWrite(fd uintptr) bool {
 	for {
-		n, err := syscall.Write(int(fd), w.buf)
+		n, err := syscall.Write(int(fd), s.buf)
 		switch err {
 		case nil:
-			w.n = n
+			s.written = n
 		case syscall.EINTR:
 			continue
 		case syscall.EAGAIN:
 		default:
-			w.err = fmt.Errorf("write(2): %w", err)
+			s.writeErr = fmt.Errorf("write(2): %w", err)
 		}
+		return true
+	}
+}
+
+// read waits for bytes and reads them into d, at least one unless it fails. d has no borrowed buffer while it waits.
+func (s *rawSocket) read(d *decoder) (int, error) {
+	s.into, s.got, s.readErr = d, 0, nil
+	err := s.rc.Read(s.readOnce)
+	if err == nil {
+		err = s.readErr
+	}
+	return s.got, err
+}
+
+// tryRead reports done unless there is nothing to read: then the runtime waits and calls it again.
+func (s *rawSocket) tryRead(fd uintptr) bool {
+	space := s.into.space()
+	for {
+		n, err := syscall.Read(int(fd), space)
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case err == syscall.EAGAIN:
+			s.into.idle()
+			return false
+		case err != nil:
+			s.readErr = fmt.Errorf("read(2): %w", err)
+		case n == 0:
+			s.readErr = io.EOF
+		}
+		s.got = max(n, 0)
 		return true
 	}
 }

@@ -11,11 +11,26 @@ import (
 
 // Send sends the binary message buf[HeaderRoom:]; the room in front is for the header. Only the flusher calls it. It makes one write
 // system call and never waits: what the kernel does not take is copied and left to a transient writer, and until that is done
-// Send answers ErrBusy and takes nothing. After a nil the caller may reuse buf. A client's connection masks in place, so there the
+// Send answers ErrBusy and takes nothing. Length-prefixed TCP cannot carry an empty message (ErrEmpty). After a nil the caller may reuse buf. A client's connection masks in place, so there the
 // content of buf is garbage after a nil. After the end of the connection it returns the Cause. 0 allocations when the kernel takes all.
-func (c *Conn) Send(buf []byte) error {
+func (c *Conn) Send(buf []byte) error { return c.send(buf, ws.OpBinary) }
+
+// SendText is Send for a text message, which must be UTF-8: that is not checked. Length-prefixed TCP has no texts and answers ErrText.
+func (c *Conn) SendText(buf []byte) error {
+	if c.in.prefixed {
+		return ErrText
+	}
+	return c.send(buf, ws.OpText)
+}
+
+func (c *Conn) send(buf []byte, op ws.OpCode) error {
 	if len(buf) < HeaderRoom {
 		return ErrNoRoom
+	}
+	if c.in.prefixed {
+		if err := sendable(len(buf) - HeaderRoom); err != nil {
+			return err
+		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -25,7 +40,7 @@ func (c *Conn) Send(buf []byte) error {
 	if c.busy.Load() {
 		return ErrBusy
 	}
-	start := c.header(buf, ws.OpBinary)
+	start := c.header(buf, op)
 	if err := c.writeLocked(buf[start:]); err != nil {
 		return err
 	}
@@ -46,9 +61,12 @@ func (c *Conn) Writing() <-chan struct{} {
 // Busy tells whether a transient writer has a message in hand, so that Send would answer ErrBusy.
 func (c *Conn) Busy() bool { return c.busy.Load() }
 
-// header writes the header of a frame into its room; see putHeader.
+// header writes the header of a frame into its room; see putHeader and putPrefix.
 func (c *Conn) header(buf []byte, op ws.OpCode) int {
-	if c.client {
+	if c.in.prefixed {
+		return putPrefix(buf)
+	}
+	if c.mask != nil {
 		return putHeader(buf, op, true, c.mask())
 	}
 	return putHeader(buf, op, false, 0)
@@ -57,7 +75,7 @@ func (c *Conn) header(buf []byte, op ws.OpCode) int {
 // writeLocked writes a frame as far as it goes and leaves the rest to a transient writer. mu is held, the connection lives and is not busy.
 func (c *Conn) writeLocked(frame []byte) error {
 	n := 0
-	if c.raw != nil {
+	if c.raw.ok() {
 		var err error
 		n, err = c.raw.write(frame)
 		c.bytesOut.Add(uint64(n))
@@ -83,36 +101,67 @@ func (c *Conn) writeLocked(frame []byte) error {
 // the reader could not.
 func (c *Conn) drain(rest *[]byte) {
 	err := c.writeAll(*rest)
+	free := false
 	for err == nil {
-		c.mu.Lock()
-		pong := c.takePong()
-		if pong == nil {
-			err = c.nc.SetWriteDeadline(time.Time{}) // a passed one would fail the next Send
-			if err == nil {
-				c.busy.Store(false)
-			}
-			c.mu.Unlock()
+		var pong []byte
+		if free, pong, err = c.letGo(); pong == nil {
 			break
 		}
 		*rest = append((*rest)[:0], pong...)
-		c.mu.Unlock()
 		err = c.writeAll(*rest)
 	}
 	c.pool.put(rest)
-	if err != nil {
-		_ = c.end(err, 0, "") // still busy: no close frame into a half-written message
-		c.busy.Store(false)
+	if !free {
+		c.drained(err)
 	}
 	if c.onDrain != nil {
 		c.onDrain(c)
 	}
 }
 
-// writeAll blocks until b is written, as long as the peer takes something every WriteTimeout.
+// letGo ends the writer's ownership of a connection that lives, or returns the frame of a pong to write first.
+func (c *Conn) letGo() (free bool, pong []byte, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cause != nil {
+		return false, nil, nil
+	}
+	if pong := c.takePong(); pong != nil {
+		return false, pong, nil
+	}
+	if err := c.nc.SetWriteDeadline(time.Time{}); err != nil { // a passed one would fail the next Send
+		return false, nil, err
+	}
+	c.busy.Store(false)
+	return true, nil, nil
+}
+
+// drained ends a connection that has failed, or ended meanwhile: endLocked left the close frame and the socket to the writer, which alone knows
+// whether a message is half written.
+func (c *Conn) drained(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		c.endLocked(err, 0, "")
+	}
+	if c.raw.ok() {
+		if err == nil && c.farewell != nil && c.nc.SetWriteDeadline(time.Time{}) == nil {
+			n, _ := c.raw.write(c.farewell) // the connection ends either way
+			c.bytesOut.Add(uint64(n))
+		}
+		_ = c.nc.Close()
+	}
+	c.busy.Store(false)
+}
+
+// writeAll blocks until b is written, as long as the peer takes something every WriteTimeout and the connection lives.
 func (c *Conn) writeAll(b []byte) error {
 	for len(b) > 0 {
 		if err := c.nc.SetWriteDeadline(time.Now().Add(c.writeTimeout)); err != nil {
 			return fmt.Errorf("network: write deadline: %w", err)
+		}
+		if c.raw.ok() && c.ended.Load() { // endLocked sets a deadline in the past, but perhaps it did so before ours
+			return c.Cause()
 		}
 		n, err := c.nc.Write(b)
 		c.bytesOut.Add(uint64(n))

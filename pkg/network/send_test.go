@@ -55,14 +55,13 @@ func fillUp(t *testing.T, c *Conn, size int, drained <-chan struct{}) int {
 // Small messages meet a full kernel at their first byte, large ones somewhere inside.
 func TestStalledPeerCostsNothingAndThenGetsAllInOrder(t *testing.T) {
 	for _, size := range []int{1500, 60_000} {
-		t.Run(fmt.Sprint(size), func(t *testing.T) { stallAndResume(t, size) })
+		overEach(t, func(t *testing.T, scheme string) { stallAndResume(t, scheme, size) })
 	}
 }
 
-func stallAndResume(t *testing.T, size int) {
-	noLeak(t)
+func stallAndResume(t *testing.T, scheme string, size int) {
 	onDrain, drained := drainSignal()
-	srv, client := pair(t, small(onDrain), DialConfig{})
+	srv, client := pairOver(t, scheme, small(onDrain), DialConfig{})
 	sent := fillUp(t, srv, size, drained)
 	if !srv.Busy() {
 		t.Fatal("not busy")
@@ -114,12 +113,13 @@ func stallAndResume(t *testing.T, size int) {
 	_ = client.Close(1000, "")
 }
 
-func TestWriteTimeoutEndsAStalledPeer(t *testing.T) {
-	noLeak(t)
+func TestWriteTimeoutEndsAStalledPeer(t *testing.T) { overEach(t, endStalled) }
+
+func endStalled(t *testing.T, scheme string) {
 	onDrain, drained := drainSignal()
 	cfg := small(onDrain)
 	cfg.WriteTimeout = 20 * time.Millisecond
-	srv, client := pair(t, cfg, DialConfig{})
+	srv, client := pairOver(t, scheme, cfg, DialConfig{})
 	buf := make([]byte, HeaderRoom, HeaderRoom+4096)
 	for i := 0; ; i++ {
 		err := sendAll(srv, numbered(buf, i, 4096), drained)
@@ -138,10 +138,11 @@ func TestWriteTimeoutEndsAStalledPeer(t *testing.T) {
 	_ = client.Close(1000, "")
 }
 
-func TestCloseInTheMiddleOfAMessage(t *testing.T) {
-	noLeak(t)
+func TestCloseInTheMiddleOfAMessage(t *testing.T) { overEach(t, closeInTheMiddle) }
+
+func closeInTheMiddle(t *testing.T, scheme string) {
 	onDrain, drained := drainSignal()
-	srv, client := pair(t, small(onDrain), DialConfig{})
+	srv, client := pairOver(t, scheme, small(onDrain), DialConfig{})
 	fillUp(t, srv, 1500, drained)
 	var all sync.WaitGroup
 	for range 4 {
@@ -243,29 +244,6 @@ func TestSendSizes(t *testing.T) {
 	}
 }
 
-func TestEchoAllocatesNothing(t *testing.T) {
-	srv, client := pair(t, Config{}, DialConfig{})
-	buf, echo := make([]byte, HeaderRoom+64), make([]byte, HeaderRoom+64)
-	if allocs := testing.AllocsPerRun(500, func() {
-		if err := client.Send(buf); err != nil {
-			t.Fatal(err)
-		}
-		m, err := srv.Next()
-		if err != nil {
-			t.Fatal(err)
-		}
-		copy(echo[HeaderRoom:], m)
-		if err := srv.Send(echo); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := client.Next(); err != nil {
-			t.Fatal(err)
-		}
-	}); allocs != 0 {
-		t.Errorf("%v allocations per echo", allocs)
-	}
-}
-
 // slowConn takes a few bytes per write deadline, then everything.
 type slowConn struct {
 	memConn
@@ -294,7 +272,7 @@ func TestSlowSocketWithoutRawWrites(t *testing.T) {
 			t.Fatal(err)
 		}
 		slow := &slowConn{patience: 3, stuck: stuck}
-		c := newConn(slow, &cfg, nil, nil)
+		c := newConn(slow, &cfg, origin{})
 		if err := c.Send(message("abcdefgh")); err != nil {
 			t.Fatal(err)
 		}

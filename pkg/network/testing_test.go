@@ -164,8 +164,12 @@ func collect(c *Conn) (messages []string, err error) {
 
 // sendAll sends, waiting for the transient writer where it must; drained is fed by OnDrain.
 func sendAll(c *Conn, buf []byte, drained <-chan struct{}) error {
+	return sendAllBy(c.Send, buf, drained)
+}
+
+func sendAllBy(send func([]byte) error, buf []byte, drained <-chan struct{}) error {
 	for {
-		err := c.Send(buf)
+		err := send(buf)
 		if err != ErrBusy {
 			return err
 		}

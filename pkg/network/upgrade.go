@@ -52,7 +52,9 @@ func Upgrade(w http.ResponseWriter, r *http.Request, cfg Config) (*Conn, error) 
 		return nil, fmt.Errorf("network: upgrade: %w", err)
 	}
 	early, _ := rw.Reader.Peek(rw.Reader.Buffered())
-	return newConn(nc, &cfg, nil, early), nil
+	peer := forwarded(peerOf(nc), r.Header["X-Forwarded-For"], cfg.Trusted)
+	socket, unread := unwrap(nc)
+	return newConn(socket, &cfg, origin{early: append(early, unread...), peer: peer}), nil
 }
 
 // judge looks for a reason to refuse the request.

@@ -13,7 +13,9 @@ import "fmt"
 //	5 control       x        x                     x       x
 //	6 state         x                              x       x
 //
-//	head = type(bits 0-2) | REL 0x08 | CMP 0x10 | JSON 0x20 | TRC 0x40 | 0x80      all but REL are 0 in version 1
+//	head = type(bits 0-2) | REL 0x08 | CMP 0x10 | JSON 0x20 | TRC 0x40 | 0x80      CMP, TRC and 0x80 are reserved: 0
+//
+// REL is where the column seq says so; JSON on types 0-3 and 5: the payload is JSON of the message that it would be otherwise.
 
 // AppendFrame appends f to dst and returns the extended slice; it allocates only where dst lacks room. Fields that the
 // type does not carry are left out. It panics on a reserved type or flag: such a frame would end the receiver's connection.
@@ -102,7 +104,7 @@ func Cancel(dst []byte, start int, f Frame) []byte {
 
 func appendHead(dst []byte, f Frame) []byte {
 	fields := fieldsOf(f.Type)
-	if fields == 0 || f.Flags&^FlagREL != 0 || (f.Flags&FlagREL != 0 && fields&mayREL == 0) {
+	if uint8(f.Flags)&typeMask != 0 || !legal(uint8(f.Flags), fields) {
 		panic(fmt.Sprintf("protocol: frame of %v with flags %#x", f.Type, uint8(f.Flags)))
 	}
 	dst = append(dst, byte(f.Type)|byte(f.Flags))

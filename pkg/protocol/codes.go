@@ -7,16 +7,17 @@ type ErrorCode uint32
 
 // The framework's error codes.
 const (
-	ErrorNone         ErrorCode = 0 // allowed; never on the wire
-	ErrorUnknownRoute ErrorCode = 1 // no such route, or not for this direction or frame type
-	ErrorWrongState   ErrorCode = 2 // not allowed in the session's state
-	ErrorTooLarge     ErrorCode = 3 // payload above the route's maximum
-	ErrorMalformed    ErrorCode = 4 // payload does not parse
-	ErrorRateLimited  ErrorCode = 5 // retry_after_ms says how long
-	ErrorUnauthorized ErrorCode = 6 // token refused
-	ErrorOverloaded   ErrorCode = 7 // a queue is full
-	ErrorInternal     ErrorCode = 8 // the message names nothing secret
-	ErrorNotAllowed   ErrorCode = 9 // the session lacks the right
+	ErrorNone         ErrorCode = 0  // allowed; never on the wire
+	ErrorUnknownRoute ErrorCode = 1  // no such route, or not for this direction or frame type
+	ErrorWrongState   ErrorCode = 2  // not allowed in the session's state
+	ErrorTooLarge     ErrorCode = 3  // payload above the route's maximum
+	ErrorMalformed    ErrorCode = 4  // payload does not parse
+	ErrorRateLimited  ErrorCode = 5  // retry_after_ms says how long
+	ErrorUnauthorized ErrorCode = 6  // token refused
+	ErrorOverloaded   ErrorCode = 7  // a queue is full
+	ErrorInternal     ErrorCode = 8  // the message names nothing secret
+	ErrorNotAllowed   ErrorCode = 9  // the session lacks the right
+	ErrorUnavailable  ErrorCode = 10 // what handles the route is away or did not answer in time
 
 	FirstGameError ErrorCode = 1000
 )
@@ -44,6 +45,8 @@ func (c ErrorCode) String() string {
 		return "internal"
 	case ErrorNotAllowed:
 		return "not_allowed"
+	case ErrorUnavailable:
+		return "unavailable"
 	}
 	if c >= FirstGameError {
 		return "game(" + strconv.FormatUint(uint64(c), 10) + ")"
@@ -64,6 +67,7 @@ const (
 	DisconnectHandshakeTimeout DisconnectCode = 4005
 	DisconnectBadRecord        DisconnectCode = 4010
 	DisconnectKeyUnknown       DisconnectCode = 4011
+	DisconnectTicketRefused    DisconnectCode = 4012
 
 	DisconnectBadHandshake       DisconnectCode = 4500
 	DisconnectTextMessage        DisconnectCode = 4501
@@ -75,6 +79,9 @@ const (
 	DisconnectSuperseded         DisconnectCode = 4507
 	DisconnectKicked             DisconnectCode = 4508
 	DisconnectWebsocketViolation DisconnectCode = 4509
+	DisconnectBanned             DisconnectCode = 4510
+	DisconnectFlooding           DisconnectCode = 4511
+	DisconnectResumedElsewhere   DisconnectCode = 4512
 )
 
 // Reconnect says whether a client may come back by itself after c. Codes outside 4000-4999 are the transport's own
@@ -109,6 +116,8 @@ func (c DisconnectCode) String() string {
 		return "bad_record"
 	case DisconnectKeyUnknown:
 		return "key_unknown"
+	case DisconnectTicketRefused:
+		return "ticket_refused"
 	case DisconnectBadHandshake:
 		return "bad_handshake"
 	case DisconnectTextMessage:
@@ -129,13 +138,19 @@ func (c DisconnectCode) String() string {
 		return "kicked"
 	case DisconnectWebsocketViolation:
 		return "websocket_violation"
+	case DisconnectBanned:
+		return "banned"
+	case DisconnectFlooding:
+		return "flooding"
+	case DisconnectResumedElsewhere:
+		return "resumed_elsewhere"
 	}
 	return "disconnect(" + strconv.Itoa(int(c)) + ")"
 }
 
 // ErrorCodes lists the framework's error codes, ErrorNone left out.
 func ErrorCodes() []ErrorCode {
-	return []ErrorCode{ErrorUnknownRoute, ErrorWrongState, ErrorTooLarge, ErrorMalformed, ErrorRateLimited, ErrorUnauthorized, ErrorOverloaded, ErrorInternal, ErrorNotAllowed}
+	return []ErrorCode{ErrorUnknownRoute, ErrorWrongState, ErrorTooLarge, ErrorMalformed, ErrorRateLimited, ErrorUnauthorized, ErrorOverloaded, ErrorInternal, ErrorNotAllowed, ErrorUnavailable}
 }
 
 // Meaning says in the manual's words what happened; "" for codes that are not the framework's.
@@ -159,6 +174,8 @@ func (c ErrorCode) Meaning() string {
 		return "our fault; the message names nothing secret"
 	case ErrorNotAllowed:
 		return "the session lacks the right"
+	case ErrorUnavailable:
+		return "what handles the route is away or did not answer in time; whether it acted is not known"
 	}
 	return ""
 }
@@ -167,9 +184,9 @@ func (c ErrorCode) Meaning() string {
 func DisconnectCodes() []DisconnectCode {
 	return []DisconnectCode{
 		DisconnectServerShutdown, DisconnectSlowConsumer, DisconnectIdleTimeout, DisconnectServerLost, DisconnectOverloaded, DisconnectHandshakeTimeout,
-		DisconnectBadRecord, DisconnectKeyUnknown,
+		DisconnectBadRecord, DisconnectKeyUnknown, DisconnectTicketRefused,
 		DisconnectBadHandshake, DisconnectTextMessage, DisconnectBadFrame, DisconnectRecordTooLarge, DisconnectVersionRefused, DisconnectSchemaMismatch,
-		DisconnectBadToken, DisconnectSuperseded, DisconnectKicked, DisconnectWebsocketViolation,
+		DisconnectBadToken, DisconnectSuperseded, DisconnectKicked, DisconnectWebsocketViolation, DisconnectBanned, DisconnectFlooding, DisconnectResumedElsewhere,
 	}
 }
 
@@ -192,6 +209,8 @@ func (c DisconnectCode) Meaning() string {
 		return "a record was lost, repeated, reordered or changed on the way"
 	case DisconnectKeyUnknown:
 		return "the server no longer has the key that the handshake used"
+	case DisconnectTicketRefused:
+		return "the ticket opens no session: log in anew"
 	case DisconnectBadHandshake:
 		return "the handshake does not parse or fails"
 	case DisconnectTextMessage:
@@ -211,7 +230,13 @@ func (c DisconnectCode) Meaning() string {
 	case DisconnectKicked:
 		return "an operator or the game ended the session"
 	case DisconnectWebsocketViolation:
-		return "the client broke the rules of WebSocket"
+		return "the client broke the rules of WebSocket, or of length-prefixed TCP"
+	case DisconnectBanned:
+		return "an operator shut the player out"
+	case DisconnectFlooding:
+		return "the client went on sending too much after a WARNING"
+	case DisconnectResumedElsewhere:
+		return "the session goes on over another connection, which used its ticket"
 	}
 	return ""
 }

@@ -12,8 +12,40 @@ const (
 	RouteEcho   uint16 = 3 // client → server
 	RouteGoaway uint16 = 4 // server → client, mmo.v1.Goaway
 	RouteKick   uint16 = 5 // server → client, mmo.v1.Kick; the connection closes next
-	RouteBye    uint16 = 6 // client → server, empty
+	RouteBye    uint16 = 6 // client → server, empty: the session ends now, nothing lingers
+
+	RouteResume  uint16 = 7  // client → server, mmo.v1.Resume: the first frame after a handshake of suite 2
+	RouteResumed uint16 = 8  // server → client, mmo.v1.Resumed: the answer
+	RouteQueue   uint16 = 9  // server → client, mmo.v1.Queue: place in the login queue, now and then
+	RouteWarning uint16 = 10 // server → client, mmo.v1.Warning: what goes on like this ends in a KICK
 )
+
+// controlName is the word for a control route in logs and in text; "" for those that do not exist.
+func controlName(route uint16) string {
+	switch route {
+	case RoutePing:
+		return "ping"
+	case RoutePong:
+		return "pong"
+	case RouteEcho:
+		return "echo"
+	case RouteGoaway:
+		return "goaway"
+	case RouteKick:
+		return "kick"
+	case RouteBye:
+		return "bye"
+	case RouteResume:
+		return "resume"
+	case RouteResumed:
+		return "resumed"
+	case RouteQueue:
+		return "queue"
+	case RouteWarning:
+		return "warning"
+	}
+	return ""
+}
 
 // Sizes of the control payloads of fixed layout, in bytes; numbers are little-endian.
 //

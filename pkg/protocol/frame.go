@@ -9,13 +9,13 @@ import (
 // FrameType says what a frame is; it is the low three bits of the head byte.
 type FrameType uint8
 
-// The frame types of protocol version 1.
+// The frame types.
 const (
 	TypePush     FrameType = 0 // one way message of a route
 	TypeRequest  FrameType = 1 // wants exactly one Response or Error of the same id
 	TypeResponse FrameType = 2
 	TypeError    FrameType = 3 // payload is mmo.v1.Error; id 0 where no request was meant
-	TypeAck      FrameType = 4 // reserved in this version: decoded, and refused by Routes.Check
+	TypeAck      FrameType = 4 // of the session's numbered messages, up to Seq; client → server
 	TypeControl  FrameType = 5 // routes below 32
 	TypeState    FrameType = 6 // replicated state, manual section 7
 )
@@ -44,17 +44,17 @@ func (t FrameType) String() string {
 // Flags are the head bits above the type.
 type Flags uint8
 
-// The flags of a frame. Only FlagREL may be set in protocol version 1; the others are named so that nobody takes their bits.
+// The flags of a frame. Those that are reserved are named so that nobody takes their bits.
 const (
-	FlagREL  Flags = 0x08 // a session sequence is present; push, response and error only
+	FlagREL  Flags = 0x08 // a numbered message: a session sequence is present; push, response and error only
 	FlagCMP  Flags = 0x10 // reserved: compressed payload
-	FlagJSON Flags = 0x20 // reserved: JSON payload
+	FlagJSON Flags = 0x20 // the payload is JSON of the route's message; push, request, response, error and control only
 	FlagTRC  Flags = 0x40 // reserved: trace context
 )
 
 const (
 	typeMask     = 0x07
-	reservedBits = 0xF0
+	reservedBits = 0x80 | uint8(FlagCMP) | uint8(FlagTRC)
 	maxVarint    = 5 // bytes
 )
 
@@ -65,6 +65,7 @@ const (
 	mayREL
 	hasSeq // without FlagREL
 	hasPayload
+	mayJSON
 	isFrame
 )
 
@@ -72,19 +73,25 @@ const (
 func fieldsOf(t FrameType) uint8 {
 	switch t {
 	case TypePush:
-		return isFrame | hasRoute | mayREL | hasPayload
+		return isFrame | hasRoute | mayREL | mayJSON | hasPayload
 	case TypeRequest:
-		return isFrame | hasRoute | hasID | hasPayload
+		return isFrame | hasRoute | hasID | mayJSON | hasPayload
 	case TypeResponse, TypeError:
-		return isFrame | hasRoute | hasID | mayREL | hasPayload
+		return isFrame | hasRoute | hasID | mayREL | mayJSON | hasPayload
 	case TypeAck:
 		return isFrame | hasSeq
 	case TypeControl:
-		return isFrame | hasRoute | hasPayload
+		return isFrame | hasRoute | mayJSON | hasPayload
 	case TypeState:
 		return isFrame | hasPayload
 	}
 	return 0
+}
+
+// legal tells whether a frame that carries fields may have this head: no reserved bit, and no flag that its type has no use for.
+func legal(head, fields uint8) bool {
+	return fields != 0 && head&reservedBits == 0 &&
+		(head&uint8(FlagREL) == 0 || fields&mayREL != 0) && (head&uint8(FlagJSON) == 0 || fields&mayJSON != 0)
 }
 
 // Frame is one message inside a record.
@@ -101,7 +108,7 @@ type Frame struct {
 var (
 	// ErrTruncated: the bytes end inside a head, a varint or a payload.
 	ErrTruncated = errors.New("truncated")
-	// ErrReserved: a reserved bit or type is used, or REL on a type that has no sequence.
+	// ErrReserved: a reserved bit or type is used, REL on a type that has no sequence, or JSON on one whose payload is no message.
 	ErrReserved = errors.New("reserved bit or type")
 	// ErrVarint: a varint is longer than 5 bytes or its value above the field's range.
 	ErrVarint = errors.New("varint out of range")
@@ -134,7 +141,7 @@ func Next(b []byte) (f Frame, rest []byte, err error) {
 	head := b[0]
 	f.Type, f.Flags = FrameType(head&typeMask), Flags(head&^typeMask)
 	fields := fieldsOf(f.Type)
-	if fields == 0 || head&reservedBits != 0 || (f.Flags&FlagREL != 0 && fields&mayREL == 0) {
+	if !legal(head, fields) {
 		return Frame{}, nil, fault(0, "head", ErrReserved)
 	}
 	at := 1

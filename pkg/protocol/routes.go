@@ -55,9 +55,10 @@ type States uint8
 
 // The states in which frames are exchanged: before Secured there are no frames, after Playing no connection.
 const (
-	Secured  States = 1 // keys exist, nobody is logged in
-	Playing  States = 2 // logged in
-	AnyState        = Secured | Playing
+	Secured       States = 1 // keys exist, nobody is logged in
+	Playing       States = 2 // logged in, and in the world
+	Authenticated States = 4 // logged in, and waiting to be let into the world, in a queue if it is full
+	AnyState             = Secured | Authenticated | Playing
 )
 
 // Affinity says who handles what a client sends on a route.
@@ -67,6 +68,7 @@ type Affinity uint8
 const (
 	Gateway Affinity = 1 // the gateway itself; also every route that only the server sends
 	Zone    Affinity = 2 // the zone of the session's avatar
+	Service Affinity = 3 // a service that the session's home server knows
 )
 
 // Delivery is what becomes of a message of the server's that does not get through at once.
@@ -94,12 +96,16 @@ type Route struct {
 	Cost       uint32 // tokens that a message takes from the buckets; 0 means 1
 	Delivery   Delivery
 	Idempotent bool // sending it twice does what sending it once does
+
+	Message string // full name of the protobuf message that the payload is, "" unknown
+	Reply   string // of the message that answers a request
 }
 
 // Routes is an immutable table of routes with the control routes included.
 type Routes struct {
 	rules []rule  // by id
 	list  []Route // by id ascending, control routes left out
+	names map[string]uint16
 }
 
 // rule is what Check needs of a route, kept small: the table is indexed by every frame of every client.
@@ -122,16 +128,18 @@ const (
 	RouteAvatar uint16 = 34
 	RouteStatus uint16 = 35
 	RouteLayout uint16 = 36
+	RouteTicket uint16 = 37
 )
 
-// FrameworkRoutes returns the routes 32-36, which every game's table includes.
+// FrameworkRoutes returns the routes 32-37, which every game's table includes.
 func FrameworkRoutes() []Route {
 	return []Route{
-		{ID: RouteLogin, Name: "login", Kind: Request, Direction: ClientToServer, States: Secured, Affinity: Gateway, MaxBytes: DefaultMaxBytes},
-		{ID: RouteZone, Name: "zone", Kind: Push, Direction: ServerToClient, States: AnyState, Affinity: Gateway, MaxBytes: DefaultMaxBytes},
-		{ID: RouteAvatar, Name: "avatar", Kind: Push, Direction: ServerToClient, States: AnyState, Affinity: Gateway, MaxBytes: DefaultMaxBytes},
-		{ID: RouteStatus, Name: "status", Kind: Push, Direction: ServerToClient, States: AnyState, Affinity: Gateway, MaxBytes: DefaultMaxBytes, Delivery: Latest},
-		{ID: RouteLayout, Name: "layout", Kind: Push, Direction: ServerToClient, States: AnyState, Affinity: Gateway, MaxBytes: 65000},
+		{ID: RouteLogin, Name: "login", Kind: Request, Direction: ClientToServer, States: Secured, Affinity: Gateway, MaxBytes: DefaultMaxBytes, Message: "mmo.v1.LoginRequest", Reply: "mmo.v1.LoginResponse"},
+		{ID: RouteZone, Name: "zone", Kind: Push, Direction: ServerToClient, States: AnyState, Affinity: Gateway, MaxBytes: DefaultMaxBytes, Message: "mmo.v1.Zone"},
+		{ID: RouteAvatar, Name: "avatar", Kind: Push, Direction: ServerToClient, States: AnyState, Affinity: Gateway, MaxBytes: DefaultMaxBytes, Message: "mmo.v1.Avatar"},
+		{ID: RouteStatus, Name: "status", Kind: Push, Direction: ServerToClient, States: AnyState, Affinity: Gateway, MaxBytes: DefaultMaxBytes, Delivery: Latest, Message: "mmo.v1.Status"},
+		{ID: RouteLayout, Name: "layout", Kind: Push, Direction: ServerToClient, States: AnyState, Affinity: Gateway, MaxBytes: 65000, Message: "mmo.v1.Layout"},
+		{ID: RouteTicket, Name: "ticket", Kind: Push, Direction: ServerToClient, States: AnyState, Affinity: Gateway, MaxBytes: DefaultMaxBytes, Message: "mmo.v1.Ticket"},
 	}
 }
 
@@ -163,7 +171,7 @@ func NewRoutes(routes ...Route) (*Routes, error) {
 		}
 		top = int(r.ID)
 	}
-	t := &Routes{rules: make([]rule, top+1), list: list}
+	t := &Routes{rules: make([]rule, top+1), list: list, names: names}
 	for i, r := range list {
 		t.rules[r.ID] = rule{max: uint32(r.MaxBytes), kind: r.Kind, direction: r.Direction, states: r.States, at: uint16(i)}
 	}
@@ -192,7 +200,7 @@ func (r *Route) validate() error {
 		return fmt.Errorf("unknown %v", r.Direction)
 	case r.States&^AnyState != 0:
 		return fmt.Errorf("unknown states %#x", uint8(r.States))
-	case r.Affinity != Gateway && r.Affinity != Zone:
+	case r.Affinity < Gateway || r.Affinity > Service:
 		return fmt.Errorf("unknown affinity %d", r.Affinity)
 	case r.Rate < 0 || r.Rate > 1e6 || r.Rate != r.Rate || r.Rate > 0 && r.Burst < max(r.Cost, 1):
 		return fmt.Errorf("rate of %v per second with a burst of %d and a cost of %d: need 0 to 1e6, and a burst that pays for a message", r.Rate, r.Burst, r.Cost)
@@ -213,7 +221,10 @@ func (t *Routes) addControl() {
 	fixed(RouteEcho, ClientToServer, EchoSize)
 	fixed(RouteBye, ClientToServer, 0)
 	message := rule{max: DefaultMaxBytes, kind: control, direction: ServerToClient, states: AnyState}
-	t.rules[RouteGoaway], t.rules[RouteKick] = message, message
+	for _, id := range []uint16{RouteGoaway, RouteKick, RouteResumed, RouteQueue, RouteWarning} {
+		t.rules[id] = message
+	}
+	t.rules[RouteResume] = rule{max: DefaultMaxBytes, kind: control, direction: ClientToServer, states: Secured}
 }
 
 // Lookup returns the declaration of a route; control routes have none.
@@ -238,6 +249,14 @@ func (t *Routes) Check(f Frame, state States, direction Direction) ErrorCode {
 		return ErrorNone
 	case TypeError:
 		return t.checkError(f, direction)
+	case TypeAck:
+		switch {
+		case direction != ClientToServer:
+			return ErrorUnknownRoute
+		case state&(Authenticated|Playing) == 0:
+			return ErrorWrongState
+		}
+		return ErrorNone
 	}
 	if int(f.Route) >= len(t.rules) {
 		return ErrorUnknownRoute
@@ -259,18 +278,33 @@ func (t *Routes) Check(f Frame, state States, direction Direction) ErrorCode {
 		return ErrorUnknownRoute
 	case f.Type != TypeResponse && direction == ClientToServer && r.states&state == 0:
 		return ErrorWrongState
-	case uint64(len(f.Payload)) > uint64(r.max):
+	case len(f.Payload) > int(r.max) && len(f.Payload) > limit(f, int(r.max)):
 		return ErrorTooLarge
-	case r.exact && uint32(len(f.Payload)) != r.max, f.Type == TypeRequest && f.ID == 0:
+	case r.exact && (uint32(len(f.Payload)) != r.max || f.Flags&FlagJSON != 0), f.Type == TypeRequest && f.ID == 0:
 		return ErrorMalformed
 	}
 	return ErrorNone
 }
 
+// limit is how many bytes f's payload may have on a route whose messages have at most maxBytes.
+func limit(f Frame, maxBytes int) int {
+	if f.Flags&FlagJSON != 0 {
+		return JSONMaxBytes(maxBytes)
+	}
+	return maxBytes
+}
+
+// JSONMaxBytes is how many bytes the JSON of a message may have whose protobuf may have maxBytes. JSON spells out the names of fields and writes numbers in
+// decimals, so that it takes some times the room; a route's limit is meant for the message, not for how it is spelled.
+func JSONMaxBytes(maxBytes int) int { return min(8*maxBytes+jsonRoom, MaxRouteBytes) }
+
+// jsonRoom is for messages of a few bytes, whose names may be long.
+const jsonRoom = 1024
+
 // checkError: a server may refuse any route, known or not, because a client may have sent it; a client may only refuse
 // what a server can ask.
 func (t *Routes) checkError(f Frame, direction Direction) ErrorCode {
-	if len(f.Payload) > DefaultMaxBytes {
+	if len(f.Payload) > limit(f, DefaultMaxBytes) {
 		return ErrorTooLarge
 	}
 	if direction == ServerToClient {

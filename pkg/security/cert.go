@@ -23,7 +23,7 @@ var (
 	ErrCertExpired = errors.New("expired")
 	// ErrCertNotYetValid: its time has not come; most often a wrong clock.
 	ErrCertNotYetValid = errors.New("not yet valid")
-	// ErrCertSuite: the key may not be used with suite 1.
+	// ErrCertSuite: the key may not be used with the suite.
 	ErrCertSuite = errors.New("not for this suite")
 )
 
@@ -71,8 +71,8 @@ func (r Root) String() string { return "Root(secret)" }
 // GoString hides the key.
 func (r Root) GoString() string { return r.String() }
 
-// Issue draws a server key from rand (nil: the system's randomness) and certifies it for suite 1 within the given times,
-// which are cut to seconds; both ends belong to the validity.
+// Issue draws a server key from rand (nil: the system's randomness) and certifies it for both suites within the given
+// times, which are cut to seconds; both ends belong to the validity.
 func (r Root) Issue(rand io.Reader, keyID uint32, notBefore, notAfter time.Time) (ServerKey, error) {
 	fail := func(err error) (ServerKey, error) {
 		return ServerKey{}, fmt.Errorf("issue server key %d: %w", keyID, err)
@@ -94,7 +94,7 @@ func (r Root) Issue(rand io.Reader, keyID uint32, notBefore, notAfter time.Time)
 	cert := KeyCert{
 		KeyID: keyID, Public: [keySize]byte(key.PublicKey().Bytes()),
 		NotBefore: uint64(notBefore.Unix()), NotAfter: uint64(notAfter.Unix()),
-		Suites: 1 << (SuiteNK - 1),
+		Suites: 1<<(SuiteNK-1) | 1<<(SuiteNKpsk2-1),
 	}
 	cert.Signature = [ed25519.SignatureSize]byte(ed25519.Sign(r.private, cert.signed()))
 	return NewServerKey(cert, private)
@@ -154,7 +154,7 @@ func (c KeyCert) Verify(root ed25519.PublicKey, now time.Time) error {
 		return fmt.Errorf("verify key certificate %d: root key of %d bytes, want %d", c.KeyID, len(root), ed25519.PublicKeySize)
 	case !ed25519.Verify(root, c.signed(), c.Signature[:]):
 		return fmt.Errorf("verify key certificate %d: %w", c.KeyID, ErrCertForged)
-	case c.Suites&(1<<(SuiteNK-1)) == 0:
+	case !c.Allows(SuiteNK):
 		return fmt.Errorf("verify key certificate %d: suites %#x: %w", c.KeyID, c.Suites, ErrCertSuite)
 	case now.Unix() < 0 || uint64(now.Unix()) < c.NotBefore:
 		return fmt.Errorf("verify key certificate %d: %w: from %v, now %v", c.KeyID, ErrCertNotYetValid, second(c.NotBefore), now.UTC())
@@ -162,6 +162,12 @@ func (c KeyCert) Verify(root ed25519.PublicKey, now time.Time) error {
 		return fmt.Errorf("verify key certificate %d: %w: until %v, now %v", c.KeyID, ErrCertExpired, second(c.NotAfter), now.UTC())
 	}
 	return nil
+}
+
+// Allows says whether the root let the key be used with a suite. A client resumes only under a certificate that allows
+// SuiteNKpsk2.
+func (c KeyCert) Allows(suite uint8) bool {
+	return suite >= 1 && suite <= 16 && c.Suites&(1<<(suite-1)) != 0
 }
 
 func second(s uint64) time.Time { return time.Unix(int64(min(s, math.MaxInt64)), 0).UTC() }

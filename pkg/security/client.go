@@ -24,12 +24,40 @@ type ClientConfig struct {
 	Realm, Subprotocol string
 	// SchemaHash is the client's.
 	SchemaHash [8]byte
-	// VersionMin and VersionMax are the protocol versions that the client speaks; both 0 means 1 to 1.
+	// VersionMin and VersionMax are the protocol versions that the client speaks; both 0 means the one of this package.
 	VersionMin, VersionMax uint8
+	// Resume is the ticket of a session to take up again; nil starts a new one. Cert must allow SuiteNKpsk2 for it.
+	Resume *Resumption
 	// Now is the client's time, for the certificate's validity.
 	Now time.Time
 	// Rand gives the ephemeral key; nil means the system's randomness.
 	Rand io.Reader
+}
+
+// Resumption is what a server gave a session to come back with.
+type Resumption struct {
+	Ticket []byte   // opaque, 1 to MaxTicket bytes
+	Secret [32]byte // came with the ticket; never sent
+}
+
+// String hides the secret.
+func (r Resumption) String() string {
+	return fmt.Sprintf("Resumption(%d bytes, secret)", len(r.Ticket))
+}
+
+// GoString hides the secret.
+func (r Resumption) GoString() string { return r.String() }
+
+func (r *Resumption) check(cert KeyCert) error {
+	switch {
+	case len(r.Ticket) == 0 || len(r.Ticket) > MaxTicket:
+		return fmt.Errorf("ticket of %d bytes, want 1 to %d", len(r.Ticket), MaxTicket)
+	case r.Secret == [32]byte{}:
+		return errors.New("the ticket's secret is missing: it came in the message with the ticket")
+	case !cert.Allows(SuiteNKpsk2):
+		return fmt.Errorf("resume with key certificate %d: suites %#x: %w", cert.KeyID, cert.Suites, ErrCertSuite)
+	}
+	return nil
 }
 
 func (c ClientConfig) validate() (ClientConfig, error) {
@@ -46,7 +74,18 @@ func (c ClientConfig) validate() (ClientConfig, error) {
 	case c.VersionMin == 0 || c.VersionMin > c.VersionMax:
 		return c, fmt.Errorf("versions %d to %d", c.VersionMin, c.VersionMax)
 	}
-	return c, c.Cert.Verify(c.Root, c.Now)
+	if err := c.Cert.Verify(c.Root, c.Now); err != nil || c.Resume == nil {
+		return c, err
+	}
+	return c, c.Resume.check(c.Cert)
+}
+
+// suite is what the handshake will use, and the secret and ticket that belong to it.
+func (c *ClientConfig) suite() (suite uint8, secret, ticket []byte) {
+	if c.Resume == nil {
+		return SuiteNK, nil, nil
+	}
+	return SuiteNKpsk2, c.Resume.Secret[:], c.Resume.Ticket
 }
 
 // ServerInfo is what a client knows of the server after the handshake.
@@ -54,12 +93,18 @@ type ServerInfo struct {
 	Version       uint8 // chosen by the server
 	SchemaHash    [8]byte
 	SchemaMatches bool      // false: another schema; the server closes with code 4505, or tells its layout if they are compatible
-	Time          time.Time // the server's clock when it answered, UTC, whole µs
+	Time          time.Time // the server's clock when it read the first record, UTC, whole µs
 	ConnectionID  [16]byte
 	RecordMax     uint32 // bytes of a record, both ways
 	IdleTimeout   time.Duration
 	RekeyRecords  uint32
 	RekeyBytes    uint32 // of plaintext
+	// AckEvery is the number of numbered messages after which the client acknowledges; AckAfter is the time after the
+	// first unacknowledged one. Whichever is first counts.
+	AckEvery uint16
+	AckAfter time.Duration
+	// Resumes says that the handshake took up a session again: the first frame must be the control frame RESUME.
+	Resumes bool
 }
 
 // ClientHandshake waits for the server's answer. One goroutine uses it, once.
@@ -77,24 +122,26 @@ func NewClient(cfg ClientConfig) (h *ClientHandshake, hs1 []byte, err error) {
 	if cfg, err = cfg.validate(); err != nil {
 		return fail(err)
 	}
-	hs, err := newNoise(noise.Config{
-		Initiator:  true,
-		PeerStatic: cfg.Cert.Public[:],
-		Prologue:   prologue(cfg.VersionMin, cfg.VersionMax, cfg.Cert.KeyID, cfg.Subprotocol, cfg.Realm),
-		Random:     cfg.Rand,
+	suite, secret, ticket := cfg.suite()
+	hs, err := newNoise(suite, noise.Config{
+		Initiator:    true,
+		PeerStatic:   cfg.Cert.Public[:],
+		Prologue:     prologue(suite, cfg.VersionMin, cfg.VersionMax, cfg.Cert.KeyID, cfg.Subprotocol, cfg.Realm),
+		Random:       cfg.Rand,
+		PresharedKey: secret,
 	}, parsedKey{})
 	if err != nil {
 		return fail(err)
 	}
-	var payload1 [payload1Size]byte // 16 random bytes | schema hash (8)
-	if _, err := io.ReadFull(cfg.Rand, payload1[:16]); err != nil {
+	payload1 := make([]byte, 16, payload1Size+MaxTicket) // 16 random bytes | schema hash (8) | ticket
+	if _, err := io.ReadFull(cfg.Rand, payload1); err != nil {
 		return fail(err)
 	}
-	copy(payload1[16:], cfg.SchemaHash[:])
-	hs1 = append(make([]byte, 0, HS1Size), RecordHS1, SuiteNK)
+	payload1 = append(append(payload1, cfg.SchemaHash[:]...), ticket...)
+	hs1 = append(make([]byte, 0, HS1Size+len(ticket)), RecordHS1, suite)
 	hs1 = binary.LittleEndian.AppendUint32(hs1, cfg.Cert.KeyID)
 	hs1 = append(hs1, cfg.VersionMin, cfg.VersionMax)
-	if hs1, _, _, err = hs.WriteMessage(hs1, payload1[:]); err != nil {
+	if hs1, _, _, err = hs.WriteMessage(hs1, payload1); err != nil {
 		return fail(err)
 	}
 	return &ClientHandshake{cfg: cfg, noise: hs}, hs1, nil
@@ -148,6 +195,9 @@ func (c *ClientConfig) parsePayload2(b []byte) (ServerInfo, error) {
 		IdleTimeout:  time.Duration(le.Uint32(b[38:])) * time.Millisecond,
 		RekeyRecords: le.Uint32(b[42:]),
 		RekeyBytes:   le.Uint32(b[46:]),
+		AckEvery:     le.Uint16(b[50:]),
+		AckAfter:     time.Duration(le.Uint16(b[52:])) * time.Millisecond,
+		Resumes:      c.Resume != nil,
 	}
 	info.SchemaMatches = info.SchemaHash == c.SchemaHash
 	switch {
@@ -155,7 +205,8 @@ func (c *ClientConfig) parsePayload2(b []byte) (ServerInfo, error) {
 		return info, fmt.Errorf("server chose version %d of %d to %d: %w", info.Version, c.VersionMin, c.VersionMax, ErrHandshake)
 	case b[1] != 0:
 		return info, fmt.Errorf("server flags %#x: %w", b[1], ErrHandshake)
-	case info.RecordMax <= Overhead || info.IdleTimeout == 0 || info.RekeyRecords == 0 || info.RekeyBytes == 0:
+	case info.RecordMax <= Overhead || info.IdleTimeout == 0 || info.RekeyRecords == 0 || info.RekeyBytes == 0 ||
+		info.AckEvery == 0 || info.AckAfter == 0:
 		return info, fmt.Errorf("server parameters of 0: %w", ErrHandshake)
 	}
 	return info, nil

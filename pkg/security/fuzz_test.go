@@ -6,23 +6,28 @@ import (
 	"testing"
 )
 
-func FuzzAccept(f *testing.F) {
-	fix := newFixture(f)
+func FuzzBeginSuite1(f *testing.F) { fuzzBegin(f, newFixture(f)) }
+
+func FuzzBeginSuite2(f *testing.F) { fuzzBegin(f, resuming(f)) }
+
+func fuzzBegin(f *testing.F, fix *fixture) {
 	fix.client.Rand = bytes.NewReader(pattern(1, 48)) // fuzzing processes must agree on the seed
 	_, hs1 := fix.start(f)
 	f.Add(hs1)
 	f.Add([]byte{})
 	f.Add(hs1[:7])
-	f.Add(append([]byte{RecordHS1, SuiteNK, vectorKeyID, 0, 0, 0, 2, 2}, make([]byte, 72)...))
-	f.Add([]byte{RecordHS1, 2, 0})
+	f.Add(append([]byte{RecordHS1, SuiteNK, vectorKeyID, 0, 0, 0, 3, 3}, make([]byte, 72)...))
+	f.Add(append([]byte{RecordHS1, SuiteNKpsk2, vectorKeyID, 0, 0, 0, 3, 3}, make([]byte, 73)...))
+	f.Add(append([]byte{RecordHS1, SuiteNKpsk2, vectorKeyID, 0, 0, 0, 3, 3}, make([]byte, 72+MaxTicket)...))
+	f.Add([]byte{RecordHS1, 9, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		kept := bytes.Clone(b)
-		hs2, s, _, err := Accept(&fix.server, b, fix.now)
+		hs2, s, info, err := fix.accept(b)
 		if !bytes.Equal(b, kept) {
 			t.Fatal("the record was written to")
 		}
 		if err == nil {
-			if !bytes.Equal(b, hs1) || len(hs2) != HS2Size || s == nil {
+			if !bytes.Equal(b, hs1) || len(hs2) != HS2Size || s == nil || info.Suite != b[1] {
 				t.Fatalf("accepted %x", b)
 			}
 			return
@@ -37,15 +42,23 @@ func FuzzAccept(f *testing.F) {
 	})
 }
 
-func FuzzFinish(f *testing.F) {
-	fix := newFixture(f)
+func FuzzFinishSuite1(f *testing.F) { fuzzFinish(f, newFixture(f)) }
+
+func FuzzFinishSuite2(f *testing.F) { fuzzFinish(f, resuming(f)) }
+
+func fuzzFinish(f *testing.F, fix *fixture) {
 	same := func(t testing.TB) (*ClientHandshake, []byte) {
-		fix.client.Rand = bytes.NewReader(pattern(1, 48))
-		return fix.start(t)
+		cfg := fix.client // the fuzz function may run in several goroutines
+		cfg.Rand = bytes.NewReader(pattern(1, 48))
+		h, hs1, err := NewClient(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h, hs1
 	}
 	_, hs1 := same(f)
 	fix.server.Rand = bytes.NewReader(pattern(2, 48)) // fuzzing processes must agree on the seed
-	hs2, _, _, err := Accept(&fix.server, hs1, fix.now)
+	hs2, _, _, err := fix.accept(hs1)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -54,6 +67,7 @@ func FuzzFinish(f *testing.F) {
 	f.Add(append([]byte{RecordReject, 1, 0}, fix.client.Cert.Marshal()...))
 	f.Add([]byte{RecordReject, 3, 0, 2, 3})
 	f.Add([]byte{RecordReject, 5, 0})
+	f.Add([]byte{RecordReject, 6, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h, _ := same(t)
 		s, info, err := h.Finish(b)
@@ -69,6 +83,31 @@ func FuzzFinish(f *testing.F) {
 		}
 		if r != nil && r.Cert != nil {
 			t.Fatalf("a certificate was taken from %x", b)
+		}
+	})
+}
+
+// FuzzParseReject: whatever is read as a refusal, is written the same way again.
+func FuzzParseReject(f *testing.F) {
+	_, server := vectorServer(f)
+	f.Add(newReject(RejectKeyUnknown, nil, server.Current.cert.Marshal()...).Bytes)
+	f.Add(newReject(RejectVersion, nil, 3, 3).Bytes)
+	f.Add(newReject(RejectTicket, nil).Bytes)
+	f.Add(BusyReject().Bytes)
+	f.Add([]byte{RecordReject})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := parseReject(b)
+		if err != nil {
+			if r != nil || !errors.Is(err, ErrHandshake) {
+				t.Fatalf("%v", err)
+			}
+			return
+		}
+		if again := newReject(r.Code, nil, b[3:]...); b[0] == RecordReject && !bytes.Equal(again.Bytes, b) {
+			t.Fatalf("%x became %x", b, again.Bytes)
+		}
+		if r.Cert != nil || len(b) > 3+KeyCertSize || r.Error() == "" {
+			t.Fatalf("%+v", r)
 		}
 	})
 }

@@ -5,11 +5,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"math/big"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/flynn/noise"
 )
 
 func asReject(t testing.TB, err error) *Reject {
@@ -27,6 +26,7 @@ type fixture struct {
 	server ServerConfig
 	client ClientConfig
 	now    time.Time
+	secret [32]byte // of the ticket, if the client resumes
 }
 
 func newFixture(t testing.TB) *fixture {
@@ -36,6 +36,45 @@ func newFixture(t testing.TB) *fixture {
 	server.Rand = nil
 	client := ClientConfig{Root: root.Public(), Cert: server.Current.Cert(), Realm: server.Realm, SchemaHash: server.SchemaHash, Now: now}
 	return &fixture{root: root, server: server, client: client, now: now}
+}
+
+// resuming is a fixture whose client comes with a ticket.
+func resuming(t testing.TB) *fixture {
+	t.Helper()
+	f := newFixture(t)
+	f.secret = [32]byte(pattern(0x71, 32))
+	f.client.Resume = &Resumption{Ticket: pattern(0x91, ticketSize), Secret: f.secret}
+	return f
+}
+
+// eachSuite runs a test for a fresh login and for a resumption.
+func eachSuite(t *testing.T, test func(t *testing.T, f *fixture)) {
+	t.Run("suite 1", func(t *testing.T) { test(t, newFixture(t)) })
+	t.Run("suite 2", func(t *testing.T) { test(t, resuming(t)) })
+}
+
+// accept answers an HS1 as a server does, that knows the secret of whatever ticket it is shown.
+func (f *fixture) accept(hs1 []byte) (hs2 []byte, s *Session, info ClientInfo, err error) {
+	h, err := Begin(&f.server, hs1, f.now)
+	if err != nil {
+		return nil, nil, info, err
+	}
+	secret := &f.secret
+	if h.Ticket == nil {
+		secret = nil
+	}
+	if hs2, s, err = h.Finish(secret); err != nil {
+		return hs2, s, info, err
+	}
+	return hs2, s, h.Info, nil
+}
+
+// suite of the fixture's client, and the length of its HS1.
+func (f *fixture) suite() (suite uint8, size int) {
+	if f.client.Resume == nil {
+		return SuiteNK, HS1Size
+	}
+	return SuiteNKpsk2, HS1Size + len(f.client.Resume.Ticket)
 }
 
 // issue makes another server key of the fixture's root.
@@ -61,7 +100,7 @@ func (f *fixture) start(t testing.TB) (*ClientHandshake, []byte) {
 func (f *fixture) connect(t testing.TB) (client, server *Session) {
 	t.Helper()
 	h, hs1 := f.start(t)
-	hs2, server, _, err := Accept(&f.server, hs1, f.now)
+	hs2, server, _, err := f.accept(hs1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,74 +120,88 @@ func mustTalk(t testing.TB, from, to *Session, what string) {
 }
 
 func TestHandshake(t *testing.T) {
-	f := newFixture(t)
-	f.server.IdleTimeout, f.server.RecordMax = 12345*time.Millisecond, 32<<10
-	h, hs1 := f.start(t)
-	if len(hs1) != HS1Size || HS1Size != 80 {
-		t.Errorf("HS1 is %d bytes, the manual says 80", len(hs1))
-	}
-	hs2, server, seen, err := Accept(&f.server, hs1, f.now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(hs2) != HS2Size || HS2Size != 99 {
-		t.Errorf("HS2 is %d bytes, the manual says 99", len(hs2))
-	}
-	client, info, err := h.Finish(hs2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	mustTalk(t, client, server, "to the server")
-	mustTalk(t, server, client, "to the client")
-	want := ServerInfo{
-		Version: protocolVersion, SchemaHash: f.server.SchemaHash, SchemaMatches: true, Time: f.now.UTC(), ConnectionID: seen.ConnectionID,
-		RecordMax: 32 << 10, IdleTimeout: 12345 * time.Millisecond, RekeyRecords: vectorRekeyCount, RekeyBytes: vectorRekeyBytes,
-	}
-	if info != want {
-		t.Errorf("client knows %+v, want %+v", info, want)
-	}
-	if seen.Version != protocolVersion || seen.KeyID != vectorKeyID || !seen.SchemaMatches || seen.SchemaHash != f.client.SchemaHash || seen.ConnectionID == [16]byte{} {
-		t.Errorf("server knows %+v", seen)
-	}
-	if _, _, err := h.Finish(hs2); !errors.Is(err, ErrHandshake) {
-		t.Errorf("finished twice: %v", err)
-	}
+	eachSuite(t, func(t *testing.T, f *fixture) {
+		suite, size := f.suite()
+		f.server.IdleTimeout, f.server.RecordMax = 12345*time.Millisecond, 32<<10
+		f.server.AckEvery, f.server.AckAfter = 9, 250*time.Millisecond
+		h, hs1 := f.start(t)
+		if len(hs1) != size || HS1Size != 80 {
+			t.Errorf("HS1 is %d bytes, the manual says 80 and the ticket", len(hs1))
+		}
+		hs2, server, seen, err := f.accept(hs1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(hs2) != HS2Size || HS2Size != 103 {
+			t.Errorf("HS2 is %d bytes, the manual says 103", len(hs2))
+		}
+		client, info, err := h.Finish(hs2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustTalk(t, client, server, "to the server")
+		mustTalk(t, server, client, "to the client")
+		want := ServerInfo{
+			Version: protocolVersion, SchemaHash: f.server.SchemaHash, SchemaMatches: true, Time: f.now.UTC(), ConnectionID: seen.ConnectionID,
+			RecordMax: 32 << 10, IdleTimeout: 12345 * time.Millisecond, RekeyRecords: vectorRekeyCount, RekeyBytes: vectorRekeyBytes,
+			AckEvery: 9, AckAfter: 250 * time.Millisecond, Resumes: suite == SuiteNKpsk2,
+		}
+		if info != want {
+			t.Errorf("client knows %+v, want %+v", info, want)
+		}
+		known := ClientInfo{
+			Suite: suite, KeyID: vectorKeyID, VersionMin: protocolVersion, VersionMax: protocolVersion, Version: protocolVersion,
+			SchemaHash: f.client.SchemaHash, SchemaMatches: true, ConnectionID: seen.ConnectionID,
+		}
+		if seen != known || seen.ConnectionID == [16]byte{} {
+			t.Errorf("server knows %+v, want %+v", seen, known)
+		}
+		if _, _, err := h.Finish(hs2); !errors.Is(err, ErrHandshake) {
+			t.Errorf("finished twice: %v", err)
+		}
+	})
 }
 
 func TestAFailedHandshakeTakesNoSecondAnswer(t *testing.T) {
-	f := newFixture(t)
-	h, hs1 := f.start(t)
-	hs2, _, _, err := Accept(&f.server, hs1, f.now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	forged := bytes.Clone(hs2)
-	forged[len(forged)-1] ^= 1
-	for _, answer := range [][]byte{forged, hs2} {
-		if s, _, err := h.Finish(answer); !errors.Is(err, ErrHandshake) || s != nil {
-			t.Errorf("%v", err)
+	eachSuite(t, func(t *testing.T, f *fixture) {
+		h, hs1 := f.start(t)
+		hs2, _, _, err := f.accept(hs1)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
+		forged := bytes.Clone(hs2)
+		forged[len(forged)-1] ^= 1
+		for _, answer := range [][]byte{forged, hs2} {
+			if s, _, err := h.Finish(answer); !errors.Is(err, ErrHandshake) || s != nil {
+				t.Errorf("%v", err)
+			}
+		}
+	})
 }
 
-func TestReplayedHS1GivesOtherKeys(t *testing.T) {
-	f := newFixture(t)
-	_, hs1 := f.start(t)
-	first, a, infoA, errA := Accept(&f.server, hs1, f.now)
-	second, b, infoB, errB := Accept(&f.server, hs1, f.now)
-	if errA != nil || errB != nil || bytes.Equal(first, second) || infoA.ConnectionID == infoB.ConnectionID {
-		t.Fatal("two answers to one HS1 are the same", errA, errB)
-	}
-	if bytes.Equal(a.Sealer.Seal(nil, []byte("x")), b.Sealer.Seal(nil, []byte("x"))) {
-		t.Error("two sessions share a key")
-	}
+func TestReplayedHS1GivesOtherKeysAndChangesNothing(t *testing.T) {
+	eachSuite(t, func(t *testing.T, f *fixture) {
+		_, hs1 := f.start(t)
+		before, kept := f.server, bytes.Clone(hs1)
+		first, a, infoA, errA := f.accept(hs1)
+		second, b, infoB, errB := f.accept(hs1)
+		if errA != nil || errB != nil || bytes.Equal(first, second) || infoA.ConnectionID == infoB.ConnectionID {
+			t.Fatal("two answers to one HS1 are the same", errA, errB)
+		}
+		if bytes.Equal(a.Sealer.Seal(nil, []byte("x")), b.Sealer.Seal(nil, []byte("x"))) {
+			t.Error("two sessions share a key")
+		}
+		if !reflect.DeepEqual(f.server, before) || !bytes.Equal(hs1, kept) {
+			t.Error("a handshake changed the config or the record that it was given")
+		}
+	})
 }
 
 func TestSchemaMismatchIsReportedToBothSides(t *testing.T) {
 	f := newFixture(t)
 	f.client.SchemaHash[0] ^= 1
 	h, hs1 := f.start(t)
-	hs2, _, seen, err := Accept(&f.server, hs1, f.now)
+	hs2, _, seen, err := f.accept(hs1)
 	if err != nil || seen.SchemaMatches || seen.SchemaHash != f.client.SchemaHash {
 		t.Fatalf("%+v, %v", seen, err)
 	}
@@ -157,15 +210,16 @@ func TestSchemaMismatchIsReportedToBothSides(t *testing.T) {
 	}
 }
 
-func TestEveryBitOfTheHandshakeCounts(t *testing.T) {
-	f := newFixture(t)
+func TestEveryBitOfTheHandshakeCounts(t *testing.T) { eachSuite(t, everyBitOfTheHandshakeCounts) }
+
+func everyBitOfTheHandshakeCounts(t *testing.T, f *fixture) {
 	f.server.VersionMin, f.server.VersionMax = 1, 255 // so that changed versions reach the prologue
 	_, hs1 := f.start(t)
 	for i := range hs1 {
 		for bit := range 8 {
 			changed := bytes.Clone(hs1)
 			changed[i] ^= 1 << bit
-			hs2, s, _, err := Accept(&f.server, changed, f.now)
+			hs2, s, _, err := f.accept(changed)
 			// X25519 ignores the highest bit of a public key, but the hash of the transcript does not.
 			if err == nil || hs2 != nil || s != nil {
 				t.Fatalf("HS1 with byte %d bit %d changed was accepted", i, bit)
@@ -175,14 +229,15 @@ func TestEveryBitOfTheHandshakeCounts(t *testing.T) {
 	}
 }
 
-func TestEveryBitOfTheAnswerCounts(t *testing.T) {
-	f := newFixture(t)
+func TestEveryBitOfTheAnswerCounts(t *testing.T) { eachSuite(t, everyBitOfTheAnswerCounts) }
+
+func everyBitOfTheAnswerCounts(t *testing.T, f *fixture) {
 	same := func() (*ClientHandshake, []byte) { // the same HS1 each time, so that one answer fits all
 		f.client.Rand = bytes.NewReader(pattern(1, 48))
 		return f.start(t)
 	}
 	h, hs1 := same()
-	hs2, _, _, err := Accept(&f.server, hs1, f.now)
+	hs2, _, _, err := f.accept(hs1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,17 +257,22 @@ func TestEveryBitOfTheAnswerCounts(t *testing.T) {
 }
 
 func TestTruncatedOrExtendedHandshakeIsRefused(t *testing.T) {
-	f := newFixture(t)
+	eachSuite(t, truncatedOrExtendedHandshakeIsRefused)
+}
+
+func truncatedOrExtendedHandshakeIsRefused(t *testing.T, f *fixture) {
+	suite, size := f.suite()
+	least, most := sizesOf(suite)
 	_, hs1 := f.start(t)
 	for n := range 2 * MaxHandshake {
-		if n == HS1Size {
+		if n == size {
 			continue
 		}
 		record := append(bytes.Clone(hs1), make([]byte, 2*MaxHandshake)...)[:n]
-		_, _, _, err := Accept(&f.server, record, f.now)
+		_, _, _, err := f.accept(record)
 		if r := asReject(t, err); r.Code != RejectMalformed || hex.EncodeToString(r.Bytes) != "500400" {
 			t.Fatalf("HS1 of %d bytes: %v", n, err)
-		} else if n > HS1Size && n <= MaxHandshake && !strings.Contains(r.Error(), "want 80") {
+		} else if (n < least || n > most) && !strings.Contains(r.Error(), "first record of") {
 			t.Fatalf("HS1 of %d bytes was refused for its content, so scalar multiplications were spent: %v", n, err)
 		}
 	}
@@ -221,7 +281,7 @@ func TestTruncatedOrExtendedHandshakeIsRefused(t *testing.T) {
 			continue
 		}
 		h, hs1 := f.start(t)
-		hs2, _, _, err := Accept(&f.server, hs1, f.now)
+		hs2, _, _, err := f.accept(hs1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -262,8 +322,9 @@ func lowOrderPoints(t *testing.T) (points [][]byte) {
 	return points
 }
 
-func TestLowOrderPointsAreRefused(t *testing.T) {
-	f := newFixture(t)
+func TestLowOrderPointsAreRefused(t *testing.T) { eachSuite(t, lowOrderPointsAreRefused) }
+
+func lowOrderPointsAreRefused(t *testing.T, f *fixture) {
 	for _, point := range lowOrderPoints(t) {
 		if shared, err := (&x25519{}).DH(pattern(1, 32), point); err == nil {
 			t.Errorf("%x gives %x", point, shared)
@@ -272,12 +333,12 @@ func TestLowOrderPointsAreRefused(t *testing.T) {
 		// because the refusal comes before the tag is looked at.
 		_, hs1 := f.start(t)
 		copy(hs1[hs1HeadSize:], point)
-		_, _, _, err := Accept(&f.server, hs1, f.now)
+		_, _, _, err := f.accept(hs1)
 		if r := asReject(t, err); r.Code != RejectMalformed || !strings.Contains(r.Error(), "low order") {
 			t.Errorf("server, %x: %v", point, err)
 		}
 		h, hs1 := f.start(t)
-		hs2, _, _, err := Accept(&f.server, hs1, f.now)
+		hs2, _, _, err := f.accept(hs1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -286,86 +347,6 @@ func TestLowOrderPointsAreRefused(t *testing.T) {
 			t.Errorf("client, %x: %v", point, err)
 		}
 	}
-}
-
-// plainNoise is the Noise library used by itself, against which both sides are tried.
-func plainNoise(t *testing.T, c noise.Config) *noise.HandshakeState {
-	t.Helper()
-	c.CipherSuite = noise.NewCipherSuite(noise.DH25519, noise.CipherAESGCM, noise.HashSHA256)
-	c.Pattern = noise.HandshakeNK
-	c.Prologue = []byte("MMOGW\x01\x01\x02\x02\x07\x00\x00\x00\x06mmo.v1\x03dev")
-	hs, err := noise.NewHandshakeState(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return hs
-}
-
-// speakPlain exchanges records between a Session and the Noise library's cipher states across the first rekey.
-func speakPlain(t *testing.T, s *Session, send, receive *noise.CipherState) {
-	t.Helper()
-	for i := range 2*vectorRekeyCount + 1 {
-		record, err := send.Encrypt([]byte{RecordData}, []byte{RecordData}, []byte{byte(i)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, err := s.Opener.Open(record); err != nil || !bytes.Equal(got, []byte{byte(i)}) {
-			t.Fatalf("record %d from the plain library: %x, %v", i, got, err)
-		}
-		got, err := receive.Decrypt(nil, []byte{RecordData}, s.Sealer.Seal(nil, []byte{byte(i)})[1:])
-		if err != nil || !bytes.Equal(got, []byte{byte(i)}) {
-			t.Fatalf("record %d to the plain library: %x, %v", i, got, err)
-		}
-		if (i+1)%vectorRekeyCount == 0 {
-			send.Rekey()
-			receive.Rekey()
-		}
-	}
-}
-
-func TestServerAgainstPlainNoise(t *testing.T) {
-	f := newFixture(t)
-	public := f.client.Cert.Public
-	hs := plainNoise(t, noise.Config{Initiator: true, PeerStatic: public[:], Random: bytes.NewReader(pattern(0x33, 32))})
-	hs1, _, _, err := hs.WriteMessage([]byte("\x40\x01\x07\x00\x00\x00\x02\x02"), pattern(0, payload1Size))
-	if err != nil {
-		t.Fatal(err)
-	}
-	hs2, s, info, err := Accept(&f.server, hs1, f.now)
-	if err != nil || info.SchemaHash != [8]byte(pattern(16, 8)) {
-		t.Fatal(info, err)
-	}
-	payload2, c2s, s2c, err := hs.ReadMessage(nil, hs2[1:])
-	if err != nil || len(payload2) != 50 {
-		t.Fatal(payload2, err)
-	}
-	speakPlain(t, s, c2s, s2c)
-}
-
-func TestClientAgainstPlainNoise(t *testing.T) {
-	f := newFixture(t)
-	h, hs1 := f.start(t)
-	public := f.client.Cert.Public
-	hs := plainNoise(t, noise.Config{
-		StaticKeypair: noise.DHKey{Private: f.server.Current.Private(), Public: public[:]}, Random: bytes.NewReader(pattern(0x44, 32)),
-	})
-	payload1, _, _, err := hs.ReadMessage(nil, hs1[hs1HeadSize:])
-	if err != nil || !bytes.Equal(payload1[16:], f.client.SchemaHash[:]) {
-		t.Fatal(payload1, err)
-	}
-	c, err := f.server.validate()
-	if err != nil {
-		t.Fatal(err)
-	}
-	hs2, c2s, s2c, err := hs.WriteMessage([]byte{RecordHS2}, c.payload2(&ClientInfo{Version: protocolVersion}, f.now))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, info, err := h.Finish(hs2)
-	if err != nil || !info.SchemaMatches {
-		t.Fatal(info, err)
-	}
-	speakPlain(t, s, s2c, c2s)
 }
 
 // TestClientJudgesAuthenticParameters: a server that holds the key can still be wrong.
@@ -383,8 +364,9 @@ func TestClientJudgesAuthenticParameters(t *testing.T) {
 	zero := func(at int) []byte { b := bytes.Clone(good); copy(b[at:], make([]byte, 4)); return b }
 	with := func(at int, v byte) []byte { b := bytes.Clone(good); b[at] = v; return b }
 	for name, b := range map[string][]byte{
-		"short": good[:49], "long": append(bytes.Clone(good), 0), "version 0": with(0, 0), "version 3": with(0, 3), "flags": with(1, 1),
+		"short": good[:53], "long": append(bytes.Clone(good), 0), "version 0": with(0, 0), "version 2": with(0, 2), "version 4": with(0, 4), "flags": with(1, 1),
 		"record maximum 0": zero(34), "idle 0": zero(38), "rekey records 0": zero(42), "rekey bytes 0": zero(46),
+		"acknowledge every 0": with(50, 0), "acknowledge after 0": with(52, 0),
 	} {
 		if _, err := cfg.parsePayload2(b); !errors.Is(err, ErrHandshake) {
 			t.Errorf("%s: %v", name, err)

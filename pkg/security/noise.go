@@ -60,19 +60,23 @@ func (x *x25519) DH(private, public []byte) ([]byte, error) {
 func (x *x25519) DHLen() int     { return keySize }
 func (x *x25519) DHName() string { return "25519" }
 
-// newNoise starts a handshake; static is the server's key, of which c.StaticKeypair holds the same bytes.
-func newNoise(c noise.Config, static parsedKey) (*noise.HandshakeState, error) {
+// newNoise starts a handshake of suite; static is the server's key, of which c.StaticKeypair holds the same bytes. In
+// SuiteNKpsk2 the secret may be set later, before message 2.
+func newNoise(suite uint8, c noise.Config, static parsedKey) (*noise.HandshakeState, error) {
 	c.CipherSuite = noise.NewCipherSuite(&x25519{static: static}, noise.CipherAESGCM, noise.HashSHA256)
 	c.Pattern = noise.HandshakeNK
+	if suite == SuiteNKpsk2 {
+		c.PresharedKeyPlacement = 2
+	}
 	return noise.NewHandshakeState(c)
 }
 
 // prologue is what both sides mix into the handshake, so that nobody on the way can change suite, versions or key.
 //
 //	"MMOGW" ‖ 0x01 ‖ suite u8 ‖ version_min u8 ‖ version_max u8 ‖ key_id u32 ‖ len u8 ‖ subprotocol ‖ len u8 ‖ realm
-func prologue(versionMin, versionMax uint8, keyID uint32, subprotocol, realm string) []byte {
+func prologue(suite, versionMin, versionMax uint8, keyID uint32, subprotocol, realm string) []byte {
 	b := append(make([]byte, 0, 64), "MMOGW\x01"...)
-	b = append(b, SuiteNK, versionMin, versionMax)
+	b = append(b, suite, versionMin, versionMax)
 	b = binary.LittleEndian.AppendUint32(b, keyID)
 	b = append(append(b, byte(len(subprotocol))), subprotocol...)
 	return append(append(b, byte(len(realm))), realm...)

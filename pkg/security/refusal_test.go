@@ -9,7 +9,10 @@ import (
 	"time"
 )
 
-func TestServerRefusals(t *testing.T) {
+func TestServerRefusals(t *testing.T) { eachSuite(t, serverRefusals) }
+
+func serverRefusals(t *testing.T, base *fixture) {
+	suite, _ := base.suite()
 	tests := []struct {
 		name   string
 		server func(*ServerConfig)
@@ -18,9 +21,10 @@ func TestServerRefusals(t *testing.T) {
 		rest   int
 	}{
 		{"suite 0", nil, func(b []byte) { b[1] = 0 }, RejectSuite, 0},
-		{"suite 2", nil, func(b []byte) { b[1] = 2 }, RejectSuite, 0},
-		{"only older versions", func(c *ServerConfig) { c.VersionMin, c.VersionMax = 3, 4 }, nil, RejectVersion, 2},
-		{"only newer versions", nil, func(b []byte) { b[6], b[7] = 3, 4 }, RejectVersion, 2},
+		{"suite 3", nil, func(b []byte) { b[1] = 3 }, RejectSuite, 0},
+		{"the other suite", nil, func(b []byte) { b[1] ^= 3 }, RejectMalformed, 0},
+		{"only older versions", func(c *ServerConfig) { c.VersionMin, c.VersionMax = 4, 5 }, nil, RejectVersion, 2},
+		{"only newer versions", nil, func(b []byte) { b[6], b[7] = 4, 5 }, RejectVersion, 2},
 		{"versions upside down", nil, func(b []byte) { b[6], b[7] = 2, 1 }, RejectMalformed, 0},
 		{"version 0", nil, func(b []byte) { b[6], b[7] = 0, 0 }, RejectVersion, 2},
 		{"unknown key", nil, func(b []byte) { b[2]++ }, RejectKeyUnknown, KeyCertSize},
@@ -38,6 +42,9 @@ func TestServerRefusals(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			f := newFixture(t)
+			if suite == SuiteNKpsk2 {
+				f = resuming(t)
+			}
 			_, hs1 := f.start(t)
 			if test.server != nil {
 				test.server(&f.server)
@@ -45,7 +52,7 @@ func TestServerRefusals(t *testing.T) {
 			if test.hs1 != nil {
 				test.hs1(hs1)
 			}
-			hs2, s, info, err := Accept(&f.server, hs1, f.now)
+			hs2, s, info, err := f.accept(hs1)
 			r := asReject(t, err)
 			if r.Code != test.want || hs2 != nil || s != nil || info != (ClientInfo{}) {
 				t.Fatalf("%v, want %v", err, test.want)
@@ -68,7 +75,7 @@ func TestServerChoosesTheHighestCommonVersion(t *testing.T) {
 		f.client.VersionMin, f.client.VersionMax = test.clientMin, test.clientMax
 		f.server.VersionMin, f.server.VersionMax = test.serverMin, test.serverMax
 		h, hs1 := f.start(t)
-		hs2, _, seen, err := Accept(&f.server, hs1, f.now)
+		hs2, _, seen, err := f.accept(hs1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +93,7 @@ func TestVersionDowngradeBreaksTheHandshake(t *testing.T) {
 	f.server.VersionMin, f.server.VersionMax = 1, 2
 	_, hs1 := f.start(t)
 	hs1[7] = 1
-	_, _, _, err := Accept(&f.server, hs1, f.now)
+	_, _, _, err := f.accept(hs1)
 	if r := asReject(t, err); r.Code != RejectMalformed {
 		t.Errorf("%v", err)
 	}
@@ -99,7 +106,7 @@ func TestKeyRotation(t *testing.T) {
 	f.server.Current = f.issue(t, 8, notBefore.Add(time.Hour), notAfter)
 
 	h, hs1 := f.start(t)
-	_, _, _, err := Accept(&f.server, hs1, f.now)
+	_, _, _, err := f.accept(hs1)
 	_, _, err = h.Finish(asReject(t, err).Bytes)
 	r := asReject(t, err)
 	if r.Code != RejectKeyUnknown || r.Cert == nil || *r.Cert != f.server.Current.Cert() {
@@ -117,7 +124,7 @@ func TestKeyRotation(t *testing.T) {
 	f.server.Previous = f.issue(t, 6, notBefore, f.now.Add(-time.Second))
 	f.client.Cert, f.client.Now = f.server.Previous.Cert(), f.now.Add(-time.Hour) // a client whose clock is behind
 	_, hs1 = f.start(t)
-	_, _, _, err = Accept(&f.server, hs1, f.now)
+	_, _, _, err = f.accept(hs1)
 	if r := asReject(t, err); r.Code != RejectKeyUnknown {
 		t.Errorf("expired previous key: %v", err)
 	}
@@ -159,7 +166,7 @@ func TestClientDoesNotTrustTheCertOfARefusal(t *testing.T) {
 
 func TestClientReadsRefusals(t *testing.T) {
 	f := newFixture(t)
-	for _, code := range []RejectCode{RejectSuite, RejectMalformed, RejectBusy} {
+	for _, code := range []RejectCode{RejectSuite, RejectMalformed, RejectBusy, RejectTicket} {
 		h, _ := f.start(t)
 		_, _, err := h.Finish(newReject(code, nil).Bytes)
 		if r := asReject(t, err); r.Code != code || r.Cert != nil || !strings.Contains(err.Error(), code.String()) {
@@ -172,7 +179,7 @@ func TestClientReadsRefusals(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	for _, b := range [][]byte{
-		{RecordReject}, {RecordReject, 2}, {RecordReject, 0, 0}, {RecordReject, 6, 0}, {RecordReject, 2, 1}, {RecordReject, 5, 0, 0},
+		{RecordReject}, {RecordReject, 2}, {RecordReject, 0, 0}, {RecordReject, 7, 0}, {RecordReject, 2, 1}, {RecordReject, 5, 0, 0}, {RecordReject, 6, 0, 0},
 		{RecordReject, 3, 0, 1}, {RecordReject, 1, 0}, append([]byte{RecordReject, 1, 0}, make([]byte, KeyCertSize+1)...),
 	} {
 		h, _ := f.start(t)
@@ -200,6 +207,9 @@ func TestClientRefusesToStart(t *testing.T) {
 		"long subprotocol":   func(c *ClientConfig) { c.Subprotocol = long },
 		"versions reversed":  func(c *ClientConfig) { c.VersionMin, c.VersionMax = 2, 1 },
 		"version 0":          func(c *ClientConfig) { c.VersionMin, c.VersionMax = 0, 1 },
+		"empty ticket":       func(c *ClientConfig) { c.Resume = &Resumption{Secret: [32]byte{1}} },
+		"long ticket":        func(c *ClientConfig) { c.Resume = &Resumption{Ticket: make([]byte, MaxTicket+1), Secret: [32]byte{1}} },
+		"no secret":          func(c *ClientConfig) { c.Resume = &Resumption{Ticket: make([]byte, 1)} },
 		"no randomness":      func(c *ClientConfig) { c.Rand = bytes.NewReader(nil) },
 		"half of randomness": func(c *ClientConfig) { c.Rand = bytes.NewReader(make([]byte, 20)) },
 	} {
@@ -219,6 +229,9 @@ func TestServerConfigContradictions(t *testing.T) {
 		"long realm":       func(c *ServerConfig) { c.Realm = long },
 		"long subprotocol": func(c *ServerConfig) { c.Subprotocol = long },
 		"reversed":         func(c *ServerConfig) { c.VersionMin, c.VersionMax = 3, 2 },
+		"no time to ack":   func(c *ServerConfig) { c.AckAfter = time.Microsecond },
+		"late acks":        func(c *ServerConfig) { c.AckAfter = 65536 * time.Millisecond },
+		"negative acks":    func(c *ServerConfig) { c.AckAfter = -time.Second },
 		"version 0":        func(c *ServerConfig) { c.VersionMin, c.VersionMax = 0, 2 },
 		"tiny records":     func(c *ServerConfig) { c.RecordMax = 1023 },
 		"huge records":     func(c *ServerConfig) { c.RecordMax = 16<<20 + 1 },

@@ -16,6 +16,7 @@ const (
 	RejectVersion    RejectCode = 3 // the record carries the server's version range
 	RejectMalformed  RejectCode = 4
 	RejectBusy       RejectCode = 5 // retry later
+	RejectTicket     RejectCode = 6 // unknown, spent or expired: log in anew with SuiteNK
 )
 
 // String names the code for logs.
@@ -31,12 +32,14 @@ func (c RejectCode) String() string {
 		return "malformed"
 	case RejectBusy:
 		return "busy"
+	case RejectTicket:
+		return "ticket_refused"
 	}
 	return fmt.Sprintf("reject(%d)", uint16(c))
 }
 
-// Reject is the error of a refused handshake on both sides: Accept returns it with the record to send, Finish returns it
-// with what the record said.
+// Reject is the error of a refused handshake on both sides: a server's Begin, Finish and Refuse return it with the record to
+// send, a client's Finish with what the record said.
 type Reject struct {
 	Code  RejectCode
 	Bytes []byte // the whole REJECT record
@@ -84,7 +87,7 @@ func parseReject(b []byte) (*Reject, error) {
 		want = KeyCertSize
 	case RejectVersion:
 		want = 2
-	case RejectSuite, RejectMalformed, RejectBusy:
+	case RejectSuite, RejectMalformed, RejectBusy, RejectTicket:
 	default:
 		return nil, fmt.Errorf("refusal with %v: %w", r.Code, ErrHandshake)
 	}

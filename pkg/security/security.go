@@ -28,27 +28,36 @@ const (
 const (
 	// Overhead is what sealing adds to the frames of a record: the header byte and the tag.
 	Overhead = 1 + tagSize
-	// HS1Size and HS2Size are the exact sizes of the handshake records of suite 1.
+	// HS1Size is the exact size of the first record of suite 1; that of suite 2 is longer by its ticket.
 	HS1Size = hs1HeadSize + keySize + payload1Size + tagSize
+	// HS2Size is the exact size of the answer of either suite.
 	HS2Size = 1 + keySize + payload2Size + tagSize
+	// MaxTicket is the longest ticket; the shortest is one byte.
+	MaxTicket = 256
 	// MaxHandshake is the largest first record of any suite; a server needs to read no more before it answers.
-	MaxHandshake = 512
+	MaxHandshake = HS1Size + MaxTicket
 
 	keySize      = 32
 	tagSize      = 16
 	hs1HeadSize  = 8
 	payload1Size = 24
-	payload2Size = 50
+	payload2Size = 54
 )
 
-// SuiteNK is the only cipher suite of protocol version 1: Noise_NK_25519_AESGCM_SHA256.
-const SuiteNK = 1
+// The cipher suites.
+const (
+	// SuiteNK is for a fresh login: Noise_NK_25519_AESGCM_SHA256.
+	SuiteNK = 1
+	// SuiteNKpsk2 is for resuming a session: Noise_NKpsk2_25519_AESGCM_SHA256. The first message carries a ticket, and the
+	// secret that came with the ticket is mixed in at the end of the second, so that only its owner can read the answer.
+	SuiteNKpsk2 = 2
+)
 
 // DefaultSubprotocol is the WebSocket subprotocol that both sides bind into the handshake unless configured otherwise.
 const DefaultSubprotocol = "mmo.v1"
 
-// protocolVersion is the default of both version ranges.
-const protocolVersion = 2
+// protocolVersion is the default of both version ranges, on both sides.
+const protocolVersion = 3
 
 func randomOr(r io.Reader) io.Reader {
 	if r == nil {

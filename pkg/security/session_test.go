@@ -2,7 +2,6 @@ package security
 
 import (
 	"bytes"
-	"crypto/cipher"
 	"errors"
 	"math"
 	"sync"
@@ -72,76 +71,57 @@ func TestAnythingButTheNextRecordEndsTheSession(t *testing.T) {
 }
 
 func TestEveryBitAndLengthOfARecordCounts(t *testing.T) {
-	sealer, _ := pair(t, wide())
-	record := sealer.Seal(nil, pattern(0, 40))
+	eachSuite(t, everyBitAndLengthOfARecordCounts)
+}
+
+func everyBitAndLengthOfARecordCounts(t *testing.T, f *fixture) {
+	client, server := f.connect(t)
+	record := client.Sealer.Seal(nil, pattern(0, 40))
+	aead := server.Opener.d.aead
+	fresh := func() *Opener { // the server's, as if it had seen nothing yet
+		o := &Opener{}
+		o.d.aead, o.d.ad, o.d.limits = aead, [1]byte{RecordData}, wide()
+		return o
+	}
+	if got, err := fresh().Open(bytes.Clone(record)); err != nil || !bytes.Equal(got, pattern(0, 40)) {
+		t.Fatalf("the unchanged record: %x, %v", got, err)
+	}
 	for i := range record {
 		for bit := range 8 {
-			_, opener := pair(t, wide())
+			opener := fresh()
 			changed := bytes.Clone(record)
 			changed[i] ^= 1 << bit
 			if got, err := opener.Open(changed); !errors.Is(err, ErrBadRecord) || got != nil {
 				t.Fatalf("byte %d bit %d: %v", i, bit, err)
 			}
 		}
-		_, opener := pair(t, wide())
-		if got, err := opener.Open(bytes.Clone(record)[:i]); !errors.Is(err, ErrBadRecord) || got != nil {
+		if got, err := fresh().Open(bytes.Clone(record)[:i]); !errors.Is(err, ErrBadRecord) || got != nil {
 			t.Fatalf("cut to %d bytes: %v", i, err)
 		}
 	}
 }
 
 func TestReflectedRecordIsRefused(t *testing.T) {
-	client, server := newFixture(t).connect(t)
-	toServer, toClient := client.Sealer.Seal(nil, []byte("to the server")), server.Sealer.Seal(nil, []byte("to the client"))
-	if _, err := client.Opener.Open(toServer); !errors.Is(err, ErrBadRecord) {
-		t.Errorf("client opened its own record: %v", err)
-	}
-	if _, err := server.Opener.Open(toClient); !errors.Is(err, ErrBadRecord) {
-		t.Errorf("server opened its own record: %v", err)
-	}
+	eachSuite(t, func(t *testing.T, f *fixture) {
+		client, server := f.connect(t)
+		toServer, toClient := client.Sealer.Seal(nil, []byte("to the server")), server.Sealer.Seal(nil, []byte("to the client"))
+		if _, err := client.Opener.Open(toServer); !errors.Is(err, ErrBadRecord) {
+			t.Errorf("client opened its own record: %v", err)
+		}
+		if _, err := server.Opener.Open(toClient); !errors.Is(err, ErrBadRecord) {
+			t.Errorf("server opened its own record: %v", err)
+		}
+	})
 }
 
 func TestRecordOfAnotherSessionIsRefused(t *testing.T) {
-	f := newFixture(t)
-	a, _ := f.connect(t)
-	_, b := f.connect(t)
-	if _, err := b.Opener.Open(a.Sealer.Seal(nil, []byte("stray"))); !errors.Is(err, ErrBadRecord) {
-		t.Errorf("%v", err)
-	}
-}
-
-// nonceCheck stands in for a direction's cipher and remembers every nonce that sealed something under the present key.
-type nonceCheck struct {
-	cipher.AEAD
-	t    *testing.T
-	used map[string]bool
-}
-
-func (n *nonceCheck) Seal(dst, nonce, plaintext, ad []byte) []byte {
-	if n.used[string(nonce)] {
-		n.t.Errorf("nonce %x used twice", nonce)
-	}
-	n.used[string(nonce)] = true
-	return n.AEAD.Seal(dst, nonce, plaintext, ad)
-}
-
-func TestNoNonceIsUsedTwiceAcrossRekeys(t *testing.T) {
-	sealer, opener := pair(t, limits{records: 5, bytes: 1000})
-	used := map[string]bool{} // of all keys: the counter runs on, so not even other keys see a nonce again, the rekey's apart
-	rekeys := 0
-	for range 200 {
-		if _, ours := sealer.d.aead.(*nonceCheck); !ours {
-			rekeys++
-			delete(used, "\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff")
-			sealer.d.aead = &nonceCheck{AEAD: sealer.d.aead, t: t, used: used}
+	eachSuite(t, func(t *testing.T, f *fixture) { // in suite 2: of the same ticket, even
+		a, _ := f.connect(t)
+		_, b := f.connect(t)
+		if _, err := b.Opener.Open(a.Sealer.Seal(nil, []byte("stray"))); !errors.Is(err, ErrBadRecord) {
+			t.Errorf("%v", err)
 		}
-		if _, err := opener.Open(sealer.Seal(nil, []byte("x"))); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if rekeys != 40 {
-		t.Errorf("%d keys for 200 records of 5 each", rekeys)
-	}
+	})
 }
 
 // TestRekeyBoundary: with limit L the key changes after L, not after L-1 or L+1, in both directions and for both counts.
@@ -282,20 +262,4 @@ func TestHalvesRunInTheirOwnGoroutines(t *testing.T) {
 	open(server.Opener, up)
 	open(client.Opener, down)
 	wg.Wait()
-}
-
-func TestRecordsAllocateNothing(t *testing.T) {
-	for _, size := range []int{0, 64, 1024, 16 << 10} {
-		sealer, opener := pair(t, limits{records: math.MaxUint32, bytes: math.MaxUint32})
-		plain, buffer := make([]byte, size), make([]byte, 0, size+Overhead+14)
-		n := testing.AllocsPerRun(200, func() {
-			record := sealer.Seal(buffer[:14], plain)
-			if _, err := opener.Open(record[14:]); err != nil {
-				t.Fatal(err)
-			}
-		})
-		if n != 0 {
-			t.Errorf("%d bytes: %v allocations per record, want 0", size, n)
-		}
-	}
 }

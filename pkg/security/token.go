@@ -2,6 +2,7 @@ package security
 
 import (
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -24,42 +25,77 @@ type Identity struct {
 	Player uint64   // never 0
 	Name   string   // shown to others; valid UTF-8
 	Rights []string // what the session may do beyond playing, in the issuer's order
+	// TokenID is the token's one-time id, printable, at most MaxTokenID bytes: whoever keeps the sessions must refuse it
+	// the second time. "" means that the token may be used again until it expires.
+	TokenID string
+	// Expires is when every verifier refuses the token, leeway included, UTC; a remembered TokenID may be forgotten then.
+	// Zero means that it is not known.
+	Expires time.Time
+}
+
+// check refuses an identity that no token may carry.
+func (id *Identity) check() error {
+	switch {
+	case id.Player == 0:
+		return errors.New("player 0 is nobody")
+	case len(id.Name) > MaxTokenName || !utf8.ValidString(id.Name):
+		return fmt.Errorf("name of %d bytes is no UTF-8 or above %d bytes", len(id.Name), MaxTokenName)
+	case len(id.Rights) > MaxTokenRights:
+		return fmt.Errorf("%d rights, want at most %d", len(id.Rights), MaxTokenRights)
+	case len(id.TokenID) > MaxTokenID || strings.ContainsFunc(id.TokenID, func(r rune) bool { return r < ' ' || r > '~' }):
+		return fmt.Errorf("one-time id of %d bytes is not printable ASCII or above %d bytes", len(id.TokenID), MaxTokenID)
+	}
+	for _, right := range id.Rights {
+		if right == "" || len(right) > MaxTokenRight || !utf8.ValidString(right) {
+			return fmt.Errorf("right %q is empty, no UTF-8 or above %d bytes", right, MaxTokenRight)
+		}
+	}
+	return nil
 }
 
 // Verifier is the seam between a gateway and a login system: it says whose token this is. Verify is called by many
 // goroutines, must bound its work by the token's length, and must not block for long. Errors wrap ErrTokenInvalid or
-// ErrTokenExpired.
+// ErrTokenExpired; what else they say is for the log. That a token is used once only is not the Verifier's business: it
+// hands out Identity.TokenID for that.
 type Verifier interface {
 	Verify(token string, now time.Time) (Identity, error)
 }
 
-// Bounds of a development token, in bytes and pieces.
+// Bounds of what a token says, in bytes and pieces.
 const (
 	MaxTokenName   = 64
 	MaxTokenRights = 16
 	MaxTokenRight  = 32
+	MaxTokenID     = 128
 
 	minTokenSecret = 16
-	tokenVersion   = "dev1"
+	tokenVersion   = "dev2"
 	tokenLabel     = "tianxia development token\x00"
-	maxTokenBody   = 8 + 8 + 1 + MaxTokenName + 1 + MaxTokenRights*(1+MaxTokenRight)
+	maxTokenBody   = 8 + 8 + 1 + MaxTokenName + 1 + MaxTokenRights*(1+MaxTokenRight) + 1 + MaxTokenID
 )
 
-// DevTokens issues and verifies tokens FOR DEVELOPMENT ONLY: whoever verifies can also issue, a token cannot be revoked or
-// used up, and nothing binds it to a gateway. Production puts another Verifier in its place.
+// DevTokens issues and verifies tokens FOR DEVELOPMENT ONLY: whoever verifies can also issue, a token cannot be revoked, and
+// nothing binds it to a gateway. Production puts another Verifier in its place.
 type DevTokens struct {
 	// Secret is shared by issuer and verifier, at least 16 bytes.
 	Secret []byte
+	// Reusable lets Issue leave out the one-time id, so that a token is good for many logins until it expires.
+	Reusable bool
 }
 
 var _ Verifier = DevTokens{}
 
-// Issue signs an identity until now + ttl, cut to seconds. It refuses what Verify would refuse: player 0, a name above
-// MaxTokenName bytes or no UTF-8, more than MaxTokenRights rights, a right that is empty or above MaxTokenRight bytes.
+// Issue signs an identity until now + ttl, cut to seconds; id.Expires is not read. A token without id.TokenID gets a random
+// one, unless d is Reusable. It refuses what Verify would refuse: player 0, a name above MaxTokenName bytes or no UTF-8,
+// more than MaxTokenRights rights, a right that is empty or above MaxTokenRight bytes, an id above MaxTokenID bytes.
 //
-//	token = "dev1." ‖ base64url(body) ‖ "." ‖ base64url(HMAC-SHA256(secret, label ‖ all before the last point))
-//	body  = expires u64 s | player u64 | len u8 | name | count u8 | count × (len u8 | right)          little-endian
+//	token = "dev2." ‖ base64url(body) ‖ "." ‖ base64url(HMAC-SHA256(secret, label ‖ all before the last point))
+//	body  = expires u64 s | player u64 | len u8 | name | count u8 | count × (len u8 | right)
+//	      | len u8 | one-time id                                                                      little-endian
 func (d DevTokens) Issue(id Identity, ttl time.Duration, now time.Time) (string, error) {
+	if id.TokenID == "" && !d.Reusable {
+		id.TokenID = rand.Text()
+	}
 	if err := d.check(id, ttl); err != nil {
 		return "", fmt.Errorf("issue development token for player %d: %w", id.Player, err)
 	}
@@ -70,6 +106,7 @@ func (d DevTokens) Issue(id Identity, ttl time.Duration, now time.Time) (string,
 	for _, right := range id.Rights {
 		body = append(append(body, byte(len(right))), right...)
 	}
+	body = append(append(body, byte(len(id.TokenID))), id.TokenID...)
 	signed := tokenVersion + "." + tokenEncoding().EncodeToString(body)
 	return signed + "." + tokenEncoding().EncodeToString(d.mac(signed)), nil
 }
@@ -80,19 +117,8 @@ func (d DevTokens) check(id Identity, ttl time.Duration) error {
 		return fmt.Errorf("secret of %d bytes, want at least %d", len(d.Secret), minTokenSecret)
 	case ttl < time.Second:
 		return fmt.Errorf("valid for %v, want at least a second", ttl)
-	case id.Player == 0:
-		return errors.New("player 0 is nobody")
-	case len(id.Name) > MaxTokenName || !utf8.ValidString(id.Name):
-		return fmt.Errorf("name of %d bytes is no UTF-8 or above %d bytes", len(id.Name), MaxTokenName)
-	case len(id.Rights) > MaxTokenRights:
-		return fmt.Errorf("%d rights, want at most %d", len(id.Rights), MaxTokenRights)
 	}
-	for _, right := range id.Rights {
-		if right == "" || len(right) > MaxTokenRight || !utf8.ValidString(right) {
-			return fmt.Errorf("right %q is empty, no UTF-8 or above %d bytes", right, MaxTokenRight)
-		}
-	}
-	return nil
+	return id.check()
 }
 
 // Verify implements Verifier. The signature is compared in constant time and before anything inside is read.
@@ -127,37 +153,37 @@ func (d DevTokens) verify(token string, now time.Time) (Identity, error) {
 	if err != nil {
 		return Identity{}, ErrTokenInvalid
 	}
-	id, expires, ok := parseTokenBody(body)
-	if !ok || d.check(id, time.Second) != nil {
+	id, ok := parseTokenBody(body)
+	if !ok || id.check() != nil {
 		return Identity{}, ErrTokenInvalid
 	}
-	if now.Unix() < 0 || uint64(now.Unix()) >= expires {
+	if !now.Before(id.Expires) {
 		return Identity{}, ErrTokenExpired
 	}
 	return id, nil
 }
 
 // parseTokenBody reads the body that Issue draws; it is called for signed bytes only and trusts them no more than others.
-func parseTokenBody(b []byte) (id Identity, expires uint64, ok bool) {
-	if len(b) < 8+8+1+1 {
-		return id, 0, false
+func parseTokenBody(b []byte) (id Identity, ok bool) {
+	if len(b) < 8+8+1+1+1 {
+		return id, false
 	}
-	expires = binary.LittleEndian.Uint64(b)
+	id.Expires = second(binary.LittleEndian.Uint64(b))
 	id.Player = binary.LittleEndian.Uint64(b[8:])
-	name, b, ok := cutString(b[16:])
+	id.Name, b, ok = cutString(b[16:])
 	if !ok || len(b) == 0 || b[0] > MaxTokenRights {
-		return id, 0, false
+		return id, false
 	}
-	id.Name = name
 	count, b := int(b[0]), b[1:]
 	for range count {
 		var right string
 		if right, b, ok = cutString(b); !ok {
-			return id, 0, false
+			return id, false
 		}
 		id.Rights = append(id.Rights, right)
 	}
-	return id, expires, len(b) == 0
+	id.TokenID, b, ok = cutString(b)
+	return id, ok && len(b) == 0
 }
 
 func cutString(b []byte) (s string, rest []byte, ok bool) {

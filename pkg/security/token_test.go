@@ -20,12 +20,14 @@ func TestDevTokenRoundTrip(t *testing.T) {
 	for _, id := range []Identity{
 		{Player: 1},
 		{Player: 1<<64 - 1, Name: "天下第一", Rights: []string{"gm", "spectate"}},
-		{Player: 42, Name: strings.Repeat("n", MaxTokenName), Rights: rights},
+		{Player: 42, Name: strings.Repeat("n", MaxTokenName), Rights: rights, TokenID: strings.Repeat("~", MaxTokenID)},
 	} {
-		token, err := devTokens().Issue(id, time.Minute, now)
+		tokens := DevTokens{Secret: devTokens().Secret, Reusable: true}
+		token, err := tokens.Issue(id, time.Minute, now)
 		if err != nil {
 			t.Fatal(err)
 		}
+		id.Expires = time.Unix(1_800_000_060, 0).UTC()
 		for _, at := range []time.Duration{0, 59 * time.Second} {
 			if got, err := devTokens().Verify(token, now.Add(at)); err != nil || !reflect.DeepEqual(got, id) {
 				t.Errorf("after %v: %+v, %v", at, got, err)
@@ -34,6 +36,22 @@ func TestDevTokenRoundTrip(t *testing.T) {
 		if _, err := devTokens().Verify(token, now.Add(time.Minute)); !errors.Is(err, ErrTokenExpired) {
 			t.Errorf("after its time: %v", err)
 		}
+	}
+}
+
+func TestDevTokenIsForOneUseUnlessToldOtherwise(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	seen := map[string]bool{}
+	for range 4 {
+		token, err := devTokens().Issue(Identity{Player: 7}, time.Minute, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, err := devTokens().Verify(token, now)
+		if err != nil || len(id.TokenID) < 20 || seen[id.TokenID] {
+			t.Errorf("%+v, %v", id, err)
+		}
+		seen[id.TokenID] = true
 	}
 }
 
@@ -66,7 +84,7 @@ func TestDevTokenChangedAnywhereIsRefused(t *testing.T) {
 	}
 	for name, changed := range map[string]string{
 		"newline": token + "\n", "padding": token + "=", "too long": token + strings.Repeat("A", 1<<20), "two points": strings.Replace(token, ".", "..", 1),
-		"other version": "dev2" + token[4:],
+		"other version": "dev1" + token[4:],
 	} {
 		if _, err := devTokens().Verify(changed, now); !errors.Is(err, ErrTokenInvalid) {
 			t.Errorf("%s: %v", name, err)
@@ -94,6 +112,8 @@ func TestDevTokenIssueRefusesWhatVerifyWould(t *testing.T) {
 		"broken name":     {devTokens(), Identity{Player: 1, Name: "\xff"}, time.Minute},
 		"too many rights": {devTokens(), Identity{Player: 1, Rights: make([]string, MaxTokenRights+1)}, time.Minute},
 		"empty right":     {devTokens(), Identity{Player: 1, Rights: []string{""}}, time.Minute},
+		"long id":         {devTokens(), Identity{Player: 1, TokenID: strings.Repeat("i", MaxTokenID+1)}, time.Minute},
+		"broken id":       {devTokens(), Identity{Player: 1, TokenID: "a\nb"}, time.Minute},
 		"long right":      {devTokens(), Identity{Player: 1, Rights: []string{strings.Repeat("r", MaxTokenRight+1)}}, time.Minute},
 	}
 	for name, test := range tests {
@@ -116,23 +136,24 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 
 func FuzzVerifyToken(f *testing.F) {
 	now := time.Unix(1_800_000_000, 0)
-	token, err := devTokens().Issue(Identity{Player: 7, Name: "ann", Rights: []string{"gm"}}, time.Minute, now)
+	token, err := devTokens().Issue(Identity{Player: 7, Name: "ann", Rights: []string{"gm"}, TokenID: "one"}, time.Minute, now) // fuzzing processes must agree on the seed
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(token, []byte{})
 	f.Add("", make([]byte, 18))
-	f.Add("dev1..", []byte{1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 'n', 1, 1, 'r'})
+	f.Add("dev2..", []byte{1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 'n', 1, 1, 'r', 1, 'i'})
 	f.Fuzz(func(t *testing.T, other string, body []byte) {
 		if _, err := devTokens().Verify(other, now); err == nil && other != token {
 			t.Fatalf("forged: %q", other)
 		}
 		// The parser behind the signature must stand arbitrary bytes too.
-		if id, _, ok := parseTokenBody(body); ok && devTokens().check(id, time.Second) == nil {
+		if id, ok := parseTokenBody(body); ok && id.TokenID != "" && id.check() == nil {
 			again, err := devTokens().Issue(id, time.Minute, now)
 			if err != nil {
 				t.Fatal(err)
 			}
+			id.Expires = now.Add(time.Minute).UTC()
 			if got, err := devTokens().Verify(again, now); err != nil || !reflect.DeepEqual(got, id) {
 				t.Fatalf("%+v became %+v, %v", id, got, err)
 			}

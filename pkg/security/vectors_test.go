@@ -15,37 +15,45 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/handshake.json anew")
 
-// vectors is testdata/handshake.json: every byte of one handshake and of the records after it, so that a client in another
-// language can be written without a server. All values are hex unless they are numbers or names.
+// vectors is testdata/handshake.json: every byte of one handshake of suite 1 and of the records after it, so that a client
+// in another language can be written without a server; under "resume" the same for a handshake of suite 2 of the same
+// server, with keys and randomness of its own. All values are hex unless they are numbers or names.
 type vectors struct {
-	Comment                string         `json:"comment"`
-	RootSeed               string         `json:"root_seed"`
-	RootPublic             string         `json:"root_public"`
-	ServerStaticPrivate    string         `json:"server_static_private"`
-	ServerStaticPublic     string         `json:"server_static_public"`
-	KeyID                  uint32         `json:"key_id"`
-	NotBefore              uint64         `json:"not_before"`
-	NotAfter               uint64         `json:"not_after"`
-	Cert                   string         `json:"cert"`
-	Now                    int64          `json:"now"`
-	Realm                  string         `json:"realm"`
-	Subprotocol            string         `json:"subprotocol"`
-	Prologue               string         `json:"prologue"`
-	ClientEphemeralPrivate string         `json:"client_ephemeral_private"`
-	ServerEphemeralPrivate string         `json:"server_ephemeral_private"`
-	Payload1               string         `json:"payload1"`
-	HS1                    string         `json:"hs1"`
-	Payload2               string         `json:"payload2"`
-	HS2                    string         `json:"hs2"`
-	HandshakeHash          string         `json:"handshake_hash"`
-	KeyC2S                 string         `json:"key_c2s"`
-	KeyS2C                 string         `json:"key_s2c"`
-	RekeyRecords           uint32         `json:"rekey_records"`
-	RekeyBytes             uint32         `json:"rekey_bytes"`
-	KeyC2SAfterRekey       string         `json:"key_c2s_after_rekey"`
-	KeyS2CAfterRekey       string         `json:"key_s2c_after_rekey"`
-	Records                []recordVector `json:"records"`
-	Rejects                []rejectVector `json:"rejects"`
+	Comment             string `json:"comment"`
+	Suite               uint8  `json:"suite"`            // second byte of hs1 and the seventh of prologue
+	Ticket              string `json:"ticket,omitempty"` // suite 2: what payload1 ends with; opaque to a client
+	Secret              string `json:"secret,omitempty"` // suite 2: the pre-shared key, 32 bytes, that came with the ticket
+	RootSeed            string `json:"root_seed"`        // Ed25519
+	RootPublic          string `json:"root_public"`
+	ServerStaticPrivate string `json:"server_static_private"` // X25519
+	ServerStaticPublic  string `json:"server_static_public"`
+	KeyID               uint32 `json:"key_id"`
+	NotBefore           uint64 `json:"not_before"` // s since 1970
+	NotAfter            uint64 `json:"not_after"`  // s since 1970
+	Cert                string `json:"cert"`       // 119 bytes
+	Now                 int64  `json:"now"`        // s since 1970; payload2 adds 123456 µs
+	Realm               string `json:"realm"`
+	Subprotocol         string `json:"subprotocol"`
+	Prologue            string `json:"prologue"`
+	// The ephemeral X25519 private keys, which the randomness of a test has to yield.
+	ClientEphemeralPrivate string `json:"client_ephemeral_private"`
+	ServerEphemeralPrivate string `json:"server_ephemeral_private"`
+	Payload1               string `json:"payload1"` // random (16) | schema hash (8) | ticket
+	HS1                    string `json:"hs1"`      // the whole record
+	Payload2               string `json:"payload2"` // 54 bytes
+	HS2                    string `json:"hs2"`      // the whole record
+	HandshakeHash          string `json:"handshake_hash"`
+	KeyC2S                 string `json:"key_c2s"`
+	KeyS2C                 string `json:"key_s2c"`
+	RekeyRecords           uint32 `json:"rekey_records"`
+	RekeyBytes             uint32 `json:"rekey_bytes"`
+	KeyC2SAfterRekey       string `json:"key_c2s_after_rekey"` // the first rekey
+	KeyS2CAfterRekey       string `json:"key_s2c_after_rekey"`
+	// Records of both directions, each in the order in which they are sealed, from counter 0 on.
+	Records []recordVector `json:"records"`
+	// Rejects are the refusals that a client of the suite must understand.
+	Rejects []rejectVector `json:"rejects"`
+	Resume  *vectors       `json:"resume,omitempty"`
 }
 
 type recordVector struct {
@@ -98,18 +106,46 @@ func vectorServer(t testing.TB) (Root, ServerConfig) {
 	}
 }
 
+// vectorSeeds are where the patterns of a suite's randomness begin.
+type vectorSeeds struct{ random, clientEphemeral, serverEphemeral, connection byte }
+
 func makeVectors(t *testing.T) vectors {
+	v, hs1 := makeSuite(t, vectorSeeds{0xA0, 0x60, 0x80, 0xC0}, nil)
 	root, server := vectorServer(t)
+	_, _, now := vectorTimes()
+	v.Rejects = rejectVectors(t, root, hs1, now)
+	resume, hs1 := makeSuite(t, vectorSeeds{0xB0, 0x28, 0x48, 0xD0}, &Resumption{Ticket: pattern(0x91, ticketSize), Secret: [32]byte(pattern(0x71, 32))})
+	h, err := Begin(&server, hs1, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := h.Refuse()
+	resume.Rejects = []rejectVector{{Code: uint16(refused.Code), Record: hex.EncodeToString(refused.Bytes)}}
+	v.Resume = &resume
+	return v
+}
+
+func makeSuite(t *testing.T, seeds vectorSeeds, resume *Resumption) (v vectors, hs1 []byte) {
+	root, server := vectorServer(t)
+	server.Rand = bytes.NewReader(append(pattern(seeds.connection, 16), pattern(seeds.serverEphemeral, 32)...))
 	cert := server.Current.Cert()
 	_, _, now := vectorTimes()
 	client, hs1, err := NewClient(ClientConfig{
-		Root: root.Public(), Cert: cert, Realm: vectorRealm, SchemaHash: server.SchemaHash, Now: now,
-		Rand: bytes.NewReader(append(pattern(0xA0, 16), pattern(0x60, 32)...)), // payload, ephemeral key
+		Root: root.Public(), Cert: cert, Realm: vectorRealm, SchemaHash: server.SchemaHash, Now: now, Resume: resume,
+		Rand: bytes.NewReader(append(pattern(seeds.random, 16), pattern(seeds.clientEphemeral, 32)...)),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	hs2, serverSide, info, err := Accept(&server, hs1, now)
+	h, err := Begin(&server, hs1, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	suite, ticket, secret := uint8(SuiteNK), []byte(nil), (*[32]byte)(nil)
+	if resume != nil {
+		suite, ticket, secret = SuiteNKpsk2, resume.Ticket, &resume.Secret
+	}
+	hs2, serverSide, err := h.Finish(secret)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,21 +154,24 @@ func makeVectors(t *testing.T) vectors {
 		t.Fatal(err)
 	}
 	filled, _ := server.validate()
-	v := vectors{
-		Comment:  "Written by go test ./pkg/security -run TestVectors -update. Numbers inside of the bytes are little-endian.",
+	v = vectors{
+		Comment: "Written by go test ./pkg/security -run TestVectors -update. Numbers inside of the bytes are little-endian.",
+		Suite:   suite, Ticket: hex.EncodeToString(ticket),
 		RootSeed: hex.EncodeToString(root.Seed()), RootPublic: hex.EncodeToString(root.Public()),
 		ServerStaticPrivate: hex.EncodeToString(server.Current.Private()), ServerStaticPublic: hex.EncodeToString(cert.Public[:]),
 		KeyID: cert.KeyID, NotBefore: cert.NotBefore, NotAfter: cert.NotAfter, Cert: hex.EncodeToString(cert.Marshal()), Now: now.Unix(),
-		Realm: vectorRealm, Subprotocol: DefaultSubprotocol, Prologue: hex.EncodeToString(prologue(protocolVersion, protocolVersion, vectorKeyID, DefaultSubprotocol, vectorRealm)),
-		ClientEphemeralPrivate: hex.EncodeToString(pattern(0x60, 32)), ServerEphemeralPrivate: hex.EncodeToString(pattern(0x80, 32)),
-		Payload1: hex.EncodeToString(append(pattern(0xA0, 16), server.SchemaHash[:]...)), HS1: hex.EncodeToString(hs1),
-		Payload2: hex.EncodeToString(filled.payload2(&info, now)), HS2: hex.EncodeToString(hs2),
+		Realm: vectorRealm, Subprotocol: DefaultSubprotocol, Prologue: hex.EncodeToString(prologue(suite, protocolVersion, protocolVersion, vectorKeyID, DefaultSubprotocol, vectorRealm)),
+		ClientEphemeralPrivate: hex.EncodeToString(pattern(seeds.clientEphemeral, 32)), ServerEphemeralPrivate: hex.EncodeToString(pattern(seeds.serverEphemeral, 32)),
+		Payload1: hex.EncodeToString(append(append(pattern(seeds.random, 16), server.SchemaHash[:]...), ticket...)), HS1: hex.EncodeToString(hs1),
+		Payload2: hex.EncodeToString(filled.payload2(&h.Info, now)), HS2: hex.EncodeToString(hs2),
 		RekeyRecords: vectorRekeyCount, RekeyBytes: vectorRekeyBytes,
+	}
+	if secret != nil {
+		v.Secret = hex.EncodeToString(secret[:])
 	}
 	plainKeys(t, &v)
 	v.Records = append(sealVectors(t, "c2s", clientSide.Sealer, serverSide.Opener), sealVectors(t, "s2c", serverSide.Sealer, clientSide.Opener)...)
-	v.Rejects = rejectVectors(t, root, hs1, now)
-	return v
+	return v, hs1
 }
 
 // plainKeys runs the same handshake with the Noise library alone and records what it arrives at.
@@ -140,10 +179,14 @@ func plainKeys(t *testing.T, v *vectors) {
 	t.Helper()
 	unhex := func(s string) []byte { b, _ := hex.DecodeString(s); return b }
 	suite := noise.NewCipherSuite(noise.DH25519, noise.CipherAESGCM, noise.HashSHA256)
-	hs, err := noise.NewHandshakeState(noise.Config{
+	cfg := noise.Config{
 		CipherSuite: suite, Pattern: noise.HandshakeNK, Initiator: true, PeerStatic: unhex(v.ServerStaticPublic),
 		Prologue: unhex(v.Prologue), Random: bytes.NewReader(unhex(v.ClientEphemeralPrivate)),
-	})
+	}
+	if v.Suite == SuiteNKpsk2 {
+		cfg.PresharedKey, cfg.PresharedKeyPlacement = unhex(v.Secret), 2
+	}
+	hs, err := noise.NewHandshakeState(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,8 +230,8 @@ func rejectVectors(t *testing.T, root Root, hs1 []byte, now time.Time) (out []re
 	}
 	change := func(at int, value byte) []byte { b := bytes.Clone(hs1); b[at] = value; return b }
 	server := ServerConfig{Current: next, Realm: vectorRealm}
-	for _, hs1 := range [][]byte{hs1, change(1, 2), append(change(6, 9)[:7], change(7, 9)[7:]...), hs1[:79]} {
-		_, _, _, err := Accept(&server, hs1, now)
+	for _, hs1 := range [][]byte{hs1, change(1, 9), append(change(6, 9)[:7], change(7, 9)[7:]...), hs1[:79]} {
+		_, err := Begin(&server, hs1, now)
 		r := asReject(t, err)
 		out = append(out, rejectVector{Code: uint16(r.Code), Record: hex.EncodeToString(r.Bytes)})
 	}

@@ -80,6 +80,8 @@ const (
 	Route_ANY     Route_State = 0
 	Route_SECURED Route_State = 1
 	Route_PLAYING Route_State = 2
+	// logged in, and not yet in the world: it may be waiting in the login queue.
+	Route_AUTHENTICATED Route_State = 4
 )
 
 // Enum value maps for Route_State.
@@ -88,11 +90,13 @@ var (
 		0: "ANY",
 		1: "SECURED",
 		2: "PLAYING",
+		4: "AUTHENTICATED",
 	}
 	Route_State_value = map[string]int32{
-		"ANY":     0,
-		"SECURED": 1,
-		"PLAYING": 2,
+		"ANY":           0,
+		"SECURED":       1,
+		"PLAYING":       2,
+		"AUTHENTICATED": 4,
 	}
 )
 
@@ -129,6 +133,8 @@ const (
 	Route_DEFAULT Route_Affinity = 0
 	Route_GATEWAY Route_Affinity = 1
 	Route_ZONE    Route_Affinity = 2
+	// SERVICE: a service that the session's home server was configured with.
+	Route_SERVICE Route_Affinity = 3
 )
 
 // Enum value maps for Route_Affinity.
@@ -137,11 +143,13 @@ var (
 		0: "DEFAULT",
 		1: "GATEWAY",
 		2: "ZONE",
+		3: "SERVICE",
 	}
 	Route_Affinity_value = map[string]int32{
 		"DEFAULT": 0,
 		"GATEWAY": 1,
 		"ZONE":    2,
+		"SERVICE": 3,
 	}
 )
 
@@ -1375,7 +1383,7 @@ const file_mmo_options_proto_rawDesc = "" +
 	"typescript\x12\x10\n" +
 	"\x03sdk\x18\x03 \x01(\tR\x03sdk\x12\x16\n" +
 	"\x06manual\x18\x04 \x01(\tR\x06manual\x12\x17\n" +
-	"\atick_hz\x18\x05 \x01(\rR\x06tickHz\"\xc3\x05\n" +
+	"\atick_hz\x18\x05 \x01(\rR\x06tickHz\"\xe3\x05\n" +
 	"\x05Route\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12#\n" +
@@ -1406,15 +1414,17 @@ const file_mmo_options_proto_rawDesc = "" +
 	"\x06CLIENT\x10\x01\x12\n" +
 	"\n" +
 	"\x06SERVER\x10\x02\x12\b\n" +
-	"\x04BOTH\x10\x03\"*\n" +
+	"\x04BOTH\x10\x03\"=\n" +
 	"\x05State\x12\a\n" +
 	"\x03ANY\x10\x00\x12\v\n" +
 	"\aSECURED\x10\x01\x12\v\n" +
-	"\aPLAYING\x10\x02\".\n" +
+	"\aPLAYING\x10\x02\x12\x11\n" +
+	"\rAUTHENTICATED\x10\x04\";\n" +
 	"\bAffinity\x12\v\n" +
 	"\aDEFAULT\x10\x00\x12\v\n" +
 	"\aGATEWAY\x10\x01\x12\b\n" +
-	"\x04ZONE\x10\x02\"3\n" +
+	"\x04ZONE\x10\x02\x12\v\n" +
+	"\aSERVICE\x10\x03\"3\n" +
 	"\bDelivery\x12\f\n" +
 	"\bRELIABLE\x10\x00\x12\r\n" +
 	"\tAOI_EVENT\x10\x01\x12\n" +

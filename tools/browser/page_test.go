@@ -39,6 +39,14 @@ const patience = 60 * time.Second
 
 func boot(t *testing.T, bots int) *tianxia.Node {
 	t.Helper()
+	n, stop := bootAt(t, "127.0.0.1:0", bots)
+	t.Cleanup(stop)
+	return n
+}
+
+// bootAt starts a server; stop ends it and waits, and may be called once.
+func bootAt(t *testing.T, addr string, bots int) (n *tianxia.Node, stop func()) {
+	t.Helper()
 	a := tianxia.App{
 		New: func(bots int) (*game.Game, game.Config, error) {
 			return plains.New(plains.Config{Walkers: 1000}), game.Config{Seed: 1, Width: plains.SideFor(1000 + bots)}, nil
@@ -46,20 +54,19 @@ func boot(t *testing.T, bots int) *tianxia.Node {
 		Bot: bot.Play,
 		Web: web.Assets(),
 	}
-	n, err := tianxia.Open(a, tianxia.NodeConfig{Addr: "127.0.0.1:0", Bots: bots})
+	n, err := tianxia.Open(a, tianxia.NodeConfig{Addr: addr, Bots: bots})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- n.Serve(ctx) }()
-	t.Cleanup(func() {
+	return n, func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-	})
-	return n
+	}
 }
 
 // complaints collects what a clean page has none of.
@@ -253,16 +260,64 @@ func TestKeyPressMovesTheAvatarAsPredicted(t *testing.T) {
 
 func ftoa(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 
+// When its connection is cut, the page resumes its session, again and again, and nothing is lost.
 func TestPageReconnectsByItself(t *testing.T) {
 	n := boot(t, 0)
 	ctx, c := browse(t, n.Addr())
 	open(t, ctx, n.URL())
-	until(t, ctx, "it plays", `window.tianxia && window.tianxia.stats().own`)
-	if err := chromedp.Run(ctx, chromedp.Click("#drop", chromedp.ByQuery)); err != nil {
+	until(t, ctx, "it plays, with a ticket", `window.tianxia && window.tianxia.stats().own && window.tianxia.stats().lastSeq >= 1`)
+	before := evaluate[point](t, ctx, `window.tianxia.stats().own`)
+	for cut := 1; cut <= 2; cut++ { // the second with the ticket that the first resume brought
+		seq := evaluate[int](t, ctx, `window.tianxia.stats().lastSeq`)
+		if err := chromedp.Run(ctx, chromedp.Click("#drop", chromedp.ByQuery)); err != nil {
+			t.Fatal(err)
+		}
+		until(t, ctx, "the session goes on", `window.tianxia.stats().resumes >= `+strconv.Itoa(cut)+` && window.tianxia.stats().own && window.tianxia.stats().frames > 5`)
+		until(t, ctx, "a new ticket", `window.tianxia.stats().lastSeq > `+strconv.Itoa(seq))
+	}
+	if pattern := evaluate[string](t, ctx, `window.tianxia.stats().pattern`); pattern != "NKpsk2" {
+		t.Errorf("the handshake was %q, want NKpsk2", pattern)
+	}
+	if note := evaluate[string](t, ctx, `document.getElementById("note").textContent`); !strings.Contains(note, "nothing was missed") {
+		t.Errorf("the page says %q of a session that was resumed", note)
+	}
+	if *screenshot != "" {
+		keep(t, ctx, strings.TrimSuffix(*screenshot, ".png")+"-resumed.png")
+	}
+	after := evaluate[point](t, ctx, `window.tianxia.stats().own`)
+	if d := before.distance(after); d > 0.01 { // it stood still: the same avatar is where it was
+		t.Errorf("the avatar was at %v and is at %v", before, after)
+	}
+	key := "d"
+	if after.X > 200 { // away from the wall that is near
+		key = "a"
+	}
+	if err := chromedp.Run(ctx, input.DispatchKeyEvent(input.KeyDown).WithCode("Key"+strings.ToUpper(key)).WithKey(key)); err != nil {
 		t.Fatal(err)
 	}
-	until(t, ctx, "it plays again", `window.tianxia.reconnects >= 1 && window.tianxia.stats().own && window.tianxia.stats().frames > 5`)
+	until(t, ctx, "inputs go on", `Math.hypot(window.tianxia.stats().own.x - `+ftoa(after.X)+`, window.tianxia.stats().own.z - `+ftoa(after.Z)+`) > 3`)
+	if losses := evaluate[int](t, ctx, `window.tianxia.stats().losses`); losses != 0 {
+		t.Errorf("%d sessions were not recovered: %s", losses, evaluate[string](t, ctx, `window.tianxia.errors.join("\n")`))
+	}
 	c.none(t)
+}
+
+func TestPageLogsInAnewWhereTheSessionIsGoneAndSaysSo(t *testing.T) {
+	first, stop := bootAt(t, "127.0.0.1:0", 0)
+	ctx, _ := browse(t, first.Addr()) // complaints are in order here: for a while nobody answers
+	open(t, ctx, first.URL())
+	until(t, ctx, "it plays", `window.tianxia && window.tianxia.stats().own && window.tianxia.stats().lastSeq >= 1`)
+	stop()
+	until(t, ctx, "the page sees it", `window.tianxia.stats().state === "reconnecting"`)
+	_, stop = bootAt(t, first.Addr(), 0) // at the same address, with new keys and nothing of the old world
+	defer stop()
+	until(t, ctx, "it plays again", `window.tianxia.reconnects >= 1 && window.tianxia.stats().own && window.tianxia.stats().frames > 5`)
+	if losses := evaluate[int](t, ctx, `window.tianxia.stats().losses`); losses != 1 {
+		t.Errorf("%d losses of a session are told, want 1", losses)
+	}
+	if said := evaluate[string](t, ctx, `window.tianxia.errors.join("\n")`); !strings.Contains(said, "the session was not recovered") {
+		t.Errorf("the page noted only:\n%s", said)
+	}
 }
 
 func TestPageWorksWithoutTheBrowsersCryptography(t *testing.T) {

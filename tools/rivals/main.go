@@ -3,6 +3,10 @@
 //
 // It is started by rpc_test -mode=bench, one process as the server and one as the client, and ordered about over its standard input; see package measure. It lives in a
 // module of its own so that nobody who uses the framework has gRPC among their dependencies.
+//
+// With -mode=ws it compares pkg/network, with and without the records of pkg/security, with two WebSocket libraries, and starts the processes for that itself:
+//
+//	go run -C tools/rivals . -mode=ws -runs 10
 package main
 
 import (
@@ -27,6 +31,7 @@ type setup struct {
 	timeout  time.Duration // of every call
 	conns    int           // that the client spreads its callers over
 	fresh    bool          // a new response for every call, as generated stubs make it
+	cert     string        // of the server of a sealed WebSocket system, as it told
 }
 
 // client makes the calls of a cell.
@@ -46,22 +51,38 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	var s setup
 	flags := flag.NewFlagSet("rivals", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&s.system, "system", "", "`name`: grpc-uds, grpc-tcp or raw-uds")
+	flags.StringVar(&s.system, "system", "", "`name`: grpc-uds, grpc-tcp or raw-uds; of -mode=ws tianxia-sealed, tianxia-plain, gws or gobwas")
 	role := flags.String("role", "", "server or client")
 	flags.StringVar(&s.endpoint, "endpoint", "", "`path` of the socket, or host:port for TCP")
 	flags.StringVar(&s.codec, "codec", "protobuf", "protobuf or bytes; the ping-pong knows bytes only")
 	flags.DurationVar(&s.timeout, "timeout", 10*time.Second, "deadline of every call")
 	flags.IntVar(&s.conns, "conns", 1, "`connections` that a gRPC client spreads its callers over")
 	flags.BoolVar(&s.fresh, "fresh", false, "make a new response for every call, as generated stubs do")
+	flags.StringVar(&s.cert, "cert", "", "root and certificate of a tianxia-sealed server, as it told when it was ready")
+	mode := flags.String("mode", "", "ws: compare the connection layer with WebSocket libraries and print figures; no role, system or endpoint is needed")
+	var b wsBench
+	flags.IntVar(&b.runs, "runs", 10, "interleaved `runs` of -mode=ws")
+	flags.DurationVar(&b.duration, "duration", 2*time.Second, "`time` of one echo measurement of -mode=ws")
+	flags.IntVar(&b.receivers, "receivers", 5000, "`connections` of the broadcast of -mode=ws; 0 leaves it out")
+	flags.IntVar(&b.idle, "idle", 10_000, "`connections` whose memory -mode=ws counts; 0 leaves it out")
+	flags.BoolVar(&b.json, "json", false, "print the samples of -mode=ws as JSON")
 	if err := flags.Parse(args); err != nil {
 		return 2
+	}
+	if *mode != "" {
+		return runWS(ctx, *mode, &b, s.conns, stdout, stderr)
 	}
 	if err := s.check(*role); err != nil {
 		fmt.Fprintf(stderr, "rivals: %v\n", err)
 		return 2
 	}
 	act := s.serve
-	if *role == "client" {
+	switch {
+	case isWS(s.system) && *role == "client":
+		act = s.callWS
+	case isWS(s.system):
+		act = s.serveWS
+	case *role == "client":
 		act = s.call
 	}
 	if err := act(ctx, stdin, stdout); err != nil {
@@ -71,10 +92,30 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return 0
 }
 
+// runWS is -mode=ws, from its flags on.
+func runWS(ctx context.Context, mode string, b *wsBench, conns int, stdout, stderr io.Writer) int {
+	if b.conns = conns; conns == 1 { // the default is that of gRPC
+		b.conns = 200
+	}
+	err := b.check()
+	if mode != "ws" {
+		err = fmt.Errorf("-mode %q: need ws, or none and a -role", mode)
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "rivals: %v\n", err)
+		return 2
+	}
+	if err := b.run(ctx, stdout); err != nil {
+		fmt.Fprintf(stderr, "rivals: -mode=ws: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
 func (s *setup) check(role string) error {
 	switch {
-	case s.system != "grpc-uds" && s.system != "grpc-tcp" && s.system != "raw-uds":
-		return fmt.Errorf("-system %q: need grpc-uds, grpc-tcp or raw-uds", s.system)
+	case s.system != "grpc-uds" && s.system != "grpc-tcp" && s.system != "raw-uds" && !isWS(s.system):
+		return fmt.Errorf("-system %q: need grpc-uds, grpc-tcp or raw-uds, or one of %v", s.system, wsSystems)
 	case role != "server" && role != "client":
 		return fmt.Errorf("-role %q: need server or client; rpc_test -mode=bench starts both", role)
 	case s.endpoint == "":

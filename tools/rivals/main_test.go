@@ -20,6 +20,7 @@ type side struct {
 	lines *bufio.Scanner
 	code  chan int
 	errs  bytes.Buffer
+	note  string // of the first answer
 }
 
 func start(t *testing.T, args ...string) (*side, string) {
@@ -31,7 +32,9 @@ func start(t *testing.T, args ...string) (*side, string) {
 		s.code <- run(t.Context(), args, inRead, outWrite, &s.errs)
 		outWrite.Close()
 	}()
-	return s, s.answer(t).Ready
+	ready := s.answer(t)
+	s.note = ready.Note
+	return s, ready.Ready
 }
 
 func (s *side) answer(t *testing.T) (reply measure.Reply) {
@@ -85,6 +88,9 @@ func TestAWrongCommandLineIsRefusedWithTheReason(t *testing.T) {
 		"-system=raw-uds -role=client -endpoint=x -codec=json":      "-codec",
 		"-system=raw-uds -role=client -endpoint=x -conns=0":         "-conns 0",
 		"-system=grpc-uds -role=client -endpoint=x -timeout=banana": "banana",
+		"-mode=wss":         "-mode",
+		"-mode=ws -runs=0":  "-runs",
+		"-mode=ws -idle=-1": "-idle",
 	} {
 		var errs bytes.Buffer
 		if code := run(t.Context(), strings.Fields(args), strings.NewReader(""), io.Discard, &errs); code != 2 || !strings.Contains(errs.String(), want) {

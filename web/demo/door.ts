@@ -5,7 +5,7 @@ import type { Plains } from "../sdk/index.ts";
  * window.tianxia is for tests and for the curious at the console; nothing on the page reads it.
  *   stats()     state in words and numbers, positions in metres; own is the server's word, predicted is what is drawn
  *   entities()  the client's replica: decimal ids, metres, at the last section's tick
- *   reconnects  sessions after the first      errors  what went wrong, newest last
+ *   reconnects  times that a session began or went on after the first      errors  what went wrong, newest last
  */
 export interface TestDoor {
   stats(): Record<string, unknown>;
@@ -33,6 +33,7 @@ export function testDoor(plains: Plains, page: () => Drawn): TestDoor {
         rttMs: client.connection?.roundTrip.ms ?? 0, jitterMs: plains.clock.jitterMs, staleMs: plains.staleMs(performance.now()),
         errorMetres: (predictor?.meanError ?? 0) / q, verdict: predictor?.verdict ?? "waiting", lateInputs: predictor?.lateInputs ?? 0,
         refusals: plains.refusals, suite: client.suite?.label ?? "", tick: replica.lastTick(plains.zone?.index ?? 0) >>> 0,
+        resumes: client.resumes, losses: client.losses, lastSeq: client.session.lastSeq, pattern: client.connection?.pattern ?? "",
         traffic: { ...client.connection?.traffic }, enters: replica.enters, updates: replica.updates, build: client.build,
       };
     },

@@ -46,12 +46,18 @@ const plains = new Plains({
   },
   entities: { enter: (index) => crowd.entered(plains.replica, index), leave: (index) => entityLeft(index) },
   changed: () => stateChanged(),
+  session: {
+    resumed: () => note.show("Reconnected: the session went on, nothing was missed.", "session"),
+    notRecovered: (reason) => note.show(`The session was not recovered (${reason}): messages may have been missed. Logging in anew.`, "session"),
+    warning: (w) => note.show(`The server warns: ${w.message || `code ${w.code}`}`),
+    goaway: (g) => note.show(`This server is going away (${g.reason || "no reason given"}): moving over in ${(g.reconnectAfterMs / 1000).toFixed(1)} s.`),
+  },
   refused: (r) => note.show(`The server refused a move: speed ${(r.speed / 16).toFixed(1)} m/s, allowed ${(r.limit / 16).toFixed(1)} m/s.`),
 });
 
 /** entityLeft: those who leave in play fade out; when a new connection forgets the old world, nobody does. */
 function entityLeft(index: number): void {
-  if (plains.client.state === "playing") crowd.left(plains.replica, index);
+  if (plains.client.state === "playing" && !plains.renewing) crowd.left(plains.replica, index);
 }
 
 const controls = new Controls(stage, camera, {
@@ -89,7 +95,7 @@ const commands = {
 
 // ---- what the page says ---------------------------------------------------------------------------------------------------------
 
-const glyphs: Record<string, string> = { playing: "●", reconnecting: "↻", ended: "✕" };
+const glyphs: Record<string, string> = { playing: "●", reconnecting: "↻", resuming: "↻", queued: "⧗", ended: "✕" };
 
 function showState(): void {
   const client = plains.client;
@@ -317,7 +323,7 @@ function fillConnection(now: number, rates: Rates, full: string | undefined): vo
     const [word, kind] = kinds[predictor.verdict]!;
     panel.verdict.set(word, predictor.lateInputs > 0 ? `${predictor.lateInputs} late` : "", undefined, kind);
   }
-  panel.channel(client.suite?.label, plains.login?.server ?? "");
+  panel.channel(client.suite?.label, plains.login?.server ?? "", client.connection?.pattern);
 }
 
 // ---- start ----------------------------------------------------------------------------------------------------------------------
@@ -347,7 +353,10 @@ function start(): void {
     return;
   }
   plains.client.start();
-  // A session is fresh at each connection: ask again for the spectator's view once the avatar is there.
+  addEventListener("online", () => {
+    if (plains.client.state === "reconnecting") plains.client.start(); // no need to wait out the back-off
+  });
+  // A session that was not recovered has no view but its own: ask again for the spectator's once the avatar is there.
   setInterval(() => void matchSpectating(), 1000);
   requestAnimationFrame(frame);
 }

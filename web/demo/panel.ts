@@ -133,9 +133,9 @@ export class Panel {
     this.root.appendChild(document.createElement("h2")).textContent = text;
   }
 
-  /** channel names the cipher suite and who runs it. */
-  channel(label: string | undefined, server: string): void {
-    const suite = label === undefined ? "–" : `Noise NK · X25519 · AES-256-GCM · SHA-256 (${label})`;
+  /** channel names the cipher suite, pattern and all, and who runs it. */
+  channel(label: string | undefined, server: string, pattern = "NK"): void {
+    const suite = label === undefined ? "–" : `Noise ${pattern} · X25519 · AES-256-GCM · SHA-256 (${label})`;
     const text = server === "" ? suite : `${suite} · gateway ${server}`;
     if (this.suite.textContent !== text) this.suite.textContent = text;
   }

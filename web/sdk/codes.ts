@@ -1,6 +1,6 @@
 /** Disconnect codes (manual §6) with the client's policy and the words for the player, and the error codes of ERROR frames. */
 
-/** Policy says what follows a disconnect: `reconnect` with back-off, or `terminal`: tell the player. */
+/** Policy says what follows a disconnect: `reconnect` (resume, or log in anew) with back-off, or `terminal`: tell the player. */
 export type Policy = "reconnect" | "terminal";
 
 const words: Record<number, string> = {
@@ -22,6 +22,9 @@ const words: Record<number, string> = {
   4507: "the same player signed in elsewhere",
   4508: "an operator ended the session",
   4509: "the WebSocket rules were broken",
+  4510: "an operator shut this player out",
+  4511: "this client went on sending too much after a warning",
+  4512: "the session goes on over another connection",
 };
 
 /** describeDisconnect puts a close code into words; reason is what the server said, if anything. Of schemas only the reason knows which side is older. */
@@ -33,16 +36,26 @@ export function describeDisconnect(code: number, reason: string): string {
   return code === 1006 || code === 0 ? "the connection was lost" : `the connection closed with code ${code}`;
 }
 
-/** policyOf: 4500-4999 are terminal, everything else (a lost network included) means try again. */
+// The transport's own codes after which the same bytes would end the same way.
+const HOPELESS = [1002, 1003, 1007, 1008, 1009, 1010];
+
+/** policyOf: 4500-4999 are terminal, and what WebSocket itself calls a broken peer; everything else (a lost network included) means try again. */
 export function policyOf(code: number): Policy {
-  return code >= 4500 && code <= 4999 ? "terminal" : "reconnect";
+  return (code >= 4500 && code <= 4999) || HOPELESS.includes(code) ? "terminal" : "reconnect";
 }
 
 /** Disconnect codes that this client itself needs. */
-export const Code = { badRecord: 4010, keyUnknown: 4011, badHandshake: 4500, badFrame: 4502, versionRefused: 4504, schemaMismatch: 4505, overloaded: 4004 } as const;
+export const Code = {
+  shutdown: 4000, idle: 4002, overloaded: 4004, handshakeTimeout: 4005, badRecord: 4010, keyUnknown: 4011, badHandshake: 4500, textMessage: 4501,
+  badFrame: 4502, versionRefused: 4504, schemaMismatch: 4505, badToken: 4506,
+} as const;
+
+/** Error codes of ERROR frames that this client itself needs. */
+export const ErrorCode = { unauthorized: 6, overloaded: 7, unavailable: 10 } as const;
 
 const errorNames = [
   "", "unknown_route", "wrong_state", "too_large", "malformed", "rate_limited", "unauthorized", "overloaded", "internal", "not_allowed",
+  "unavailable",
 ];
 
 /** errorName is the manual's name of an error code, or "game error N". */

@@ -1,21 +1,22 @@
 /**
- * One connection: a WebSocket from its handshake to its end. It keeps records in order, pairs requests with answers, measures the
- * round trip, echoes state frames, and ends exactly once, with a disconnect code. It never reconnects: that is the client's business.
+ * One connection: a WebSocket from its handshake to its end. It keeps records in order, measures the round trip, echoes state frames, notices
+ * silence, and ends exactly once, with a disconnect code. What outlives it is the session's; coming back is the client's business.
  *
  * Frames sent in one turn of the event loop leave in one record: the tag, the copy and the promise are paid per record.
  */
 import { type Bytes, concat, MalformedError } from "./bytes.ts";
 import { RoundTrip } from "./clock.ts";
-import { Code, errorName } from "./codes.ts";
+import { Code } from "./codes.ts";
 import { compatible, incompatible, IncompatibleError } from "./fingerprint.ts";
-import { Control, decodeFrames, decodePong, encodeControl, encodeEcho, encodePing, encodePush, encodeRequest, type Frame, FrameType } from "./frames.ts";
-import { Handshake, HandshakeError, type HandshakeInput, type Secured, SUBPROTOCOL } from "./noise.ts";
-import { decodeError, decodeGoaway, decodeKick } from "./gen/mmo.ts";
+import { Control, decodeFrames, decodePong, encodeControl, encodeEcho, encodePing, type Frame, FrameType } from "./frames.ts";
+import { decodeKick } from "./gen/mmo.ts";
+import { Handshake, HandshakeError, type HandshakeInput, type Secured, type ServerHello, SUBPROTOCOL } from "./noise.ts";
 import { Opener, Sealer } from "./records.ts";
+import { UnreadableError, type Wire } from "./session.ts";
 
 const HANDSHAKE_MS = 5000;
 const PING_MS = 1000;
-const REQUEST_MS = 5000;
+const SILENT_PINGS = 10; // answered by nothing at all: nobody is there any more, whatever TCP still hopes
 const TAG_AND_HEADER = 17;
 
 /** Socket is the part of WebSocket that is used; tests bring their own. */
@@ -34,23 +35,19 @@ export interface Socket {
 export interface Ended {
   code: number;
   reason: string;
-  /** retryAfterMs is what the server asked for in a GOAWAY. */
+  /** retryAfterMs is how long a refused login is asked to wait. */
   retryAfterMs?: number;
-}
-
-/** RequestError is an ERROR frame in answer to a request, or a deadline that passed. */
-export class RequestError extends Error {
-  override name = "RequestError";
-
-  constructor(readonly code: number, message: string, readonly retryAfterMs = 0) {
-    super(message);
-  }
 }
 
 /** ConnectionEvents are called in the order of the bytes. arrivedMs is when the record came in, before it was opened. */
 export interface ConnectionEvents {
-  push(route: number, payload: Bytes): void;
+  /** secured comes once, before any frame; what it returns leaves in the first record, before anything else. */
+  secured(connection: Connection, hello: ServerHello): Bytes[];
+  /** frame is every frame but STATE, PONG and KICK. */
+  frame(f: Frame): void;
   state(payload: Bytes, arrivedMs: number): void;
+  /** tail is asked before a record leaves: a frame that wants to ride along. */
+  tail(): Bytes | undefined;
   ended(end: Ended): void;
 }
 
@@ -64,16 +61,12 @@ export interface Traffic {
   stateBytes: number;
 }
 
-interface Waiting {
-  resolve(payload: Bytes): void;
-  reject(error: Error): void;
-  timer: ReturnType<typeof setTimeout>;
-}
-
 /** Connection: make one with {@link Connection.open}; it is usable when that resolves. */
-export class Connection {
+export class Connection implements Wire {
   readonly traffic: Traffic = { bytesIn: 0, bytesOut: 0, recordsIn: 0, recordsOut: 0, stateFrames: 0, stateBytes: 0 };
   readonly roundTrip = new RoundTrip();
+  /** pattern of the handshake, in Noise's words. */
+  readonly pattern: "NK" | "NKpsk2";
   private sealer!: Sealer;
   private opener: Promise<Opener>;
   private recordMax = 65536;
@@ -82,16 +75,15 @@ export class Connection {
   private outgoing: Bytes[] = [];
   private flushing = false;
   private echoDue = false;
-  private nextId = 1;
+  private silent = 0; // pings since anything came
   /** schema is the fingerprint of the server's. */
   schema: Bytes = new Uint8Array(8);
-  private readonly waiting = new Map<number, Waiting>();
   private pinger: ReturnType<typeof setInterval> | undefined;
   private kick: Ended | undefined;
   private over: Ended | undefined;
-  private retryAfterMs: number | undefined;
 
-  private constructor(private readonly socket: Socket, private readonly events: ConnectionEvents, private readonly now: () => number) {
+  private constructor(private readonly socket: Socket, input: HandshakeInput, private readonly events: ConnectionEvents, private readonly now: () => number) {
+    this.pattern = input.resume === undefined ? "NK" : "NKpsk2";
     let resolve!: (o: Opener) => void;
     this.opener = new Promise((r) => (resolve = r));
     this.setOpener = resolve;
@@ -101,13 +93,14 @@ export class Connection {
 
   /** open runs the handshake on a fresh socket. It rejects when that fails; ended is then not called. */
   static async open(socket: Socket, input: HandshakeInput, events: ConnectionEvents, now: () => number): Promise<Connection> {
-    const c = new Connection(socket, events, now);
-    const timer = setTimeout(() => c.end(4005, "the server did not answer the handshake"), HANDSHAKE_MS);
+    const c = new Connection(socket, input, events, now);
+    const timer = setTimeout(() => c.end(Code.handshakeTimeout, "the server did not answer the handshake"), HANDSHAKE_MS);
     try {
       await c.secure(input);
     } catch (error) {
       const e = error instanceof HandshakeError ? error : new HandshakeError(c.over?.code ?? 1006, c.over?.reason || String((error as Error)?.message ?? error));
       c.over ??= { code: e.code, reason: e.message };
+      clearInterval(c.pinger);
       closeQuietly(socket, e.code);
       throw e;
     } finally {
@@ -142,6 +135,7 @@ export class Connection {
     const opener = await Opener.create(input.suite, secured.keyS2C, rule);
     if (this.over !== undefined) throw new HandshakeError(this.over.code, this.over.reason);
     this.pinger = setInterval(() => this.ping(), PING_MS); // from here on an end is an event, not a failed open
+    for (const frame of this.events.secured(this, secured.hello)) this.send(frame);
     this.setOpener(opener);
   }
 
@@ -150,28 +144,23 @@ export class Connection {
     if (!compatible(mine, this.schema)) throw new HandshakeError(Code.schemaMismatch, incompatible(mine, this.schema).message);
   }
 
-  /** push sends a frame that has no answer. */
-  push(route: number, payload: Bytes): void {
-    this.write(encodePush(route, payload));
+  /** send lets a frame leave with the next record. */
+  send(frame: Bytes): void {
+    if (this.over !== undefined) return;
+    this.outgoing.push(frame);
+    this.wake();
   }
 
-  /** request resolves with the response's payload, or rejects with a {@link RequestError}: refused, late, or the connection ended. */
-  request(route: number, payload: Bytes, deadlineMs = REQUEST_MS): Promise<Bytes> {
-    if (this.over !== undefined) return Promise.reject(new RequestError(0, "the connection has ended"));
-    const id = this.nextId++;
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.waiting.delete(id);
-        reject(new RequestError(0, `no answer within ${deadlineMs} ms`));
-      }, deadlineMs);
-      this.waiting.set(id, { resolve, reject, timer });
-      this.write(encodeRequest(route, id, payload));
-    });
+  /** wake lets a record leave at the end of this turn, if there is anything to put into it. */
+  wake(): void {
+    if (this.flushing || this.over !== undefined) return;
+    this.flushing = true;
+    queueMicrotask(() => void this.flush());
   }
 
-  /** bye leaves on purpose: the server does not wait for this player to come back. */
+  /** bye leaves on purpose: the session ends, the server does not wait for this player to come back. */
   bye(): void {
-    this.write(encodeControl(Control.bye, new Uint8Array(0)));
+    this.send(encodeControl(Control.bye, new Uint8Array(0)));
     void this.flush().then(() => this.end(1000, "left"));
   }
 
@@ -182,19 +171,9 @@ export class Connection {
   }
 
   private ping(): void {
-    this.write(encodePing(BigInt(Math.round(this.now() * 1000))));
-  }
-
-  private write(frame: Bytes): void {
-    if (this.over !== undefined) return;
-    this.outgoing.push(frame);
-    this.schedule();
-  }
-
-  private schedule(): void {
-    if (this.flushing) return;
-    this.flushing = true;
-    queueMicrotask(() => void this.flush());
+    // Counted and not timed: a page in the background, or a machine that slept, is behind with its timers but has not asked yet.
+    if (this.silent++ >= SILENT_PINGS) return this.end(0, "nothing was heard of the server for too long");
+    this.send(encodePing(BigInt(Math.round(this.now() * 1000))));
   }
 
   private async flush(): Promise<void> {
@@ -205,6 +184,8 @@ export class Connection {
       this.echoDue = false;
       frames.push(encodeEcho(this.traffic.stateFrames));
     }
+    const tail = this.over === undefined ? this.events.tail() : undefined;
+    if (tail !== undefined) frames.push(tail);
     const sealed: Promise<Bytes>[] = [];
     for (let from = 0; from < frames.length; ) {
       let size = TAG_AND_HEADER;
@@ -231,10 +212,11 @@ export class Connection {
     const arrivedMs = this.now();
     if (this.over !== undefined) return;
     if (!(data instanceof ArrayBuffer)) {
-      this.end(4501, "the server sent text");
+      this.end(Code.textMessage, "the server sent text");
       return;
     }
     const record: Bytes = new Uint8Array(data);
+    this.silent = 0;
     this.traffic.recordsIn++;
     this.traffic.bytesIn += record.length;
     if (this.first !== undefined) {
@@ -252,8 +234,12 @@ export class Connection {
   private dispatch(plain: Bytes, arrivedMs: number): void {
     if (this.over !== undefined) return;
     try {
-      for (const frame of decodeFrames(plain)) this.frame(frame, arrivedMs);
+      for (const frame of decodeFrames(plain)) {
+        if (this.over !== undefined) return; // a frame of this record ended it
+        this.frame(frame, arrivedMs);
+      }
     } catch (error) {
+      if (error instanceof UnreadableError) return this.end(Code.badFrame, error.message);
       if (error instanceof IncompatibleError) return this.end(Code.schemaMismatch, error.message);
       // A handler's own mistake is treated like a bad frame: what it saw may be half applied. Code 0: a fresh connection may help.
       const what = error instanceof MalformedError ? "the server sent a malformed frame" : "a frame could not be handled";
@@ -262,61 +248,27 @@ export class Connection {
   }
 
   private frame(f: Frame, arrivedMs: number): void {
-    switch (f.type) {
-      case FrameType.state:
-        this.traffic.stateBytes += f.payload.length;
-        this.events.state(f.payload, arrivedMs);
-        this.traffic.stateFrames++;
-        this.echoDue = true;
-        this.schedule();
-        break;
-      case FrameType.push:
-        this.events.push(f.route, f.payload);
-        break;
-      case FrameType.response:
-        this.settle(f.id)?.resolve(f.payload);
-        break;
-      case FrameType.error: {
-        const e = decodeError(f.payload);
-        this.settle(f.id)?.reject(new RequestError(e.code, `${errorName(e.code)}: ${e.message}`, e.retryAfterMs));
-        break;
-      }
-      case FrameType.control:
-        this.control(f, arrivedMs);
-        break;
-      default:
-        break; // ack: reserved in this version; a request: no route has a client answer it
-    }
-  }
-
-  private control(f: Frame, arrivedMs: number): void {
-    if (f.route === Control.pong) {
+    if (f.type === FrameType.state) {
+      this.traffic.stateBytes += f.payload.length;
+      this.events.state(f.payload, arrivedMs);
+      this.traffic.stateFrames++;
+      this.echoDue = true;
+      this.wake();
+    } else if (f.type === FrameType.control && f.route === Control.pong) {
       this.roundTrip.add(Math.max(0, arrivedMs - Number(decodePong(f.payload).client) / 1000));
-    } else if (f.route === Control.kick) {
+    } else if (f.type === FrameType.control && f.route === Control.kick && !f.json) {
       this.kick = decodeKick(f.payload);
-    } else if (f.route === Control.goaway) {
-      const g = decodeGoaway(f.payload);
-      this.retryAfterMs = g.reconnectAfterMs;
-      this.end(4000, g.reason);
+    } else {
+      this.events.frame(f);
     }
-  }
-
-  private settle(id: number): Waiting | undefined {
-    const w = this.waiting.get(id);
-    if (w === undefined) return undefined; // its deadline passed
-    this.waiting.delete(id);
-    clearTimeout(w.timer);
-    return w;
   }
 
   private closed(code: number, reason: string): void {
     if (this.over !== undefined) return;
     // The KICK inside the channel is authenticated, the close code outside is not.
     const end: Ended = this.kick ?? { code, reason };
-    if (this.retryAfterMs !== undefined) end.retryAfterMs = this.retryAfterMs;
     this.over = end;
     clearInterval(this.pinger);
-    for (const id of [...this.waiting.keys()]) this.settle(id)?.reject(new RequestError(0, "the connection ended"));
     if (this.pinger === undefined) {
       this.first?.reject(new HandshakeError(end.code, end.reason)); // open() reports it
       this.first = undefined;

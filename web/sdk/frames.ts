@@ -3,7 +3,10 @@
  * bytes throw, and the connection ends.
  *
  *   frame = head(1) | fields by type
- *   head  = type (bits 0-2) | REL 0x08 | reserved 0xf0 = 0
+ *   head  = type (bits 0-2) | REL 0x08 | JSON 0x20 | reserved 0xd0 = 0
+ *
+ * REL: a session's number is present (push, response, error). JSON: the payload is the message in JSON. This SDK never asks for JSON and
+ * has no encoder for it: what comes so is told apart here and refused by the session, by name.
  */
 import { type Bytes, ByteReader, ByteWriter, MalformedError } from "./bytes.ts";
 
@@ -11,9 +14,11 @@ export const FrameType = { push: 0, request: 1, response: 2, error: 3, ack: 4, c
 export type FrameType = (typeof FrameType)[keyof typeof FrameType];
 
 /** Control routes. */
-export const Control = { ping: 1, pong: 2, echo: 3, goaway: 4, kick: 5, bye: 6 } as const;
+export const Control = { ping: 1, pong: 2, echo: 3, goaway: 4, kick: 5, bye: 6, resume: 7, resumed: 8, queue: 9, warning: 10 } as const;
 
 const REL = 0x08;
+const JSON_PAYLOAD = 0x20;
+const RESERVED = 0xd0;
 const MAX_ROUTE = 0xffff;
 
 /** Frame is one decoded frame; fields that its type lacks are 0 or empty. */
@@ -22,8 +27,10 @@ export interface Frame {
   route: number;
   /** id pairs request, response and error; 0 in an error that answers none. */
   id: number;
-  /** seq is the number of a reliable frame, undefined when it is not reliable. */
+  /** seq is the number of a numbered message, or what an ack is for; undefined when there is none. */
   seq: number | undefined;
+  /** json: the payload is JSON and not protobuf. */
+  json: boolean;
   payload: Bytes;
 }
 
@@ -40,9 +47,11 @@ export function decodeFrames(plain: Bytes): Frame[] {
 function decodeFrame(r: ByteReader): Frame {
   const head = r.u8();
   const type = (head & 7) as FrameType;
-  if ((head & 0xf0) !== 0) throw new MalformedError(`frame head 0x${head.toString(16)}: reserved bits set`);
+  if ((head & RESERVED) !== 0) throw new MalformedError(`frame head 0x${head.toString(16)}: reserved bits set`);
   const reliable = (head & REL) !== 0;
-  const f: Frame = { type, route: 0, id: 0, seq: undefined, payload: EMPTY };
+  const json = (head & JSON_PAYLOAD) !== 0;
+  if (json && (type === FrameType.ack || type === FrameType.state)) throw new MalformedError(`JSON flag on frame type ${type}`);
+  const f: Frame = { type, route: 0, id: 0, seq: undefined, json, payload: EMPTY };
   switch (type) {
     case FrameType.push:
       f.route = route(r);
@@ -92,6 +101,11 @@ export function encodeRequest(routeId: number, id: number, payload: Uint8Array):
 
 export function encodeControl(routeId: number, payload: Uint8Array): Bytes {
   return new ByteWriter(payload.length + 8).u8(FrameType.control).uvarint(routeId).uvarint(payload.length).bytes(payload).done();
+}
+
+/** encodeAck: all numbered messages up to seq have come. */
+export function encodeAck(seq: number): Bytes {
+  return new ByteWriter(6).u8(FrameType.ack).uvarint(seq).done();
 }
 
 /** encodePing: the client's time in microseconds of any clock. */

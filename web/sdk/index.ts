@@ -1,4 +1,5 @@
 /** The client SDK of Tianxia for browsers. No runtime dependency; noble is loaded only where WebCrypto is missing. */
+export * from "./bootstrap.ts";
 export * from "./bytes.ts";
 export * from "./client.ts";
 export * from "./clock.ts";
@@ -11,10 +12,13 @@ export * from "./layout.ts";
 export * from "./motion.ts";
 export * from "./noise.ts";
 export * from "./plains.ts";
+export * from "./policy.ts";
 export * from "./predict.ts";
 export * from "./records.ts";
 export * from "./replica.ts";
+export * from "./requests.ts";
 export * from "./rules.ts";
+export * from "./session.ts";
 export * from "./store.ts";
 export * from "./suite.ts";
 export * from "./views.ts";

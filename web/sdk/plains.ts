@@ -3,10 +3,10 @@
  * where everything is; all times are milliseconds of the clock that the client was given.
  */
 import { type Bytes, MalformedError } from "./bytes.ts";
-import { Client, type ClientConfig } from "./client.ts";
+import { Client, type ClientConfig, type ClientEvents } from "./client.ts";
 import { TickClock } from "./clock.ts";
 import { since } from "./columns.ts";
-import { type Avatar, dispatch as dispatchFramework, type LoginResponse, type Pushes as FrameworkPushes, type Status, type Zone } from "./gen/mmo.ts";
+import { type Avatar, dispatch as dispatchFramework, type LoginResponse, type Pushes as FrameworkPushes, Route, type Status, type Zone } from "./gen/mmo.ts";
 import { callSpectate, dispatch, FINGERPRINT, type MoveRefused, type Pushes, sendMove, World } from "./gen/plains.ts";
 import { LAYOUT_ROUTE } from "./layout.ts";
 import type { Motion } from "./motion.ts";
@@ -21,6 +21,8 @@ const EXPECT_TICKS = 5; // a section comes at least this often
 export interface PlainsConfig extends Omit<ClientConfig, "events" | "fingerprint"> {
   entities?: ReplicaEvents;
   changed?(): void;
+  /** session: what the client says of connections and sessions. */
+  session?: Pick<ClientEvents, "opened" | "loggedIn" | "resumed" | "notRecovered" | "queue" | "warning" | "goaway" | "refused">;
   refused?(refused: MoveRefused): void;
 }
 
@@ -38,6 +40,9 @@ export class Plains {
   refusals = 0;
   /** delay of others behind what has arrived, ticks; adapts to jitter. */
   delay = 2.5;
+  /** renewing: a connection has begun, and has told nothing of the world yet. */
+  renewing = false;
+  private inputs = 0; // seq of the last input: a session refuses what it has had, whatever connection it comes over
   private delayAt = 0;
   private avatar: Avatar | undefined;
   private lastArrival = NaN;
@@ -52,33 +57,43 @@ export class Plains {
       ...config,
       fingerprint: FINGERPRINT,
       events: {
-        playing: (login) => this.begin(login),
+        ...config.session,
+        playing: () => undefined,
         push: (route, payload) => this.push(route, payload),
         state: (payload, arrivedMs) => this.state(payload, arrivedMs),
-        changed: () => {
-          // Everything a connection said is void with it; clearing when the next one begins keeps the last picture until then.
-          if (this.client?.state === "securing") this.forget();
-          config.changed?.();
+        changed: () => config.changed?.(),
+        opened: () => {
+          this.renewing = true;
+          this.predictor = undefined;
+          config.session?.opened?.();
+        },
+        loggedIn: (login) => {
+          this.begin(login);
+          config.session?.loggedIn?.(login);
         },
       },
     });
   }
 
-  private forget(): void {
+  /** renew drops what the last connection told of the world, when the next one begins to tell it anew: until then the last picture stays. */
+  private renew(): void {
+    if (!this.renewing) return;
     for (let i = this.replica.count - 1; i >= 0; i--) this.config.entities?.leave?.(this.replica.live[i]!);
     this.replica.clear();
-    this.avatar = undefined;
-    this.predictor = undefined;
-    this.spectating = 0;
     this.lastArrival = NaN;
+    this.renewing = false;
   }
 
+  /** begin: a new session has a new avatar, and no view but its own. Those of a session that was resumed stay. */
   private begin(login: LoginResponse): void {
     this.login = login;
+    this.avatar = undefined;
+    this.spectating = 0;
   }
 
   /** push hands on what is said outside of state frames; what a newer server may say besides, this client does not know. */
   private push(route: number, payload: Bytes): void {
+    if (route === Route.zone || route === LAYOUT_ROUTE) this.renew();
     if (route === LAYOUT_ROUTE) this.replica.adopt(payload);
     else if (!dispatch(route, payload, this.pushes)) dispatchFramework(route, payload, this.pushes);
   }
@@ -99,12 +114,13 @@ export class Plains {
     const tickMs = 1000 / zone.tickHz;
     this.clock = new TickClock(tickMs);
     this.predictor = new Predictor(tickMs, (input) => {
-      const { connection } = this.client;
-      if (connection !== undefined) sendMove(connection, input);
-    });
+      this.inputs = input.seq;
+      sendMove(this.client, input);
+    }, this.inputs);
   }
 
   private state(payload: Bytes, arrivedMs: number): void {
+    this.renew();
     this.replica.apply(payload);
     this.lastArrival = arrivedMs;
     const ownIndex = this.ownIndex();
@@ -173,10 +189,8 @@ export class Plains {
 
   /** spectate asks for a second observer of the given radius (quanta, 0 removes it); returns the radius now in force. */
   async spectate(radius: number): Promise<number> {
-    const c = this.client.connection;
-    if (c === undefined) throw new Error("not connected");
-    const got = await callSpectate(c, { radius });
-    if (c === this.client.connection) this.spectating = got.radius;
+    const got = await callSpectate(this.client, { radius });
+    this.spectating = got.radius;
     return got.radius;
   }
 }

@@ -46,7 +46,6 @@ export class Predictor {
   private readonly stateTick = new Float64Array(HISTORY).fill(NaN);
   private readonly scratch = still();
   private inputs: Move[] = []; // from the last acknowledged one on
-  private seq = 0;
   private head = NaN; // the newest simulated tick
   private clock = NaN; // predicted tick as a fraction
   private clockAt = 0;
@@ -66,7 +65,8 @@ export class Predictor {
   private errorPeak = 0;
   private checks = 0;
 
-  constructor(private readonly tickMs: number, private readonly send: (input: Move) => void) {}
+  /** seq is that of the last input that this session has sent: inputs go on from there. */
+  constructor(private readonly tickMs: number, private readonly send: (input: Move) => void, private seq = 0) {}
 
   /** ready is true once there is a state to predict from. */
   get ready(): boolean {

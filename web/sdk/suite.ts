@@ -18,7 +18,7 @@ export interface Aead {
   open(nonce: Bytes, additional: Bytes, sealed: Bytes): Promise<Bytes>;
 }
 
-/** Suite is what `Noise_NK_25519_AESGCM_SHA256` is built of. */
+/** Suite is what `Noise_NK_25519_AESGCM_SHA256` and `Noise_NKpsk2_25519_AESGCM_SHA256` are built of. */
 export interface Suite {
   /** label names the implementation for people: "WebCrypto" or "JS fallback". */
   readonly label: string;

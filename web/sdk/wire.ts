@@ -15,7 +15,7 @@ const ANY = -1; // within a packed list: values stand without keys
 const encoder = /* @__PURE__ */ new TextEncoder();
 const floats = /* @__PURE__ */ new DataView(/* @__PURE__ */ new ArrayBuffer(8));
 
-/** Channel is what generated senders write to; a Connection is one. */
+/** Channel is what generated senders write to; a Client is one, and a Session. */
 export interface Channel {
   push(route: number, payload: Bytes): void;
   request(route: number, payload: Bytes, deadlineMs?: number): Promise<Bytes>;

@@ -118,27 +118,36 @@ export function age(w: BitWriter, a: number): void {
 export interface Responder {
   hs2: Bytes;
   payload1: Bytes;
+  /** ticket of suite 2; empty in suite 1. */
+  ticket: Bytes;
   keyC2S: Bytes;
   keyS2C: Bytes;
 }
 
-export async function respond(suite: Suite, hs1: Bytes, staticPrivate: Bytes, realm: string, payload2: Bytes): Promise<Responder> {
+/** respond answers HS1; secretOf gives the secret of a ticket, or undefined: it throws then, and the test says what follows. */
+export async function respond(
+  suite: Suite, hs1: Bytes, staticPrivate: Bytes, realm: string, payload2: Bytes, secretOf: (ticket: Bytes) => Bytes | undefined = () => undefined,
+): Promise<Responder> {
   const r = new ByteReader(hs1.subarray(1));
   const [id, keyId, min, max] = [r.u8(), r.u32(), r.u8(), r.u8()];
   const re = r.bytes(32).slice();
   const s = await suite.keyPair(staticPrivate);
-  const state = new SymmetricState(suite);
+  const state = new SymmetricState(suite, id === 2);
   await state.mixHash(prologue(id, min, max, keyId, "mmo.v1", realm));
   await state.mixHash(s.publicKey);
-  await state.mixHash(re);
+  await state.mixEphemeral(re);
   await state.mixKey(await suite.dh(s, re));
-  const payload1 = await state.decryptAndHash(r.bytes(40).slice());
+  const payload1 = await state.decryptAndHash(r.bytes(r.left).slice());
+  const ticket = payload1.slice(24);
+  const secret = id === 2 ? secretOf(ticket) : undefined;
+  if (id === 2 && secret === undefined) throw new RangeError("an unknown ticket");
   const e = await suite.keyPair();
-  await state.mixHash(e.publicKey);
+  await state.mixEphemeral(e.publicKey);
   await state.mixKey(await suite.dh(e, re));
+  if (secret !== undefined) await state.mixSecret(secret);
   const sealed = await state.encryptAndHash(payload2);
   const [keyC2S, keyS2C] = await state.split();
-  return { hs2: concat(new Uint8Array([0x48]), e.publicKey, sealed), payload1, keyC2S, keyS2C };
+  return { hs2: concat(new Uint8Array([0x48]), e.publicKey, sealed), payload1: payload1.slice(0, 24), ticket, keyC2S, keyS2C };
 }
 
 export interface HelloSpec {
@@ -146,17 +155,20 @@ export interface HelloSpec {
   schema: Bytes;
   rekeyRecords?: number;
   rekeyBytes?: number;
+  ackEvery?: number;
+  ackAfterMs?: number;
 }
 
 export function helloPayload(h: HelloSpec): Bytes {
   return new ByteWriter()
-    .u8(2).u8(0).bytes(h.schema).u64(1_700_000_000_000_000n).bytes(new Uint8Array(16).fill(7))
-    .u32(65536).u32(30000).u32(h.rekeyRecords ?? 65536).u32(h.rekeyBytes ?? 1 << 26).done();
+    .u8(3).u8(0).bytes(h.schema).u64(1_700_000_000_000_000n).bytes(new Uint8Array(16).fill(7))
+    .u32(65536).u32(30000).u32(h.rekeyRecords ?? 65536).u32(h.rekeyBytes ?? 1 << 26)
+    .u16(h.ackEvery ?? 16).u16(h.ackAfterMs ?? 100).done();
 }
 
 /** signedCert makes a root and a certificate of a static key. */
 export async function signedCert(
-  suite: Suite, staticPrivate: Bytes, keyId = 9, notBefore = 1000n, notAfter = 2000n, suites = 1,
+  suite: Suite, staticPrivate: Bytes, keyId = 9, notBefore = 1000n, notAfter = 2000n, suites = 3,
 ): Promise<{ root: Bytes; cert: Bytes }> {
   const pair = (await crypto.subtle.generateKey({ name: "Ed25519" }, true, ["sign", "verify"])) as CryptoKeyPair;
   const pub = (await suite.keyPair(staticPrivate)).publicKey;

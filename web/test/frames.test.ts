@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { concat, hex, MalformedError, unhex } from "../sdk/bytes.ts";
-import { Control, decodeFrames, decodePong, encodeControl, encodeEcho, encodePing, encodePush, encodeRequest, FrameType } from "../sdk/frames.ts";
+import { Control, decodeFrames, decodePong, encodeAck, encodeControl, encodeEcho, encodePing, encodePush, encodeRequest, FrameType } from "../sdk/frames.ts";
 
 test("frames: what is encoded is what the manual draws", () => {
   assert.equal(hex(encodePush(64, unhex("0a0b"))), "0040020a0b");
@@ -9,6 +9,7 @@ test("frames: what is encoded is what the manual draws", () => {
   assert.equal(hex(encodeEcho(65_537)), "0503020100");
   assert.equal(hex(encodePing(1n)), "0501080100000000000000");
   assert.equal(hex(encodeControl(Control.bye, unhex(""))), "050600");
+  assert.equal(hex(encodeAck(300)), "04ac02");
 });
 
 test("frames: a record of many decodes in order", () => {
@@ -28,9 +29,15 @@ test("frames: a record of many decodes in order", () => {
   );
 });
 
+test("frames: payloads in JSON are told apart, where a payload may be JSON", () => {
+  const [push, response, kick] = decodeFrames(unhex("2040027b7d" + "2a400507027b7d" + "2505027b7d"));
+  assert.deepEqual([push!.json, response!.json, response!.seq, kick!.json], [true, true, 7, true]);
+  for (const bad of ["2409", "260101"]) assert.throws(() => decodeFrames(unhex(bad)), /JSON flag/);
+});
+
 test("frames: hostile bytes are refused", () => {
   for (const [name, bytes] of Object.entries({
-    "reserved bit": "100000", "type 7": "0700", "route above 65535": "0080800400", "payload beyond the end": "004005aa",
+    "reserved bit": "100000", "another": "400000", "the last": "800000", "type 7": "0700", "route above 65535": "0080800400", "payload beyond the end": "004005aa",
     "reliable control": "0d0100", "reliable ack": "0c01", "reliable state": "0e0100", cut: "01",
   })) {
     assert.throws(() => decodeFrames(unhex(bytes)), MalformedError, name);

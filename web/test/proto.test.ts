@@ -27,7 +27,7 @@ test("protobuf: unknown fields of every wire type are skipped, repeated fields g
   w.uvarint(8).uvarint64(2n ** 63n).uvarint(26).uvarint(4).bytes(utf8.encode("天a"));
   w.uvarint((99 << 3) | 0).uvarint(5).uvarint((99 << 3) | 1).u64(1n).uvarint((99 << 3) | 2).uvarint(1).u8(0).uvarint((99 << 3) | 5).u32(1);
   for (const right of ["spectate", "fly"]) w.uvarint(34).uvarint(right.length).bytes(utf8.encode(right));
-  assert.deepEqual(p.decodeLoginResponse(w.done()), { sessionId: 2n ** 63n, playerId: 0n, name: "天a", rights: ["spectate", "fly"], server: "" });
+  assert.deepEqual(p.decodeLoginResponse(w.done()), { sessionId: 2n ** 63n, playerId: 0n, name: "天a", rights: ["spectate", "fly"], server: "", queued: false });
 });
 
 test("protobuf: malformed input throws", () => {
@@ -50,6 +50,11 @@ test("protobuf: the rest of the framework's messages", () => {
   assert.deepEqual(p.decodeError(unhex("0805120268691864")), { code: 5, message: "hi", retryAfterMs: 100 });
   assert.deepEqual(p.decodeKick(unhex("08a223120162")), { code: 4514, reason: "b" });
   assert.deepEqual(p.decodeGoaway(unhex("0a01621064")), { reason: "b", reconnectAfterMs: 100 });
+  assert.deepEqual(p.decodeTicket(unhex("0a02aabb12010718e0d403")), { ticket: unhex("aabb"), secret: unhex("07"), lingerMs: 60_000 });
+  assert.deepEqual(p.decodeResumed(unhex("080110091805200" + "12a0162")), { recovered: true, sessionId: 9n, lastRequest: 5, queued: true, reason: "b" });
+  assert.deepEqual(p.decodeQueue(unhex("0803100a18e807")), { position: 3, length: 10, etaMs: 1000 });
+  assert.deepEqual(p.decodeWarning(unhex("080512026869")), { code: 5, message: "hi" });
+  assert.equal(hex(p.encodeResume({ lastSeq: 300 })), "08ac02");
   assert.deepEqual(p.decodeAvatar(unhex("08ffffffffffffffffff011003")), { entity: 2n ** 64n - 1n, zone: 3 });
   assert.deepEqual(p.decodeStatus(unhex("0801100218032004" + "2805")), { players: 1, entities: 2, tickUsP50: 3, tickUsP99: 4, tickOverruns: 5n });
   assert.deepEqual(p.decodeMoveRefused(unhex("080110c8011850")), { seq: 1, speed: 200, limit: 80 });

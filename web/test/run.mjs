@@ -11,7 +11,7 @@ rmSync(out, { recursive: true, force: true });
 const entries = readdirSync(join(web, "test")).filter((f) => f.endsWith(".test.ts")).map((f) => join(web, "test", f));
 await build({
   entryPoints: entries, outdir: out, outExtension: { ".js": ".mjs" }, bundle: true, splitting: true, format: "esm", platform: "node",
-  target: "node18", sourcemap: "inline", logLevel: "warning", absWorkingDir: web, external: ["esbuild"],
+  target: "node18", sourcemap: "inline", logLevel: "warning", absWorkingDir: web, external: ["esbuild", "ws"],
 });
 const files = readdirSync(out).filter((f) => f.endsWith(".test.mjs")).sort().map((f) => join(out, f));
 const old = Number(process.versions.node.split(".")[0]) < 19 ? ["--experimental-global-webcrypto"] : []; // Debian 12 has Node.js 18

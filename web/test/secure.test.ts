@@ -1,14 +1,37 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { type Bytes, concat, hex, unhex } from "../sdk/bytes.ts";
-import { Handshake, HandshakeError, verifyCert } from "../sdk/noise.ts";
+import { Handshake, HandshakeError, prologue, TicketError, verifyCert } from "../sdk/noise.ts";
 import { nobleSuite } from "../sdk/noble.ts";
 import { Opener, Sealer } from "../sdk/records.ts";
 import { pickSuite, type Suite, webCryptoSuite } from "../sdk/suite.ts";
+import { answer } from "./psk.ts";
 import { helloPayload, respond, signedCert } from "./encoder.ts";
 
-const VECTORS = "../pkg/security/testdata/handshake.json";
+interface Vector {
+  suite: number;
+  root_public: string;
+  server_static_private: string;
+  not_before: number;
+  cert: string;
+  realm: string;
+  prologue: string;
+  client_ephemeral_private: string;
+  server_ephemeral_private: string;
+  ticket?: string;
+  secret?: string;
+  payload1: string;
+  hs1: string;
+  payload2: string;
+  hs2: string;
+  key_c2s: string;
+  key_s2c: string;
+  records: { dir: "c2s" | "s2c"; plain: string; record: string }[];
+  rejects: { code: number; record: string }[];
+}
+
+const vectors = JSON.parse(readFileSync("../pkg/security/testdata/handshake.json", "utf8")) as Vector & { resume: Vector };
 const suites: Suite[] = [(await webCryptoSuite())!, nobleSuite()];
 const schema = unhex("0102030405060708");
 const staticPrivate = new Uint8Array(32).map((_, i) => i * 7 + 1) as Bytes;
@@ -38,12 +61,50 @@ for (const suite of suites) {
     assert.equal(key.keyId, 9);
     const h = await Handshake.start({ suite, cert: key, realm: "dev", fingerprint: schema });
     assert.equal(h.hs1.length, 80);
-    assert.equal(hex(h.hs1.subarray(0, 8)), "4001090000000202");
+    assert.equal(hex(h.hs1.subarray(0, 8)), "4001090000000303");
     const server = await respond(suites[0]!, h.hs1, staticPrivate, "dev", helloPayload({ schema }));
     assert.equal(hex(server.payload1.subarray(16)), hex(schema));
     const secured = await h.finish(server.hs2);
     assert.deepEqual([hex(secured.keyC2S), hex(secured.keyS2C)], [hex(server.keyC2S), hex(server.keyS2C)]);
-    assert.deepEqual([secured.hello.recordMax, secured.hello.idleTimeoutMs, hex(secured.hello.fingerprint)], [65536, 30000, hex(schema)]);
+    const { hello } = secured;
+    assert.deepEqual([hello.recordMax, hello.idleTimeoutMs, hello.ackEvery, hello.ackAfterMs, hex(hello.fingerprint)], [65536, 30000, 16, 100, hex(schema)]);
+    assert.equal(server.hs2.length, 103);
+  });
+
+  test(`${name}: a ticket's handshake against another implementation of NKpsk2, for tickets of any size`, async () => {
+    const { root, cert } = await signedCert(suite, staticPrivate);
+    const key = await verifyCert(suite, cert, root, 1500);
+    assert.equal(key.resumes, true);
+    for (const size of [1, 16, 33, 200, 256]) {
+      const resume = { ticket: suite.random(size), secret: suite.random(32) };
+      const h = await Handshake.start({ suite, cert: key, realm: "dev", fingerprint: schema, resume });
+      assert.deepEqual([h.hs1.length, hex(h.hs1.subarray(0, 8))], [80 + size, "4002090000000303"]);
+      const theirs = answer(h.hs1, staticPrivate, suite.random(32), prologue(2, 3, 3, 9, "mmo.v1", "dev"), resume.secret, helloPayload({ schema }));
+      assert.equal(hex(theirs.payload1.subarray(16)), hex(schema) + hex(resume.ticket));
+      const secured = await h.finish(new Uint8Array(theirs.hs2));
+      assert.deepEqual([hex(secured.keyC2S), hex(secured.keyS2C)], [hex(theirs.keyC2S), hex(theirs.keyS2C)]);
+    }
+  });
+
+  test(`${name}: a ticket that is refused, or whose secret is another one, is told apart from a server that is not the right one`, async () => {
+    const { root, cert } = await signedCert(suite, staticPrivate);
+    const key = await verifyCert(suite, cert, root, 1500);
+    const resume = { ticket: suite.random(64), secret: suite.random(32) };
+    const fresh = () => Handshake.start({ suite, cert: key, realm: "dev", fingerprint: schema, resume });
+    await assert.rejects((await fresh()).finish(unhex("500600")), TicketError);
+    const h = await fresh();
+    const theirs = await respond(suites[0]!, h.hs1, staticPrivate, "dev", helloPayload({ schema }), () => suite.random(32));
+    assert.equal(hex(theirs.ticket), hex(resume.ticket));
+    await assert.rejects(h.finish(theirs.hs2), TicketError);
+    const again = await fresh();
+    const right = await respond(suites[0]!, again.hs1, staticPrivate, "dev", helloPayload({ schema }), () => resume.secret);
+    assert.equal(hex((await again.finish(right.hs2)).keyC2S), hex(right.keyC2S));
+    const wrongs = [{ ...resume, ticket: new Uint8Array(0) }, { ...resume, ticket: new Uint8Array(257) }, { ...resume, secret: new Uint8Array(31) }];
+    for (const wrong of wrongs) await assert.rejects(Handshake.start({ suite, cert: key, realm: "dev", fingerprint: schema, resume: wrong }), HandshakeError);
+    const one = await signedCert(suite, staticPrivate, 9, 1000n, 2000n, 1);
+    const loginOnly = await verifyCert(suite, one.cert, one.root, 1500);
+    assert.equal(loginOnly.resumes, false);
+    await assert.rejects(Handshake.start({ suite, cert: loginOnly, realm: "dev", fingerprint: schema, resume }), /does not allow suite 2/);
   });
 
   test(`${name}: a wrong realm, a flipped bit and a reject end the handshake with the right code`, async () => {
@@ -55,10 +116,10 @@ for (const suite of suites) {
     const server = await respond(suites[0]!, h.hs1, staticPrivate, "dev", helloPayload({ schema }));
     server.hs2[50]! ^= 1;
     await assert.rejects(h.finish(server.hs2), (e) => e instanceof HandshakeError && e.code === 4500);
-    for (const [record, code] of [["500100", 4011], ["5003000205", 4504], ["500500", 4004], ["500400", 4500], ["48", 4500]] as const) {
+    for (const [record, code] of [["500100", 4011], ["5003000205", 4504], ["500500", 4004], ["500400", 4500], ["48", 4500], ["500600", 0]] as const) {
       await assert.rejects((await fresh()).finish(unhex(record)), (e) => e instanceof HandshakeError && e.code === code, record);
     }
-    const zero = concat(new Uint8Array([0x48]), new Uint8Array(98)); // an all-zero public key is a low-order point
+    const zero = concat(new Uint8Array([0x48]), new Uint8Array(102)); // an all-zero public key is a low-order point
     await assert.rejects((await fresh()).finish(zero), (e) => e instanceof HandshakeError && e.code === 4500);
   });
 
@@ -104,28 +165,30 @@ for (const suite of suites) {
     await assert.rejects((await opener()).open(concat(new Uint8Array([0x50]), c!.subarray(1))));
   });
 
-  const missing = !existsSync(VECTORS);
-  test(`${name}: Go vectors ${VECTORS}`, { skip: missing && `${VECTORS} is not there yet` }, async () => {
-    const v = JSON.parse(readFileSync(VECTORS, "utf8"));
-    const root = unhex(v.root_public);
-    const cert = unhex(v.cert);
-    const notBefore = Number(new DataView(cert.buffer).getBigUint64(37, true));
-    const key = await verifyCert(suite, cert, root, notBefore);
-    const payload1 = unhex(v.payload1);
-    const h = await Handshake.start({
-      suite, cert: key, realm: v.realm, fingerprint: payload1.slice(16), random: payload1.slice(0, 16), ephemeral: unhex(v.client_ephemeral_private),
+  for (const [what, v] of [["login", vectors], ["resume", vectors.resume]] as const) {
+    test(`${name}: Go's vectors, ${what}`, async () => {
+      const root = unhex(v.root_public);
+      const key = await verifyCert(suite, unhex(v.cert), root, v.not_before);
+      const payload1 = unhex(v.payload1);
+      const resume = v.suite === 2 ? { ticket: unhex(v.ticket!), secret: unhex(v.secret!) } : undefined;
+      const h = await Handshake.start({
+        suite, cert: key, realm: v.realm, fingerprint: payload1.slice(16, 24), random: payload1.slice(0, 16), ephemeral: unhex(v.client_ephemeral_private), resume,
+      });
+      assert.equal(hex(h.hs1), v.hs1);
+      if (resume !== undefined) {
+        const theirs = answer(h.hs1, unhex(v.server_static_private), unhex(v.server_ephemeral_private), unhex(v.prologue), resume.secret, unhex(v.payload2));
+        assert.deepEqual([hex(theirs.hs2), hex(theirs.keyC2S), hex(theirs.keyS2C)], [v.hs2, v.key_c2s, v.key_s2c], "the other implementation agrees with Go");
+      }
+      const secured = await h.finish(unhex(v.hs2));
+      assert.deepEqual([hex(secured.keyC2S), hex(secured.keyS2C)], [v.key_c2s, v.key_s2c]);
+      const rekey = { records: secured.hello.rekeyRecords, bytes: secured.hello.rekeyBytes };
+      const c2s = await Sealer.create(suite, secured.keyC2S, rekey);
+      const s2c = await Opener.create(suite, secured.keyS2C, rekey);
+      for (const r of v.records) {
+        if (r.dir === "c2s") assert.equal(hex(await c2s.seal(unhex(r.plain))), r.record);
+        else assert.equal(hex(await s2c.open(unhex(r.record))), r.plain);
+      }
+      for (const { record } of v.rejects) await assert.rejects(h.finish(unhex(record)), HandshakeError);
     });
-    assert.equal(hex(h.hs1), v.hs1);
-    const secured = await h.finish(unhex(v.hs2));
-    assert.equal(hex(secured.keyC2S), v.key_c2s);
-    assert.equal(hex(secured.keyS2C), v.key_s2c);
-    const hello = secured.hello;
-    const rekey = { records: hello.rekeyRecords, bytes: hello.rekeyBytes };
-    const c2s = await Sealer.create(suite, secured.keyC2S, rekey);
-    const s2c = await Opener.create(suite, secured.keyS2C, rekey);
-    for (const r of v.records as { dir: string; plain: string; record: string }[]) {
-      if (/^(c2s|client)/.test(r.dir)) assert.equal(hex(await c2s.seal(unhex(r.plain))), r.record);
-      else assert.equal(hex(await s2c.open(unhex(r.record))), r.plain);
-    }
-  });
+  }
 }

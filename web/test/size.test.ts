@@ -21,6 +21,6 @@ test("what the sample game's schema needs, framework and replica included, stays
   const messages = await weigh(`export { sendMove } from "./gen/plains.ts";`);
   t.diagnostic(`all of it ${all} bytes gzip, what a game uses ${used}, a single sender ${messages}`);
   assert.ok(used <= BUDGET, `${used} bytes`);
-  assert.ok(all <= BUDGET + 500, `with all that no game uses at once ${all} bytes`);
+  assert.ok(all <= BUDGET + 1000, `with all that no game uses at once ${all} bytes`);
   assert.ok(used < all && messages < 2000, `what is not used is left out: ${used}, ${messages} bytes`);
 });

@@ -39,9 +39,9 @@ const (
 // Routes is the schema's route table, by number.
 func Routes() []protocol.Route {
 	return []protocol.Route{
-		{ID: RouteMove, Name: "hello.move", Kind: protocol.Push, Direction: protocol.ClientToServer, States: protocol.Playing, Affinity: protocol.Zone, MaxBytes: 4096},
-		{ID: RouteAttack, Name: "hello.attack", Kind: protocol.Push, Direction: protocol.ClientToServer, States: protocol.Playing, Affinity: protocol.Zone, MaxBytes: 4096},
-		{ID: RouteHit, Name: "hello.hit", Kind: protocol.Push, Direction: protocol.ServerToClient, States: protocol.AnyState, Affinity: protocol.Gateway, MaxBytes: 4096, Delivery: protocol.AOIEvent},
+		{ID: RouteMove, Name: "hello.move", Kind: protocol.Push, Direction: protocol.ClientToServer, States: protocol.Playing, Affinity: protocol.Zone, MaxBytes: 4096, Message: "hello.v1.Move"},
+		{ID: RouteAttack, Name: "hello.attack", Kind: protocol.Push, Direction: protocol.ClientToServer, States: protocol.Playing, Affinity: protocol.Zone, MaxBytes: 4096, Message: "hello.v1.Attack"},
+		{ID: RouteHit, Name: "hello.hit", Kind: protocol.Push, Direction: protocol.ServerToClient, States: protocol.AnyState, Affinity: protocol.Gateway, MaxBytes: 4096, Delivery: protocol.AOIEvent, Message: "hello.v1.Hit"},
 	}
 }
 

@@ -39,9 +39,9 @@ const (
 // Routes is the schema's route table, by number.
 func Routes() []protocol.Route {
 	return []protocol.Route{
-		{ID: RouteMove, Name: "plains.move", Kind: protocol.Push, Direction: protocol.ClientToServer, States: protocol.Playing, Affinity: protocol.Zone, MaxBytes: 64},
-		{ID: RouteSpectate, Name: "plains.spectate", Kind: protocol.Request, Direction: protocol.ClientToServer, States: protocol.Playing, Affinity: protocol.Zone, MaxBytes: 64, Idempotent: true},
-		{ID: RouteMoveRefused, Name: "plains.move_refused", Kind: protocol.Push, Direction: protocol.ServerToClient, States: protocol.AnyState, Affinity: protocol.Gateway, MaxBytes: 64},
+		{ID: RouteMove, Name: "plains.move", Kind: protocol.Push, Direction: protocol.ClientToServer, States: protocol.Playing, Affinity: protocol.Zone, MaxBytes: 64, Message: "plains.v1.Move"},
+		{ID: RouteSpectate, Name: "plains.spectate", Kind: protocol.Request, Direction: protocol.ClientToServer, States: protocol.Playing, Affinity: protocol.Zone, MaxBytes: 64, Idempotent: true, Message: "plains.v1.SpectateRequest", Reply: "plains.v1.SpectateResponse"},
+		{ID: RouteMoveRefused, Name: "plains.move_refused", Kind: protocol.Push, Direction: protocol.ServerToClient, States: protocol.AnyState, Affinity: protocol.Gateway, MaxBytes: 64, Message: "plains.v1.MoveRefused"},
 	}
 }
 

@@ -44,14 +44,14 @@ const (
 // Routes is the schema's route table, by number.
 func Routes() []protocol.Route {
 	return []protocol.Route{
-		{ID: RouteStep, Name: "sink.step", Kind: protocol.Push, Direction: protocol.ClientToServer, States: protocol.Playing, Affinity: protocol.Zone, MaxBytes: 64},
-		{ID: RouteWave, Name: "sink.wave", Kind: protocol.Push, Direction: protocol.ClientToServer, States: protocol.Playing, Affinity: protocol.Zone, MaxBytes: 4096, Rate: 2, Burst: 4, Cost: 2, Idempotent: true},
-		{ID: RouteAsk, Name: "sink.ask", Kind: protocol.Request, Direction: protocol.ClientToServer, States: protocol.Playing, Affinity: protocol.Zone, MaxBytes: 4096, Idempotent: true},
-		{ID: RouteHit, Name: "sink.hit", Kind: protocol.Push, Direction: protocol.ServerToClient, States: protocol.AnyState, Affinity: protocol.Gateway, MaxBytes: 4096, Delivery: protocol.AOIEvent},
-		{ID: RouteScore, Name: "sink.score", Kind: protocol.Push, Direction: protocol.ServerToClient, States: protocol.AnyState, Affinity: protocol.Gateway, MaxBytes: 4096, Delivery: protocol.Latest},
-		{ID: RouteRefused, Name: "sink.refused", Kind: protocol.Push, Direction: protocol.ServerToClient, States: protocol.AnyState, Affinity: protocol.Gateway, MaxBytes: 64},
-		{ID: RouteChat, Name: "sink.chat", Kind: protocol.Push, Direction: protocol.BothWays, States: protocol.Playing, Affinity: protocol.Zone, MaxBytes: 4096},
-		{ID: RouteCount, Name: "sink.count", Kind: protocol.Push, Direction: protocol.ClientToServer, States: protocol.Playing, Affinity: protocol.Zone, MaxBytes: 4096},
+		{ID: RouteStep, Name: "sink.step", Kind: protocol.Push, Direction: protocol.ClientToServer, States: protocol.Playing, Affinity: protocol.Zone, MaxBytes: 64, Message: "sink.v1.Step"},
+		{ID: RouteWave, Name: "sink.wave", Kind: protocol.Push, Direction: protocol.ClientToServer, States: protocol.Playing, Affinity: protocol.Zone, MaxBytes: 4096, Rate: 2, Burst: 4, Cost: 2, Idempotent: true, Message: "sink.v1.Wave"},
+		{ID: RouteAsk, Name: "sink.ask", Kind: protocol.Request, Direction: protocol.ClientToServer, States: protocol.Playing, Affinity: protocol.Zone, MaxBytes: 4096, Idempotent: true, Message: "sink.v1.AskRequest", Reply: "sink.v1.AskResponse"},
+		{ID: RouteHit, Name: "sink.hit", Kind: protocol.Push, Direction: protocol.ServerToClient, States: protocol.AnyState, Affinity: protocol.Gateway, MaxBytes: 4096, Delivery: protocol.AOIEvent, Message: "sink.v1.Hit"},
+		{ID: RouteScore, Name: "sink.score", Kind: protocol.Push, Direction: protocol.ServerToClient, States: protocol.AnyState, Affinity: protocol.Gateway, MaxBytes: 4096, Delivery: protocol.Latest, Message: "sink.v1.Score"},
+		{ID: RouteRefused, Name: "sink.refused", Kind: protocol.Push, Direction: protocol.ServerToClient, States: protocol.AnyState, Affinity: protocol.Gateway, MaxBytes: 64, Message: "sink.v1.Refused"},
+		{ID: RouteChat, Name: "sink.chat", Kind: protocol.Push, Direction: protocol.BothWays, States: protocol.Playing, Affinity: protocol.Zone, MaxBytes: 4096, Message: "sink.v1.Chat"},
+		{ID: RouteCount, Name: "sink.count", Kind: protocol.Push, Direction: protocol.ClientToServer, States: protocol.Playing, Affinity: protocol.Zone, MaxBytes: 4096, Message: "sink.v1.Count"},
 	}
 }
 

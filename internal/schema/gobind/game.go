@@ -86,10 +86,8 @@ func (g *generator) routes(f *file) {
 		w.add("Direction", map[protocol.Direction]string{
 			protocol.ClientToServer: "protocol.ClientToServer", protocol.ServerToClient: "protocol.ServerToClient", protocol.BothWays: "protocol.BothWays",
 		}[r.Direction])
-		if states, ok := map[protocol.States]string{protocol.Secured: "Secured", protocol.Playing: "Playing", protocol.AnyState: "AnyState"}[r.States]; ok {
-			w.add("States", "protocol."+states)
-		}
-		if affinity, ok := map[protocol.Affinity]string{protocol.Gateway: "Gateway", protocol.Zone: "Zone"}[r.Affinity]; ok {
+		w.add("States", statesOf(r.States))
+		if affinity, ok := map[protocol.Affinity]string{protocol.Gateway: "Gateway", protocol.Zone: "Zone", protocol.Service: "Service"}[r.Affinity]; ok {
 			w.add("Affinity", "protocol."+affinity)
 		}
 		w.num("MaxBytes", int64(r.MaxBytes))
@@ -100,10 +98,31 @@ func (g *generator) routes(f *file) {
 			w.add("Delivery", map[protocol.Delivery]string{protocol.AOIEvent: "protocol.AOIEvent", protocol.Latest: "protocol.Latest"}[r.Delivery])
 		}
 		w.flag("Idempotent", r.Idempotent)
+		w.text("Message", string(r.Message.Desc.FullName()))
+		if r.Reply != nil {
+			w.text("Reply", string(r.Reply.Desc.FullName()))
+		}
 		f.p("{%s},", w.String())
 	}
 	f.p("}")
 	f.p("}\n")
+}
+
+// statesOf is a set of states in Go: "protocol.Authenticated | protocol.Playing".
+func statesOf(set protocol.States) string {
+	if set == protocol.AnyState {
+		return "protocol.AnyState"
+	}
+	var words []string
+	for _, s := range []struct {
+		state protocol.States
+		word  string
+	}{{protocol.Secured, "Secured"}, {protocol.Authenticated, "Authenticated"}, {protocol.Playing, "Playing"}} {
+		if set&s.state != 0 {
+			words = append(words, "protocol."+s.word)
+		}
+	}
+	return strings.Join(words, " | ")
 }
 
 func (g *generator) join(f *file) {

@@ -220,6 +220,33 @@ func BenchmarkGenerateConformanceSchema(b *testing.B) {
 	}
 }
 
+func TestRoutesOfServicesAndOfSeveralStatesCompile(t *testing.T) {
+	files := compiles(t, `
+message Friends { option (mmo.route) = {id: 64, from: CLIENT, reply: "Told", affinity: SERVICE, states: [PLAYING, AUTHENTICATED]}; } message Told { string name = 1; }
+message Report { option (mmo.route) = {id: 65, from: BOTH, affinity: SERVICE}; }
+message Version { option (mmo.route) = {id: 66, from: CLIENT, affinity: GATEWAY, states: [SECURED, PLAYING]}; }
+message Step { option (mmo.route) = {id: 67, from: CLIENT}; }`)
+	text := string(files["duel/bind/game_gen.go"])
+	for _, want := range []string{
+		`States: protocol.Authenticated | protocol.Playing, Affinity: protocol.Service, MaxBytes: 4096, Message: "duel.v1.Friends", Reply: "duel.v1.Told"},`,
+		`States: protocol.Playing, Affinity: protocol.Service, MaxBytes: 4096, Message: "duel.v1.Report"},`,
+		`States: protocol.Secured | protocol.Playing, Affinity: protocol.Gateway, MaxBytes: 4096, Message: "duel.v1.Version"},`,
+		"func PushReport(", ") OnStep(",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the bindings lack %s", want)
+		}
+	}
+	for _, never := range []string{"OnFriends", "OnReport", "OnVersion"} {
+		if strings.Contains(text, never) {
+			t.Errorf("%s is there, though no zone handles the route", never)
+		}
+	}
+	if client := string(files["duel/bind/client_gen.go"]); !strings.Contains(client, "func CallFriends(") || !strings.Contains(client, "func SendReport(") {
+		t.Error("a client cannot send to services")
+	}
+}
+
 func TestRouteNamesWithQuotesAndVerbsCompile(t *testing.T) {
 	root := write(t, map[string]string{"duel/v1/duel.proto": prelude + `
 message Step { option (mmo.route) = {id: 64, from: CLIENT, input: {seq: "seq", tick: "tick"}}; uint32 seq = 1; uint32 tick = 2; }

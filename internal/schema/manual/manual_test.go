@@ -4,6 +4,15 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"google.golang.org/protobuf/compiler/protogen"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/pluginpb"
+
+	"github.com/tianxia-mmo/tianxia/internal/schema/model"
+	"github.com/tianxia-mmo/tianxia/pkg/protocol"
 )
 
 func TestOnlyWhatIsBetweenTheMarksChanges(t *testing.T) {
@@ -24,6 +33,32 @@ func TestLineEndsOfWindowsStay(t *testing.T) {
 	if err != nil || string(got) != "<!-- mmo gen a.v1: begin -->\r\n\r\nnew\r\n<!-- mmo gen a.v1: end -->\r\n" {
 		t.Errorf("%q, %v", got, err)
 	}
+}
+
+func TestStatesStandInTheOrderOfASession(t *testing.T) {
+	for set, want := range map[protocol.States]string{
+		protocol.Secured: "secured", protocol.Playing: "playing", protocol.Authenticated | protocol.Playing: "authenticated, playing",
+		protocol.AnyState: "secured, authenticated, playing",
+	} {
+		s := &model.Schema{Package: "a.v1", Routes: []*model.Route{{
+			Message: sent(t),
+			Route:   protocol.Route{ID: 64, Name: "a", Kind: protocol.Push, Direction: protocol.ClientToServer, States: set, Affinity: protocol.Service, MaxBytes: 9},
+		}}}
+		if row := "| push | client → server | " + want + " | service |"; !strings.Contains(Tables(s), row) {
+			t.Errorf("states %#x: no row with %q in\n%s", uint8(set), row, Tables(s))
+		}
+	}
+}
+
+// sent is a message of the library's, as the generator sees it.
+func sent(t *testing.T) *protogen.Message {
+	t.Helper()
+	file := protodesc.ToFileDescriptorProto(emptypb.File_google_protobuf_empty_proto)
+	plugin, err := protogen.Options{}.New(&pluginpb.CodeGeneratorRequest{FileToGenerate: []string{file.GetName()}, ProtoFile: []*descriptorpb.FileDescriptorProto{file}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plugin.Files[0].Messages[0]
 }
 
 func TestMarksThatAreWrongAreExplained(t *testing.T) {

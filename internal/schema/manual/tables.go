@@ -86,14 +86,28 @@ func (w *writer) routes(s *model.Schema) {
 			reply = string(r.Reply.Desc.FullName())
 		}
 		if r.Direction&protocol.ClientToServer != 0 {
-			states = map[protocol.States]string{protocol.Secured: "secured", protocol.Playing: "playing", protocol.AnyState: "secured, playing"}[r.States]
-			by = map[protocol.Affinity]string{protocol.Gateway: "gateway", protocol.Zone: "zone"}[r.Affinity]
+			states = statesOf(r.States)
+			by = map[protocol.Affinity]string{protocol.Gateway: "gateway", protocol.Zone: "zone", protocol.Service: "service"}[r.Affinity]
 		}
 		w.row(strconv.Itoa(int(r.ID)), r.Name, string(r.Message.Desc.FullName()), r.Kind.String(),
 			map[protocol.Direction]string{protocol.ClientToServer: "client → server", protocol.ServerToClient: "server → client", protocol.BothWays: "both"}[r.Direction],
 			states, by, reply, strconv.Itoa(r.MaxBytes), rate(r), []string{"reliable", "AOI event", "latest"}[r.Delivery], yes(r.Idempotent))
 	}
 	w.line("")
+}
+
+// statesOf words a set of states, in the order in which a session goes through them.
+func statesOf(set protocol.States) string {
+	var words []string
+	for _, s := range []struct {
+		state protocol.States
+		word  string
+	}{{protocol.Secured, "secured"}, {protocol.Authenticated, "authenticated"}, {protocol.Playing, "playing"}} {
+		if set&s.state != 0 {
+			words = append(words, s.word)
+		}
+	}
+	return strings.Join(words, ", ")
 }
 
 func rate(r *model.Route) string {

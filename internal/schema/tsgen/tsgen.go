@@ -75,7 +75,7 @@ func (g *generator) wrong(d protoreflect.Descriptor, format string, args ...any)
 
 func (g *generator) run() error {
 	g.consts()
-	steps := []func() error{g.nameRoutes, g.enums, g.messages, g.routeConsts, g.senders, g.pushes, g.world}
+	steps := []func() error{g.nameRoutes, g.enums, g.messages, g.routeConsts, g.senders, g.pushes, g.codes, g.world}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return err

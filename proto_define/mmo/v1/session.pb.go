@@ -85,7 +85,9 @@ type LoginResponse struct {
 	// rights granted by the token, for example "spectate".
 	Rights []string `protobuf:"bytes,4,rep,name=rights,proto3" json:"rights,omitempty"`
 	// server is the version of the gateway.
-	Server        string `protobuf:"bytes,5,opt,name=server,proto3" json:"server,omitempty"`
+	Server string `protobuf:"bytes,5,opt,name=server,proto3" json:"server,omitempty"`
+	// queued: the world is full; Queue messages tell the place until the zone table says that the session plays.
+	Queued        bool `protobuf:"varint,6,opt,name=queued,proto3" json:"queued,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -153,6 +155,13 @@ func (x *LoginResponse) GetServer() string {
 		return x.Server
 	}
 	return ""
+}
+
+func (x *LoginResponse) GetQueued() bool {
+	if x != nil {
+		return x.Queued
+	}
+	return false
 }
 
 // Error is the payload of an ERROR frame. Codes below 1000 are the framework's.
@@ -477,6 +486,315 @@ func (x *Status) GetTickOverruns() uint64 {
 	return 0
 }
 
+// Ticket (route 37) lets a client that lost its connection go on with its session, once, at any gateway: the ticket goes into the first message of a handshake of
+// suite 2, the secret is its pre-shared key. A later ticket replaces it.
+type Ticket struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// ticket is opaque, at most 256 bytes.
+	Ticket []byte `protobuf:"bytes,1,opt,name=ticket,proto3" json:"ticket,omitempty"`
+	// secret is 32 bytes; keep it in memory.
+	Secret []byte `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	// linger_ms is for how long the session waits for its client after a lost connection.
+	LingerMs      uint32 `protobuf:"varint,3,opt,name=linger_ms,json=lingerMs,proto3" json:"linger_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ticket) Reset() {
+	*x = Ticket{}
+	mi := &file_mmo_v1_session_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ticket) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ticket) ProtoMessage() {}
+
+func (x *Ticket) ProtoReflect() protoreflect.Message {
+	mi := &file_mmo_v1_session_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ticket.ProtoReflect.Descriptor instead.
+func (*Ticket) Descriptor() ([]byte, []int) {
+	return file_mmo_v1_session_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Ticket) GetTicket() []byte {
+	if x != nil {
+		return x.Ticket
+	}
+	return nil
+}
+
+func (x *Ticket) GetSecret() []byte {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+func (x *Ticket) GetLingerMs() uint32 {
+	if x != nil {
+		return x.LingerMs
+	}
+	return 0
+}
+
+// Resume (control route 7) is the first frame of a client that comes back with a ticket.
+type Resume struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// last_seq is the sequence of the last numbered message that was received, 0: none.
+	LastSeq       uint32 `protobuf:"varint,1,opt,name=last_seq,json=lastSeq,proto3" json:"last_seq,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Resume) Reset() {
+	*x = Resume{}
+	mi := &file_mmo_v1_session_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Resume) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Resume) ProtoMessage() {}
+
+func (x *Resume) ProtoReflect() protoreflect.Message {
+	mi := &file_mmo_v1_session_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Resume.ProtoReflect.Descriptor instead.
+func (*Resume) Descriptor() ([]byte, []int) {
+	return file_mmo_v1_session_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Resume) GetLastSeq() uint32 {
+	if x != nil {
+		return x.LastSeq
+	}
+	return 0
+}
+
+// Resumed (control route 8) answers it.
+type Resumed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// recovered: every numbered message after last_seq follows, in order, once. Otherwise the session is gone, and the connection is one that nobody has logged in on.
+	Recovered bool   `protobuf:"varint,1,opt,name=recovered,proto3" json:"recovered,omitempty"`
+	SessionId uint64 `protobuf:"varint,2,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	// last_request is the highest id of a request that has reached the session's server: of these the answers have come or will come; those above it may be sent again.
+	LastRequest uint32 `protobuf:"varint,3,opt,name=last_request,json=lastRequest,proto3" json:"last_request,omitempty"`
+	// queued: the session waits in the login queue, at its old place.
+	Queued bool `protobuf:"varint,4,opt,name=queued,proto3" json:"queued,omitempty"`
+	// reason why it was not recovered.
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Resumed) Reset() {
+	*x = Resumed{}
+	mi := &file_mmo_v1_session_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Resumed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Resumed) ProtoMessage() {}
+
+func (x *Resumed) ProtoReflect() protoreflect.Message {
+	mi := &file_mmo_v1_session_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Resumed.ProtoReflect.Descriptor instead.
+func (*Resumed) Descriptor() ([]byte, []int) {
+	return file_mmo_v1_session_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Resumed) GetRecovered() bool {
+	if x != nil {
+		return x.Recovered
+	}
+	return false
+}
+
+func (x *Resumed) GetSessionId() uint64 {
+	if x != nil {
+		return x.SessionId
+	}
+	return 0
+}
+
+func (x *Resumed) GetLastRequest() uint32 {
+	if x != nil {
+		return x.LastRequest
+	}
+	return 0
+}
+
+func (x *Resumed) GetQueued() bool {
+	if x != nil {
+		return x.Queued
+	}
+	return false
+}
+
+func (x *Resumed) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// Queue (control route 9) tells a session that waits for the world where it stands.
+type Queue struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// position is how many are let in before it, itself included; 0: it is let in now.
+	Position uint32 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	Length   uint32 `protobuf:"varint,2,opt,name=length,proto3" json:"length,omitempty"`
+	// eta_ms is an estimate; 0: unknown.
+	EtaMs         uint32 `protobuf:"varint,3,opt,name=eta_ms,json=etaMs,proto3" json:"eta_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Queue) Reset() {
+	*x = Queue{}
+	mi := &file_mmo_v1_session_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Queue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Queue) ProtoMessage() {}
+
+func (x *Queue) ProtoReflect() protoreflect.Message {
+	mi := &file_mmo_v1_session_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Queue.ProtoReflect.Descriptor instead.
+func (*Queue) Descriptor() ([]byte, []int) {
+	return file_mmo_v1_session_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Queue) GetPosition() uint32 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *Queue) GetLength() uint32 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
+func (x *Queue) GetEtaMs() uint32 {
+	if x != nil {
+		return x.EtaMs
+	}
+	return 0
+}
+
+// Warning (control route 10) comes before a kick that can be avoided.
+type Warning struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// code is an error code, most often rate_limited.
+	Code          uint32 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
+	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Warning) Reset() {
+	*x = Warning{}
+	mi := &file_mmo_v1_session_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Warning) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Warning) ProtoMessage() {}
+
+func (x *Warning) ProtoReflect() protoreflect.Message {
+	mi := &file_mmo_v1_session_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Warning.ProtoReflect.Descriptor instead.
+func (*Warning) Descriptor() ([]byte, []int) {
+	return file_mmo_v1_session_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Warning) GetCode() uint32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
+func (x *Warning) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 // Goaway (control route 4) asks the client to reconnect, here or elsewhere.
 type Goaway struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -489,7 +807,7 @@ type Goaway struct {
 
 func (x *Goaway) Reset() {
 	*x = Goaway{}
-	mi := &file_mmo_v1_session_proto_msgTypes[6]
+	mi := &file_mmo_v1_session_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -501,7 +819,7 @@ func (x *Goaway) String() string {
 func (*Goaway) ProtoMessage() {}
 
 func (x *Goaway) ProtoReflect() protoreflect.Message {
-	mi := &file_mmo_v1_session_proto_msgTypes[6]
+	mi := &file_mmo_v1_session_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -514,7 +832,7 @@ func (x *Goaway) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Goaway.ProtoReflect.Descriptor instead.
 func (*Goaway) Descriptor() ([]byte, []int) {
-	return file_mmo_v1_session_proto_rawDescGZIP(), []int{6}
+	return file_mmo_v1_session_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Goaway) GetReason() string {
@@ -543,7 +861,7 @@ type Kick struct {
 
 func (x *Kick) Reset() {
 	*x = Kick{}
-	mi := &file_mmo_v1_session_proto_msgTypes[7]
+	mi := &file_mmo_v1_session_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -555,7 +873,7 @@ func (x *Kick) String() string {
 func (*Kick) ProtoMessage() {}
 
 func (x *Kick) ProtoReflect() protoreflect.Message {
-	mi := &file_mmo_v1_session_proto_msgTypes[7]
+	mi := &file_mmo_v1_session_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -568,7 +886,7 @@ func (x *Kick) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Kick.ProtoReflect.Descriptor instead.
 func (*Kick) Descriptor() ([]byte, []int) {
-	return file_mmo_v1_session_proto_rawDescGZIP(), []int{7}
+	return file_mmo_v1_session_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Kick) GetCode() uint32 {
@@ -592,14 +910,15 @@ const file_mmo_v1_session_proto_rawDesc = "" +
 	"\x14mmo/v1/session.proto\x12\x06mmo.v1\x1a\x11mmo/options.proto\"a\n" +
 	"\fLoginRequest\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x16\n" +
-	"\x06client\x18\x02 \x01(\tR\x06client:#\xaa\xbb\x18\x1f\b \x12\x05login\x18\x01\"\rLoginResponse*\x01\x010\x01\"\x8f\x01\n" +
+	"\x06client\x18\x02 \x01(\tR\x06client:#\xaa\xbb\x18\x1f\b \x12\x05login\x18\x01\"\rLoginResponse*\x01\x010\x01\"\xa7\x01\n" +
 	"\rLoginResponse\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\x04R\tsessionId\x12\x1b\n" +
 	"\tplayer_id\x18\x02 \x01(\x04R\bplayerId\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12\x16\n" +
 	"\x06rights\x18\x04 \x03(\tR\x06rights\x12\x16\n" +
-	"\x06server\x18\x05 \x01(\tR\x06server\"[\n" +
+	"\x06server\x18\x05 \x01(\tR\x06server\x12\x16\n" +
+	"\x06queued\x18\x06 \x01(\bR\x06queued\"[\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12$\n" +
@@ -626,7 +945,27 @@ const file_mmo_v1_session_proto_rawDesc = "" +
 	"\bentities\x18\x02 \x01(\rR\bentities\x12\x1e\n" +
 	"\vtick_us_p50\x18\x03 \x01(\rR\ttickUsP50\x12\x1e\n" +
 	"\vtick_us_p99\x18\x04 \x01(\rR\ttickUsP99\x12#\n" +
-	"\rtick_overruns\x18\x05 \x01(\x04R\ftickOverruns:\x12\xaa\xbb\x18\x0e\b#\x12\x06status\x18\x02H\x02\"N\n" +
+	"\rtick_overruns\x18\x05 \x01(\x04R\ftickOverruns:\x12\xaa\xbb\x18\x0e\b#\x12\x06status\x18\x02H\x02\"g\n" +
+	"\x06Ticket\x12\x16\n" +
+	"\x06ticket\x18\x01 \x01(\fR\x06ticket\x12\x16\n" +
+	"\x06secret\x18\x02 \x01(\fR\x06secret\x12\x1b\n" +
+	"\tlinger_ms\x18\x03 \x01(\rR\blingerMs:\x10\xaa\xbb\x18\f\b%\x12\x06ticket\x18\x02\"#\n" +
+	"\x06Resume\x12\x19\n" +
+	"\blast_seq\x18\x01 \x01(\rR\alastSeq\"\x99\x01\n" +
+	"\aResumed\x12\x1c\n" +
+	"\trecovered\x18\x01 \x01(\bR\trecovered\x12\x1d\n" +
+	"\n" +
+	"session_id\x18\x02 \x01(\x04R\tsessionId\x12!\n" +
+	"\flast_request\x18\x03 \x01(\rR\vlastRequest\x12\x16\n" +
+	"\x06queued\x18\x04 \x01(\bR\x06queued\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"R\n" +
+	"\x05Queue\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\rR\bposition\x12\x16\n" +
+	"\x06length\x18\x02 \x01(\rR\x06length\x12\x15\n" +
+	"\x06eta_ms\x18\x03 \x01(\rR\x05etaMs\"7\n" +
+	"\aWarning\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"N\n" +
 	"\x06Goaway\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12,\n" +
 	"\x12reconnect_after_ms\x18\x02 \x01(\rR\x10reconnectAfterMs\"2\n" +
@@ -646,7 +985,7 @@ func file_mmo_v1_session_proto_rawDescGZIP() []byte {
 	return file_mmo_v1_session_proto_rawDescData
 }
 
-var file_mmo_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_mmo_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_mmo_v1_session_proto_goTypes = []any{
 	(*LoginRequest)(nil),  // 0: mmo.v1.LoginRequest
 	(*LoginResponse)(nil), // 1: mmo.v1.LoginResponse
@@ -654,8 +993,13 @@ var file_mmo_v1_session_proto_goTypes = []any{
 	(*Zone)(nil),          // 3: mmo.v1.Zone
 	(*Avatar)(nil),        // 4: mmo.v1.Avatar
 	(*Status)(nil),        // 5: mmo.v1.Status
-	(*Goaway)(nil),        // 6: mmo.v1.Goaway
-	(*Kick)(nil),          // 7: mmo.v1.Kick
+	(*Ticket)(nil),        // 6: mmo.v1.Ticket
+	(*Resume)(nil),        // 7: mmo.v1.Resume
+	(*Resumed)(nil),       // 8: mmo.v1.Resumed
+	(*Queue)(nil),         // 9: mmo.v1.Queue
+	(*Warning)(nil),       // 10: mmo.v1.Warning
+	(*Goaway)(nil),        // 11: mmo.v1.Goaway
+	(*Kick)(nil),          // 12: mmo.v1.Kick
 }
 var file_mmo_v1_session_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type
@@ -676,7 +1020,7 @@ func file_mmo_v1_session_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_mmo_v1_session_proto_rawDesc), len(file_mmo_v1_session_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -177,6 +177,9 @@ func (m *LoginResponse) SizeFast() int {
 	if len(m.Server) > 0 {
 		n += 1 + protowire.SizeBytes(len(m.Server))
 	}
+	if m.Queued {
+		n += 1 + 1
+	}
 	return n
 }
 
@@ -241,6 +244,9 @@ func (m *LoginResponse) AppendFast(b []byte) ([]byte, error) {
 		}
 		b = append(b, m.Server...)
 	}
+	if m.Queued {
+		b = append(b, 48, 1)
+	}
 	return append(b, m.unknownFields...), nil
 }
 
@@ -266,6 +272,7 @@ func (m *LoginResponse) ReadFast(b []byte, merge bool, depth int) error {
 	} else {
 		m.SessionId = 0
 		m.PlayerId = 0
+		m.Queued = false
 		m.unknownFields = m.unknownFields[:0]
 	}
 	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
@@ -345,6 +352,8 @@ read:
 				m.Server = string(s)
 			}
 			seen0 |= 1 << 1
+		case 48: // queued = 6
+			m.Queued = v != 0
 		default:
 			number, wire := protowire.DecodeTag(w)
 			if !number.IsValid() {
@@ -1022,6 +1031,700 @@ read:
 	}
 	if n < 0 {
 		return fmt.Errorf("mmo.v1.Status, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Ticket) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if len(m.Ticket) > 0 {
+		n += 1 + protowire.SizeBytes(len(m.Ticket))
+	}
+	if len(m.Secret) > 0 {
+		n += 1 + protowire.SizeBytes(len(m.Secret))
+	}
+	if m.LingerMs != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.LingerMs))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Ticket) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if len(m.Ticket) > 0 {
+		if v := uint64(len(m.Ticket)); v >= 1<<14 {
+			b = protowire.AppendVarint(append(b, 10), v)
+		} else if v >= 1<<7 {
+			b = append(b, 10, byte(v)|0x80, byte(v>>7))
+		} else {
+			b = append(b, 10, byte(v))
+		}
+		b = append(b, m.Ticket...)
+	}
+	if len(m.Secret) > 0 {
+		if v := uint64(len(m.Secret)); v >= 1<<14 {
+			b = protowire.AppendVarint(append(b, 18), v)
+		} else if v >= 1<<7 {
+			b = append(b, 18, byte(v)|0x80, byte(v>>7))
+		} else {
+			b = append(b, 18, byte(v))
+		}
+		b = append(b, m.Secret...)
+	}
+	if v := uint64(m.LingerMs); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 24), v)
+	} else if v >= 1<<7 {
+		b = append(b, 24, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 24, byte(v))
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Ticket) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Ticket) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("mmo.v1.Ticket: messages nest too deep")
+	}
+	if !merge {
+		m.Ticket = m.Ticket[:0]
+		m.Secret = m.Secret[:0]
+		m.LingerMs = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		var s []byte
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		case 2:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+			if v > uint64(len(b)-i) {
+				return fmt.Errorf("mmo.v1.Ticket, field %d: %w", w>>3, io.ErrUnexpectedEOF)
+			}
+			s = b[i : i+int(v)]
+			i += int(v)
+		}
+		switch w {
+		case 10: // ticket = 1
+			m.Ticket = append(m.Ticket[:0], s...)
+		case 18: // secret = 2
+			m.Secret = append(m.Secret[:0], s...)
+		case 24: // linger_ms = 3
+			m.LingerMs = uint32(v)
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("mmo.v1.Ticket: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("mmo.v1.Ticket, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Resume) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if m.LastSeq != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.LastSeq))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Resume) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if v := uint64(m.LastSeq); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 8), v)
+	} else if v >= 1<<7 {
+		b = append(b, 8, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 8, byte(v))
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Resume) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Resume) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("mmo.v1.Resume: messages nest too deep")
+	}
+	if !merge {
+		m.LastSeq = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		}
+		switch w {
+		case 8: // last_seq = 1
+			m.LastSeq = uint32(v)
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("mmo.v1.Resume: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("mmo.v1.Resume, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Resumed) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if m.Recovered {
+		n += 1 + 1
+	}
+	if m.SessionId != 0 {
+		n += 1 + protowire.SizeVarint(m.SessionId)
+	}
+	if m.LastRequest != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.LastRequest))
+	}
+	if m.Queued {
+		n += 1 + 1
+	}
+	if len(m.Reason) > 0 {
+		n += 1 + protowire.SizeBytes(len(m.Reason))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Resumed) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if m.Recovered {
+		b = append(b, 8, 1)
+	}
+	if v := m.SessionId; v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 16), v)
+	} else if v >= 1<<7 {
+		b = append(b, 16, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 16, byte(v))
+	}
+	if v := uint64(m.LastRequest); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 24), v)
+	} else if v >= 1<<7 {
+		b = append(b, 24, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 24, byte(v))
+	}
+	if m.Queued {
+		b = append(b, 32, 1)
+	}
+	if len(m.Reason) > 0 {
+		if !utf8.ValidString(m.Reason) {
+			return b, errors.New("mmo.v1.Resumed.reason is not UTF-8: a string must be, other bytes need a field of type bytes")
+		}
+		if v := uint64(len(m.Reason)); v >= 1<<14 {
+			b = protowire.AppendVarint(append(b, 42), v)
+		} else if v >= 1<<7 {
+			b = append(b, 42, byte(v)|0x80, byte(v>>7))
+		} else {
+			b = append(b, 42, byte(v))
+		}
+		b = append(b, m.Reason...)
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Resumed) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Resumed) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("mmo.v1.Resumed: messages nest too deep")
+	}
+	var seen0 uint64
+	if merge {
+		seen0 = ^uint64(0)
+	} else {
+		m.Recovered = false
+		m.SessionId = 0
+		m.LastRequest = 0
+		m.Queued = false
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		var s []byte
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		case 2:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+			if v > uint64(len(b)-i) {
+				return fmt.Errorf("mmo.v1.Resumed, field %d: %w", w>>3, io.ErrUnexpectedEOF)
+			}
+			s = b[i : i+int(v)]
+			i += int(v)
+		}
+		switch w {
+		case 8: // recovered = 1
+			m.Recovered = v != 0
+		case 16: // session_id = 2
+			m.SessionId = v
+		case 24: // last_request = 3
+			m.LastRequest = uint32(v)
+		case 32: // queued = 4
+			m.Queued = v != 0
+		case 42: // reason = 5
+			if !utf8.Valid(s) {
+				return errors.New("mmo.v1.Resumed.reason is not UTF-8: a string must be, other bytes need a field of type bytes")
+			}
+			if m.Reason != string(s) {
+				m.Reason = string(s)
+			}
+			seen0 |= 1 << 0
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("mmo.v1.Resumed: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("mmo.v1.Resumed, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	if seen0&(1<<0) == 0 {
+		m.Reason = ""
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Queue) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if m.Position != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.Position))
+	}
+	if m.Length != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.Length))
+	}
+	if m.EtaMs != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.EtaMs))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Queue) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if v := uint64(m.Position); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 8), v)
+	} else if v >= 1<<7 {
+		b = append(b, 8, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 8, byte(v))
+	}
+	if v := uint64(m.Length); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 16), v)
+	} else if v >= 1<<7 {
+		b = append(b, 16, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 16, byte(v))
+	}
+	if v := uint64(m.EtaMs); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 24), v)
+	} else if v >= 1<<7 {
+		b = append(b, 24, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 24, byte(v))
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Queue) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Queue) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("mmo.v1.Queue: messages nest too deep")
+	}
+	if !merge {
+		m.Position = 0
+		m.Length = 0
+		m.EtaMs = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		}
+		switch w {
+		case 8: // position = 1
+			m.Position = uint32(v)
+		case 16: // length = 2
+			m.Length = uint32(v)
+		case 24: // eta_ms = 3
+			m.EtaMs = uint32(v)
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("mmo.v1.Queue: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("mmo.v1.Queue, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Warning) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if m.Code != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.Code))
+	}
+	if len(m.Message) > 0 {
+		n += 1 + protowire.SizeBytes(len(m.Message))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Warning) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if v := uint64(m.Code); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 8), v)
+	} else if v >= 1<<7 {
+		b = append(b, 8, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 8, byte(v))
+	}
+	if len(m.Message) > 0 {
+		if !utf8.ValidString(m.Message) {
+			return b, errors.New("mmo.v1.Warning.message is not UTF-8: a string must be, other bytes need a field of type bytes")
+		}
+		if v := uint64(len(m.Message)); v >= 1<<14 {
+			b = protowire.AppendVarint(append(b, 18), v)
+		} else if v >= 1<<7 {
+			b = append(b, 18, byte(v)|0x80, byte(v>>7))
+		} else {
+			b = append(b, 18, byte(v))
+		}
+		b = append(b, m.Message...)
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Warning) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Warning) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("mmo.v1.Warning: messages nest too deep")
+	}
+	var seen0 uint64
+	if merge {
+		seen0 = ^uint64(0)
+	} else {
+		m.Code = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		var s []byte
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		case 2:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+			if v > uint64(len(b)-i) {
+				return fmt.Errorf("mmo.v1.Warning, field %d: %w", w>>3, io.ErrUnexpectedEOF)
+			}
+			s = b[i : i+int(v)]
+			i += int(v)
+		}
+		switch w {
+		case 8: // code = 1
+			m.Code = uint32(v)
+		case 18: // message = 2
+			if !utf8.Valid(s) {
+				return errors.New("mmo.v1.Warning.message is not UTF-8: a string must be, other bytes need a field of type bytes")
+			}
+			if m.Message != string(s) {
+				m.Message = string(s)
+			}
+			seen0 |= 1 << 0
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("mmo.v1.Warning: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("mmo.v1.Warning, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	if seen0&(1<<0) == 0 {
+		m.Message = ""
 	}
 	return nil
 }

@@ -4,8 +4,8 @@
 import type { Bytes } from "../bytes.ts";
 import { type Channel, ProtoReader, ProtoWriter } from "../wire.ts";
 
-/** FINGERPRINT of the schema, hexadecimal: what a client sends in its handshake. Generation 1, revision 1. */
-export const FINGERPRINT = "01000100dc4bdc91";
+/** FINGERPRINT of the schema, hexadecimal: what a client sends in its handshake. Generation 1, revision 2. */
+export const FINGERPRINT = "0100020087e8302f";
 
 /** LayoutType is an enumeration. A newer server may send other numbers. */
 export const LayoutType = {
@@ -334,6 +334,8 @@ export interface LoginResponse {
   rights: string[];
   /** server is the version of the gateway. */
   server: string;
+  /** queued: the world is full; Queue messages tell the place until the zone table says that the session plays. */
+  queued: boolean;
 }
 
 export function writeLoginResponse(w: ProtoWriter, m: LoginResponse): ProtoWriter {
@@ -342,6 +344,7 @@ export function writeLoginResponse(w: ProtoWriter, m: LoginResponse): ProtoWrite
   if (m.name !== "") w.uvarint(26).string(m.name);
   for (const v of m.rights) w.uvarint(34).string(v);
   if (m.server !== "") w.uvarint(42).string(m.server);
+  if (m.queued) w.uvarint(48).bool(m.queued);
   return w;
 }
 
@@ -350,7 +353,7 @@ export function encodeLoginResponse(m: LoginResponse): Bytes {
 }
 
 export function readLoginResponse(r: ProtoReader): LoginResponse {
-  const m: LoginResponse = { sessionId: 0n, playerId: 0n, name: "", rights: [], server: "" };
+  const m: LoginResponse = { sessionId: 0n, playerId: 0n, name: "", rights: [], server: "", queued: false };
   while (r.next()) {
     switch (r.number) {
       case 1: m.sessionId = r.uint64(); break;
@@ -358,6 +361,7 @@ export function readLoginResponse(r: ProtoReader): LoginResponse {
       case 3: m.name = r.string(); break;
       case 4: m.rights.push(r.string()); break;
       case 5: m.server = r.string(); break;
+      case 6: m.queued = r.bool(); break;
     }
   }
   return m;
@@ -548,6 +552,193 @@ export function decodeStatus(data: Bytes): Status {
   return readStatus(new ProtoReader(data));
 }
 
+/**
+ * Ticket (route 37) lets a client that lost its connection go on with its session, once, at any gateway: the ticket goes into the first message of a
+ * handshake of suite 2, the secret is its pre-shared key. A later ticket replaces it.
+ */
+export interface Ticket {
+  /** ticket is opaque, at most 256 bytes. */
+  ticket: Bytes;
+  /** secret is 32 bytes; keep it in memory. */
+  secret: Bytes;
+  /** linger_ms is for how long the session waits for its client after a lost connection. */
+  lingerMs: number;
+}
+
+export function writeTicket(w: ProtoWriter, m: Ticket): ProtoWriter {
+  if (m.ticket.length > 0) w.uvarint(10).blob(m.ticket);
+  if (m.secret.length > 0) w.uvarint(18).blob(m.secret);
+  if (m.lingerMs !== 0) w.uvarint(24).uint32(m.lingerMs);
+  return w;
+}
+
+export function encodeTicket(m: Ticket): Bytes {
+  return writeTicket(new ProtoWriter(), m).done();
+}
+
+export function readTicket(r: ProtoReader): Ticket {
+  const m: Ticket = { ticket: new Uint8Array(0), secret: new Uint8Array(0), lingerMs: 0 };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.ticket = r.bytes(); break;
+      case 2: m.secret = r.bytes(); break;
+      case 3: m.lingerMs = r.uint32(); break;
+    }
+  }
+  return m;
+}
+
+export function decodeTicket(data: Bytes): Ticket {
+  return readTicket(new ProtoReader(data));
+}
+
+/** Resume (control route 7) is the first frame of a client that comes back with a ticket. */
+export interface Resume {
+  /** last_seq is the sequence of the last numbered message that was received, 0: none. */
+  lastSeq: number;
+}
+
+export function writeResume(w: ProtoWriter, m: Resume): ProtoWriter {
+  if (m.lastSeq !== 0) w.uvarint(8).uint32(m.lastSeq);
+  return w;
+}
+
+export function encodeResume(m: Resume): Bytes {
+  return writeResume(new ProtoWriter(), m).done();
+}
+
+export function readResume(r: ProtoReader): Resume {
+  const m: Resume = { lastSeq: 0 };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.lastSeq = r.uint32(); break;
+    }
+  }
+  return m;
+}
+
+export function decodeResume(data: Bytes): Resume {
+  return readResume(new ProtoReader(data));
+}
+
+/** Resumed (control route 8) answers it. */
+export interface Resumed {
+  /**
+   * recovered: every numbered message after last_seq follows, in order, once. Otherwise the session is gone, and the connection is one that nobody
+   * has logged in on.
+   */
+  recovered: boolean;
+  sessionId: bigint;
+  /**
+   * last_request is the highest id of a request that has reached the session's server: of these the answers have come or will come; those above it
+   * may be sent again.
+   */
+  lastRequest: number;
+  /** queued: the session waits in the login queue, at its old place. */
+  queued: boolean;
+  /** reason why it was not recovered. */
+  reason: string;
+}
+
+export function writeResumed(w: ProtoWriter, m: Resumed): ProtoWriter {
+  if (m.recovered) w.uvarint(8).bool(m.recovered);
+  if (m.sessionId !== 0n) w.uvarint(16).int64(m.sessionId);
+  if (m.lastRequest !== 0) w.uvarint(24).uint32(m.lastRequest);
+  if (m.queued) w.uvarint(32).bool(m.queued);
+  if (m.reason !== "") w.uvarint(42).string(m.reason);
+  return w;
+}
+
+export function encodeResumed(m: Resumed): Bytes {
+  return writeResumed(new ProtoWriter(), m).done();
+}
+
+export function readResumed(r: ProtoReader): Resumed {
+  const m: Resumed = { recovered: false, sessionId: 0n, lastRequest: 0, queued: false, reason: "" };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.recovered = r.bool(); break;
+      case 2: m.sessionId = r.uint64(); break;
+      case 3: m.lastRequest = r.uint32(); break;
+      case 4: m.queued = r.bool(); break;
+      case 5: m.reason = r.string(); break;
+    }
+  }
+  return m;
+}
+
+export function decodeResumed(data: Bytes): Resumed {
+  return readResumed(new ProtoReader(data));
+}
+
+/** Queue (control route 9) tells a session that waits for the world where it stands. */
+export interface Queue {
+  /** position is how many are let in before it, itself included; 0: it is let in now. */
+  position: number;
+  length: number;
+  /** eta_ms is an estimate; 0: unknown. */
+  etaMs: number;
+}
+
+export function writeQueue(w: ProtoWriter, m: Queue): ProtoWriter {
+  if (m.position !== 0) w.uvarint(8).uint32(m.position);
+  if (m.length !== 0) w.uvarint(16).uint32(m.length);
+  if (m.etaMs !== 0) w.uvarint(24).uint32(m.etaMs);
+  return w;
+}
+
+export function encodeQueue(m: Queue): Bytes {
+  return writeQueue(new ProtoWriter(), m).done();
+}
+
+export function readQueue(r: ProtoReader): Queue {
+  const m: Queue = { position: 0, length: 0, etaMs: 0 };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.position = r.uint32(); break;
+      case 2: m.length = r.uint32(); break;
+      case 3: m.etaMs = r.uint32(); break;
+    }
+  }
+  return m;
+}
+
+export function decodeQueue(data: Bytes): Queue {
+  return readQueue(new ProtoReader(data));
+}
+
+/** Warning (control route 10) comes before a kick that can be avoided. */
+export interface Warning {
+  /** code is an error code, most often rate_limited. */
+  code: number;
+  message: string;
+}
+
+export function writeWarning(w: ProtoWriter, m: Warning): ProtoWriter {
+  if (m.code !== 0) w.uvarint(8).uint32(m.code);
+  if (m.message !== "") w.uvarint(18).string(m.message);
+  return w;
+}
+
+export function encodeWarning(m: Warning): Bytes {
+  return writeWarning(new ProtoWriter(), m).done();
+}
+
+export function readWarning(r: ProtoReader): Warning {
+  const m: Warning = { code: 0, message: "" };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.code = r.uint32(); break;
+      case 2: m.message = r.string(); break;
+    }
+  }
+  return m;
+}
+
+export function decodeWarning(data: Bytes): Warning {
+  return readWarning(new ProtoReader(data));
+}
+
 /** Goaway (control route 4) asks the client to reconnect, here or elsewhere. */
 export interface Goaway {
   reason: string;
@@ -619,6 +810,7 @@ export const Route = {
   avatar: 34,
   status: 35,
   layout: 36,
+  ticket: 37,
 } as const;
 
 /**
@@ -639,6 +831,11 @@ export interface Pushes {
   status?(m: Status): void;
   /** Layout (route 36) is a game's replicated state as data. Fields that never leave the server are not in it. */
   layout?(m: Layout): void;
+  /**
+   * Ticket (route 37) lets a client that lost its connection go on with its session, once, at any gateway: the ticket goes into the first message of
+   * a handshake of suite 2, the secret is its pre-shared key. A later ticket replaces it.
+   */
+  ticket?(m: Ticket): void;
 }
 
 /** dispatch hands a push on; false: it is not one of this schema. */
@@ -648,6 +845,79 @@ export function dispatch(route: number, payload: Bytes, to: Pushes): boolean {
     case Route.avatar: to.avatar?.(decodeAvatar(payload)); return true;
     case Route.status: to.status?.(decodeStatus(payload)); return true;
     case Route.layout: to.layout?.(decodeLayout(payload)); return true;
+    case Route.ticket: to.ticket?.(decodeTicket(payload)); return true;
     default: return false;
   }
 }
+
+/** ErrorCode has the framework's codes of ERROR frames; from 1000 on they are the game's own. */
+export const ErrorCode = {
+  /** no such route, or it is not for this direction or frame type */
+  unknownRoute: 1,
+  /** not allowed in the session's state (log in first) */
+  wrongState: 2,
+  /** payload above the route's maximum */
+  tooLarge: 3,
+  /** payload does not parse */
+  malformed: 4,
+  /** slow down; `retry_after_ms` says how long */
+  rateLimited: 5,
+  /** token refused */
+  unauthorized: 6,
+  /** a queue is full; try again */
+  overloaded: 7,
+  /** our fault; the message names nothing secret */
+  internal: 8,
+  /** the session lacks the right */
+  notAllowed: 9,
+  /** what handles the route is away or did not answer in time; whether it acted is not known */
+  unavailable: 10,
+} as const;
+
+/** DisconnectCode has the codes that close a connection: below 4500 the client comes back by itself, from there on it tells the player. */
+export const DisconnectCode = {
+  /** the server stops or restarts */
+  serverShutdown: 4000,
+  /** the client read more slowly than its messages came */
+  slowConsumer: 4001,
+  /** nothing came from the client for too long */
+  idleTimeout: 4002,
+  /** the gateway lost the server that runs the session */
+  serverLost: 4003,
+  /** there are too many connections or sessions */
+  overloaded: 4004,
+  /** handshake or login took too long */
+  handshakeTimeout: 4005,
+  /** a record was lost, repeated, reordered or changed on the way */
+  badRecord: 4010,
+  /** the server no longer has the key that the handshake used */
+  keyUnknown: 4011,
+  /** the ticket opens no session: log in anew */
+  ticketRefused: 4012,
+  /** the handshake does not parse or fails */
+  badHandshake: 4500,
+  /** a text message on a binary connection */
+  textMessage: 4501,
+  /** a frame does not parse */
+  badFrame: 4502,
+  /** a record above the server's maximum */
+  recordTooLarge: 4503,
+  /** client and server share no version of the protocol */
+  versionRefused: 4504,
+  /** client and server were made from schemas that do not understand each other */
+  schemaMismatch: 4505,
+  /** the login token was refused */
+  badToken: 4506,
+  /** a newer login of the same player took over */
+  superseded: 4507,
+  /** an operator or the game ended the session */
+  kicked: 4508,
+  /** the client broke the rules of WebSocket, or of length-prefixed TCP */
+  websocketViolation: 4509,
+  /** an operator shut the player out */
+  banned: 4510,
+  /** the client went on sending too much after a WARNING */
+  flooding: 4511,
+  /** the session goes on over another connection, which used its ticket */
+  resumedElsewhere: 4512,
+} as const;
