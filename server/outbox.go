@@ -33,7 +33,7 @@ func (o *outbox) waiting() int { return len(o.letters) - o.gone }
 // add numbers a message.
 func (o *outbox) add(l letter) (seq uint32) {
 	o.letters = append(o.letters, l)
-	o.bytes += len(l.payload) + letterCost
+	o.bytes += l.size()
 	return o.last()
 }
 
@@ -44,7 +44,7 @@ func (o *outbox) ack(seq uint32) bool {
 	}
 	for o.waiting() > 0 && o.acked() < seq {
 		l := &o.letters[o.gone]
-		o.bytes -= len(l.payload) + letterCost
+		o.bytes -= l.size()
 		*l = letter{}
 		o.gone++
 	}
@@ -67,13 +67,8 @@ func (o *outbox) ack(seq uint32) bool {
 // keepLetters is how much room a quiet outbox keeps.
 const keepLetters = 64
 
-// after calls yield for every message above seq, in order; false if some of them are not kept any more, or seq was never sent.
-func (o *outbox) after(seq uint32, yield func(seq uint32, l *letter)) bool {
-	if seq < o.acked() || seq > o.last() {
-		return false
-	}
-	for i := int(seq - o.base); i < len(o.letters); i++ {
-		yield(o.base+uint32(i)+1, &o.letters[i])
-	}
-	return true
-}
+// at is the message of a number above acked and up to last.
+func (o *outbox) at(seq uint32) *letter { return &o.letters[seq-o.base-1] }
+
+// size is what a letter counts, in bytes.
+func (l *letter) size() int { return len(l.payload) + letterCost }

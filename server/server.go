@@ -44,7 +44,9 @@ type Config struct {
 	QueueGrace time.Duration // for so long one in the queue may be without a connection and keep its place; default 2 min, negative: not at all
 
 	// Directory of sessions; default: one in memory, for this server alone.
-	Directory link.Directory
+	Directory    link.Directory
+	ClaimTimeout time.Duration // of one question to the directory; default 3 s
+
 	// Services by route, for those of affinity SERVICE.
 	Services       map[uint16]Service
 	ServiceCalls   int           // under way at once, beyond which calls are refused; default 1,024
@@ -71,7 +73,7 @@ func (c *Config) validate() error {
 	for _, f := range []struct {
 		v *time.Duration
 		d time.Duration
-	}{{&c.Linger, time.Minute}, {&c.QueueGrace, 2 * time.Minute}, {&c.ServiceTimeout, 5 * time.Second}} {
+	}{{&c.Linger, time.Minute}, {&c.QueueGrace, 2 * time.Minute}, {&c.ServiceTimeout, 5 * time.Second}, {&c.ClaimTimeout, 3 * time.Second}} {
 		if *f.v == 0 {
 			*f.v = f.d
 		}
@@ -79,9 +81,9 @@ func (c *Config) validate() error {
 	switch {
 	case c.CatchUp < 1:
 		return fmt.Errorf("server: CatchUp of %d ticks, need at least 1", c.CatchUp)
-	case c.OutboxBytes < 0 || c.OutboxMessages < 0 || c.MaxPlayers < 0 || c.LoginRate < 0 || c.LoginRate != c.LoginRate || c.QueueMax < 0 || c.ServiceCalls < 0 || c.ServiceTimeout < 0:
-		return fmt.Errorf("server: OutboxBytes %d, OutboxMessages %d, MaxPlayers %d, LoginRate %v, QueueMax %d, ServiceCalls %d and ServiceTimeout %v must not be negative",
-			c.OutboxBytes, c.OutboxMessages, c.MaxPlayers, c.LoginRate, c.QueueMax, c.ServiceCalls, c.ServiceTimeout)
+	case c.OutboxBytes < 0 || c.OutboxMessages < 0 || c.MaxPlayers < 0 || c.LoginRate < 0 || c.LoginRate != c.LoginRate || c.QueueMax < 0 || c.ServiceCalls < 0 || c.ServiceTimeout < 0 || c.ClaimTimeout < 0:
+		return fmt.Errorf("server: OutboxBytes %d, OutboxMessages %d, MaxPlayers %d, LoginRate %v, QueueMax %d, ServiceCalls %d, ServiceTimeout %v and ClaimTimeout %v must not be negative",
+			c.OutboxBytes, c.OutboxMessages, c.MaxPlayers, c.LoginRate, c.QueueMax, c.ServiceCalls, c.ServiceTimeout, c.ClaimTimeout)
 	case c.Linger > maxLinger || c.QueueGrace > maxLinger:
 		return fmt.Errorf("server: Linger of %v and QueueGrace of %v: at most %v", c.Linger, c.QueueGrace, maxLinger)
 	}
@@ -123,7 +125,9 @@ type Server struct {
 	sessions    map[uint64]*session
 	byPlayer    map[uint64]*session
 	conns       map[connKey]*session
-	claims      map[connKey]bool // that are being asked
+	claims      map[connKey]*claim // that are being asked
+	claiming    int                // goroutines that ask, those whose connection has gone included
+	behind      map[*session]bool  // have numbered messages that are not on their way yet
 	lingering   map[*session]bool
 	lastSession uint64
 	playing     int        // sessions in the world
@@ -138,6 +142,7 @@ type gateway struct {
 	id   uint32
 	port link.Port
 	told bool // that it spoke for a session of another
+	sent int  // bytes of numbered messages in this tick
 }
 
 // owns tells whether a connection is the gateway's: the upper 24 bits of its number are those of the gateway's own, which each counts on from.
@@ -187,7 +192,7 @@ func New(cfg Config, g *game.Game) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, name: g.Name, zone: z, routes: routes, table: z.Layout().Table(), descriptors: descriptors, directory: cfg.Directory,
-		sessions: map[uint64]*session{}, byPlayer: map[uint64]*session{}, conns: map[connKey]*session{}, claims: map[connKey]bool{}, lingering: map[*session]bool{},
+		sessions: map[uint64]*session{}, byPlayer: map[uint64]*session{}, conns: map[connKey]*session{}, claims: map[connKey]*claim{}, behind: map[*session]bool{}, lingering: map[*session]bool{},
 		lastSession: uint64(cfg.Zone.Epoch) << 32, // no session of an earlier life has such a number
 	}
 	if s.directory == nil {
@@ -228,21 +233,26 @@ func (s *Server) Secret(ctx context.Context, ticket []byte) (link.Grant, error) 
 
 var _ link.Tickets = (*Server)(nil)
 
-// Kick ends the session that a player has here, if it has one, and its tickets with it.
+// Kick ends the session that a player has here, or is about to have, and its tickets with it.
 func (s *Server) Kick(_ context.Context, player uint64, code protocol.DisconnectCode, reason string) error {
 	return s.do(func() {
 		if x := s.byPlayer[player]; x != nil {
 			s.end(x, code, reason)
 		}
+		for _, c := range s.claims {
+			if c.player == player {
+				c.code, c.reason = code, reason
+			}
+		}
 	})
 }
 
-// Bar shuts a player out until a time, whatever token it has, and ends its session.
+// Bar shuts a player out until a time, whatever token it has. A session that it has is Kick's to end.
 func (s *Server) Bar(ctx context.Context, player uint64, until time.Time) error {
 	if err := s.directory.Bar(ctx, player, until); err != nil {
 		return fmt.Errorf("bar player %d: %w", player, err)
 	}
-	return s.Kick(ctx, player, protocol.DisconnectBanned, "")
+	return nil
 }
 
 // Unbar lets a player in again.
@@ -368,6 +378,7 @@ func (s *Server) tick(late bool) {
 			s.end(x, k.Code, k.Reason)
 		}
 	}
+	s.pump()
 	for i := range out.Panics {
 		p := &out.Panics[i]
 		s.cfg.Log.Error("the game panicked; the call was ended", "where", p.Where, "session", p.Session, "tick", s.zone.Tick(), "panic", p.Value, "stack", string(p.Stack))
@@ -444,8 +455,9 @@ func (s *Server) collect() {
 // lost is the end of a gateway: its sessions linger, and their clients come back through another.
 func (s *Server) lost(g *gateway, why error) {
 	n := 0
-	for k := range s.claims {
+	for k, c := range s.claims {
 		if k.gateway == g.id {
+			c.cancel()
 			delete(s.claims, k)
 		}
 	}
@@ -485,7 +497,10 @@ func (s *Server) input(g *gateway, u *link.Up) {
 	x := s.conns[key]
 	if x == nil || u.Epoch != x.epoch && !(u.Kind == link.CloseSession && u.Epoch == 0) { // a connection may end before it heard of its session
 		if x == nil && u.Kind == link.CloseSession {
-			delete(s.claims, key) // it has gone before its login was decided
+			if c := s.claims[key]; c != nil { // it has gone before its login was decided
+				c.cancel()
+				delete(s.claims, key)
+			}
 			return
 		}
 		s.count(func(st *Stats) { st.Strangers++ }) // overtaken: the session has ended or has another connection
@@ -511,7 +526,7 @@ func (s *Server) fromClient(x *session, u *link.Up) {
 		if u.ID <= x.seen {
 			return
 		}
-		x.seen = u.ID
+		x.skip(u.ID)
 	}
 	r, ok := s.routes.Lookup(u.Route)
 	switch {
@@ -522,6 +537,20 @@ func (s *Server) fromClient(x *session, u *link.Up) {
 	default:
 		s.refuse(x, r, u.ID, protocol.ErrorWrongState, "the session is not in the world yet")
 	}
+}
+
+// maxMissed bounds how many refused requests of a connection are remembered.
+const maxMissed = 64
+
+// skip notes a request's id, and those before it that have not come: ids ascend, so they never will.
+func (x *session) skip(id uint32) {
+	for n := max(x.seen+1, id-min(id, maxMissed)); n < id; n++ {
+		x.missed = append(x.missed, n)
+	}
+	if over := len(x.missed) - maxMissed; over > 0 {
+		x.missed = x.missed[over:]
+	}
+	x.seen = id
 }
 
 // refusalOf is what a player is told of a claim that failed.
@@ -571,6 +600,7 @@ func (s *Server) status() {
 }
 
 func (s *Server) close() {
+	s.pump() // what waits still goes, as far as there is room
 	s.mu.Lock()
 	s.ended = true
 	joining := s.joining

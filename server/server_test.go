@@ -222,7 +222,7 @@ func TestGatewayThatDoesNotReadLosesBatchesAndRecoversBySnapshot(t *testing.T) {
 	})
 }
 
-func TestLinkWithoutRoomForAReliableMessageIsGivenUp(t *testing.T) {
+func TestNumberedMessagesWaitForRoomAndALinkWithoutRoomForMoreIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, server.Config{Pipe: link.PipeConfig{DownMessage: 10}}, pond(nil))
 		full, other := attach(t, s), attach(t, s)
@@ -242,15 +242,41 @@ func TestLinkWithoutRoomForAReliableMessageIsGivenUp(t *testing.T) {
 		if err := full.Send(link.Up{Kind: link.FromClient, Conn: first(full.Hello().Gateway) | 2, Epoch: full.epochs[2], Route: routeFlood, Payload: []byte{8, 20}}); err != nil {
 			t.Fatal(err)
 		}
+		beat(3)
+		if st := s.Stats(); st.LostLinks != 0 || st.Players != 3 {
+			t.Fatalf("numbered messages that have no room must wait, but: %+v", st)
+		}
+		var seqs []uint32
+		for range 3 {
+			for _, d := range full.got(2) {
+				if d.Seq != 0 {
+					seqs = append(seqs, d.Seq)
+				}
+			}
+			full.downs = nil
+			beat(1)
+		}
+		for i, seq := range seqs {
+			if seq != uint32(i)+3 {
+				t.Fatalf("numbers %v, want 3, 4, 5 …", seqs)
+			}
+		}
+		if len(seqs) != 20 {
+			t.Errorf("%d messages came, want 20", len(seqs))
+		}
+		if err := full.Send(link.Up{Kind: link.FromClient, Conn: first(full.Hello().Gateway) | 2, Epoch: full.epochs[2], Route: routeFlood, Payload: []byte{8, 20}}); err != nil {
+			t.Fatal(err)
+		}
+		beat(2)
+		if err := s.Kick(t.Context(), 1001, protocol.DisconnectKicked, "no room to say so"); err != nil {
+			t.Fatal(err)
+		}
 		elapse(time.Minute + 3*period) // the sessions linger
 		synctest.Wait()
 		if st := s.Stats(); st.LostLinks != 1 || st.Players != 1 || st.Entities != 1 {
 			t.Errorf("%d links lost, %d players, %d entities; want 1, 1, 1", st.LostLinks, st.Players, st.Entities)
 		}
-		if got := heard(t, full, link.ToClient); len(got) != 10 {
-			t.Errorf("%d messages are there, want the ten that had room", len(got))
-		}
-		if !closed(full) || closed(other) {
+		if !closed(full.Link) || closed(other.Link) {
 			t.Error("the wrong link is closed")
 		}
 		if err := full.Send(open(4, "Di")); !errors.Is(err, link.ErrClosed) {

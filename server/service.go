@@ -37,6 +37,9 @@ type served struct {
 	l       letter
 }
 
+// maxCalls bounds the calls of one session that are under way.
+const maxCalls = 16
+
 // call hands a message to a service.
 func (s *Server) call(x *session, r protocol.Route, u *link.Up) {
 	run := s.cfg.Services[r.ID]
@@ -44,11 +47,12 @@ func (s *Server) call(x *session, r protocol.Route, u *link.Up) {
 	case run == nil:
 		s.refuse(x, r, u.ID, protocol.ErrorUnavailable, "no service handles "+r.Name)
 		return
-	case s.calls >= s.cfg.ServiceCalls:
+	case s.calls >= s.cfg.ServiceCalls || x.calls >= maxCalls:
 		s.refuse(x, r, u.ID, protocol.ErrorOverloaded, r.Name+": too many calls are under way; try again")
 		return
 	}
 	s.calls++
+	x.calls++
 	in := &ServiceRequest{Session: x.id, Player: x.who.Player, Name: x.who.Name, Rights: x.who.Rights, Route: r, Payload: bytes.Clone(u.Payload)}
 	id := u.ID
 	s.asking.Go(func() {
@@ -99,7 +103,11 @@ func (s *Server) guard(ctx context.Context, run Service, in *ServiceRequest, id 
 // answer sends what a service said, if its session is still there.
 func (s *Server) answer(r *served) {
 	s.calls--
-	if x := s.sessions[r.session]; x != nil && r.l.payload != nil {
+	x := s.sessions[r.session]
+	if x == nil {
+		return
+	}
+	if x.calls--; r.l.payload != nil {
 		s.number(x, r.l)
 	}
 }

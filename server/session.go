@@ -1,8 +1,11 @@
 package server
 
 import (
+	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -24,8 +27,11 @@ type session struct {
 	epoch  uint64
 	who    link.Opening
 	out    outbox
+	sent   uint32 // number of the last message that is on its way over the present connection
 	place  place
 	seen   uint32    // highest id of a request
+	missed []uint32  // ids below it that never came over the present connection: its gateway refused them
+	calls  int       // of services, under way
 	issued uint32    // generation of the latest ticket
 	good   [2]ticket // see tickets.good
 
@@ -57,6 +63,15 @@ type opened struct {
 	err   error
 }
 
+// claim is a login that waits for the directory.
+type claim struct {
+	player uint64
+	id     uint32 // of the login's request
+	cancel context.CancelFunc
+	code   protocol.DisconnectCode // of a kick that came meanwhile; 0: none did
+	reason string
+}
+
 // maxClaims bounds how many logins may wait for the directory at once.
 const maxClaims = 4096
 
@@ -72,16 +87,19 @@ func (s *Server) open(g *gateway, u *link.Up) {
 	case who.Player == 0:
 		s.kick(key, protocol.DisconnectBadToken, "player 0 is nobody")
 		return
-	case s.conns[key] != nil || s.claims[key]:
+	case s.conns[key] != nil || s.claims[key] != nil:
 		s.count(func(st *Stats) { st.Strangers++ })
 		return // it has a session, or soon will
-	case len(s.claims) >= maxClaims:
+	case s.claiming >= maxClaims:
 		s.kick(key, protocol.DisconnectOverloaded, "too many logins at once")
 		return
 	}
-	s.claims[key] = true
+	ctx, cancel := context.WithTimeout(s.ctx, s.cfg.ClaimTimeout)
+	s.claims[key] = &claim{player: who.Player, id: u.ID, cancel: cancel}
+	s.claiming++
 	s.asking.Go(func() {
-		epoch, err := s.directory.Claim(s.ctx, link.Claim{Player: who.Player, Token: who.Token, Ends: who.Ends})
+		defer cancel()
+		epoch, err := s.directory.Claim(ctx, link.Claim{Player: who.Player, Token: who.Token, Ends: who.Ends})
 		s.mu.Lock()
 		s.opened = append(s.opened, opened{key, who, epoch, err})
 		s.mu.Unlock()
@@ -90,10 +108,16 @@ func (s *Server) open(g *gateway, u *link.Up) {
 
 // begin ends a login: there is a session, or the connection is told why not.
 func (s *Server) begin(o *opened) {
-	if !s.claims[o.key] {
+	s.claiming--
+	c := s.claims[o.key]
+	if c == nil {
 		return // the connection has gone meanwhile
 	}
 	delete(s.claims, o.key)
+	if c.code != 0 {
+		s.kick(o.key, c.code, c.reason)
+		return
+	}
 	if o.err != nil {
 		code, text := refusalOf(o.err)
 		if code == protocol.DisconnectOverloaded {
@@ -102,23 +126,31 @@ func (s *Server) begin(o *opened) {
 		s.kick(o.key, code, text)
 		return
 	}
+	s.lastSession++
+	x := &session{id: s.lastSession, epoch: o.epoch, who: o.who, seen: c.id}
+	now, at := false, -1 // whether it enters at once, and its place in the queue if it has one already
 	if old := s.byPlayer[o.who.Player]; old != nil {
 		if old.epoch > o.epoch { // the directory answered two logins out of order
 			s.kick(o.key, protocol.DisconnectSuperseded, supersededText)
 			return
 		}
+		if now = old.place == playing; !now { // who comes again keeps its place, in the world or in the queue
+			at = slices.Index(s.queue.waiting, old)
+		}
 		s.end(old, protocol.DisconnectSuperseded, supersededText)
 	}
-	s.lastSession++
-	x := &session{id: s.lastSession, epoch: o.epoch, who: o.who}
 	s.sessions[x.id], s.byPlayer[x.who.Player] = x, x
 	s.attach(x, o.key)
-	now := s.roomNow()
+	now = now || at < 0 && s.roomNow()
 	s.tell(x, link.Down{Kind: link.Opened, Payload: (&link.Session{ID: x.id, Epoch: x.epoch, Queued: !now}).Append(nil)})
 	s.issue(x)
-	if now {
+	switch {
+	case now:
 		s.enter(x)
-	} else {
+	case at >= 0:
+		s.queue.waiting[at] = x
+		s.place(x, at+1)
+	default:
 		s.wait(x)
 	}
 }
@@ -137,7 +169,7 @@ func (s *Server) enter(x *session) {
 
 // attach gives a session a connection.
 func (s *Server) attach(x *session, key connKey) {
-	x.gateway, x.conn = key.gateway, key.conn
+	x.gateway, x.conn, x.sent, x.missed = key.gateway, key.conn, x.out.acked(), nil
 	s.conns[key] = x
 	delete(s.lingering, x)
 }
@@ -152,7 +184,7 @@ func (s *Server) detach(x *session) {
 func (s *Server) linger(x *session, inZone bool) {
 	s.detach(x)
 	grace := s.cfg.Linger
-	if x.place == queued {
+	if x.place == queued && grace > 0 { // without tickets nobody could come back
 		grace = s.cfg.QueueGrace
 	}
 	if grace <= 0 {
@@ -166,11 +198,18 @@ func (s *Server) linger(x *session, inZone bool) {
 	}
 }
 
+// maxExpire is how many sessions end in one tick because they have lingered for too long: those of a lost gateway come due together, and leaving costs the zone.
+const maxExpire = 200
+
 // expire ends the sessions that have lingered for too long.
 func (s *Server) expire() {
+	n := 0
 	for x := range s.lingering {
 		if int32(s.zone.Tick()-x.until) >= 0 {
 			s.end(x, 0, "")
+			if n++; n == maxExpire {
+				return
+			}
 		}
 	}
 }
@@ -207,15 +246,16 @@ func (s *Server) resume(g *gateway, u *link.Up) {
 		s.cfg.Log.Error("damaged resume of a gateway", "gateway", g.id, "error", err)
 	}
 	x := s.sessions[r.Session]
-	if err != nil || x == nil || s.conns[key] != nil || s.claims[key] || !x.redeem(r.Generation) {
+	if err != nil || x == nil || s.conns[key] != nil || s.claims[key] != nil || !x.knows(r.Generation) {
 		s.notRecovered(key, "the session is over, or the ticket was used")
 		return
 	}
-	if r.LastSeq < x.out.acked() || r.LastSeq > x.out.last() { // not what it has said before, or was ever sent
+	if r.LastSeq < x.out.acked() || r.LastSeq > x.out.last() { // not what it has said before, or was ever sent: late, or wrong. The session is not touched
 		s.notRecovered(key, "the messages that are missing are not kept any more")
-		s.end(x, protocol.DisconnectResumedElsewhere, "")
 		return
 	}
+	x.redeem(r.Generation)
+	refused := x.missed
 	if x.conn != 0 {
 		s.kick(connKey{x.gateway, x.conn}, protocol.DisconnectResumedElsewhere, "")
 		s.detach(x)
@@ -225,7 +265,12 @@ func (s *Server) resume(g *gateway, u *link.Up) {
 	s.tell(x, link.Down{Kind: link.Opened, Payload: (&link.Session{ID: x.id, Epoch: x.epoch, LastRequest: x.seen, Recovered: true, Queued: x.place == queued}).Append(nil)})
 	x.out.ack(r.LastSeq)
 	s.confirm(x)
-	x.out.after(r.LastSeq, func(seq uint32, l *letter) { s.send(x, seq, l) })
+	if x.sent = r.LastSeq; x.sent < x.out.last() {
+		s.behind[x] = true
+	}
+	for _, id := range refused { // the gateway said so, and that may have been lost with the connection
+		s.number(x, failure(0, id, protocol.ErrorOverloaded, "the request was refused before it reached the world"))
+	}
 	s.issue(x)
 	if x.place == playing {
 		s.tell(x, link.Down{Kind: link.Entered})
@@ -240,15 +285,19 @@ func (s *Server) notRecovered(key connKey, reason string) {
 	s.reliable(key.gateway, link.Down{Kind: link.NotRecovered, Conn: key.conn, Payload: []byte(reason)})
 }
 
-// redeem tells whether a ticket is good, and lets go of the others: who shows it has none that is newer.
-func (x *session) redeem(generation uint32) bool {
+// knows tells whether a ticket is good.
+func (x *session) knows(generation uint32) bool {
+	return generation != 0 && (x.good[0].generation == generation || x.good[1].generation == generation)
+}
+
+// redeem lets go of the other ticket: who shows this one has none that is newer.
+func (x *session) redeem(generation uint32) {
 	for _, k := range x.good {
-		if k.generation == generation && generation != 0 {
+		if k.generation == generation {
 			x.good = [2]ticket{k}
-			return true
+			return
 		}
 	}
-	return false
 }
 
 // issue gives a session's client a ticket. The one before stays good until the client has acknowledged this one.
@@ -308,7 +357,9 @@ const ticketTurn = 6 * time.Hour
 func (s *Server) number(x *session, l letter) (seq uint32) {
 	seq = x.out.add(l)
 	if x.conn != 0 {
-		s.send(x, seq, &l)
+		if s.behind[x] || !s.post(x, seq, &l) {
+			s.behind[x] = true
+		}
 	}
 	if x.out.bytes > s.cfg.OutboxBytes || x.out.waiting() > s.cfg.OutboxMessages {
 		s.full = append(s.full, x)
@@ -316,6 +367,57 @@ func (s *Server) number(x *session, l letter) (seq uint32) {
 	return seq
 }
 
+// Bounds of what one tick sends of numbered messages: a gateway whose players all come back at once must not be given up for want of room, nor one player take that
+// of the others. What has no room goes with the ticks to come.
+const (
+	tickBytes   = 8 << 20   // to one gateway
+	flightBytes = 128 << 10 // to one client that has come back, unacknowledged
+)
+
+// post sends a numbered message that is the next one of its session; false if it has to wait.
+func (s *Server) post(x *session, seq uint32, l *letter) bool {
+	g := s.gateway(x.gateway)
+	if g == nil || g.sent+l.size() > tickBytes {
+		return g == nil // it has gone, and its sessions will know soon
+	}
+	d := link.Down{Kind: link.ToClient, Conn: x.conn, Type: l.typ, Route: l.route, ID: l.id, Seq: seq, Payload: l.payload}
+	if errors.Is(g.port.Send(d), link.ErrFull) {
+		g.sent = tickBytes // nothing more in this tick
+		return false
+	}
+	g.sent += l.size()
+	x.sent = seq
+	return true
+}
+
+// pump sends to those who are behind what there is room for.
+func (s *Server) pump() {
+	for x := range s.behind {
+		if x.conn == 0 || x.place == over {
+			delete(s.behind, x)
+			continue
+		}
+		flight := 0
+		for n := x.out.acked() + 1; n <= x.sent; n++ {
+			flight += x.out.at(n).size()
+		}
+		for x.sent < x.out.last() && flight < flightBytes {
+			l := x.out.at(x.sent + 1)
+			if !s.post(x, x.sent+1, l) {
+				break
+			}
+			flight += l.size()
+		}
+		if x.sent == x.out.last() {
+			delete(s.behind, x)
+		}
+	}
+	for _, g := range s.gateways {
+		g.sent = 0
+	}
+}
+
+// send sends a message without a number.
 func (s *Server) send(x *session, seq uint32, l *letter) {
 	s.tell(x, link.Down{Kind: link.ToClient, Type: l.typ, Route: l.route, ID: l.id, Seq: seq, Payload: l.payload})
 }
@@ -336,7 +438,9 @@ func (s *Server) kick(key connKey, code protocol.DisconnectCode, reason string) 
 // overflowed ends the sessions whose clients take too long to acknowledge: what they would miss could not be made good.
 func (s *Server) overflowed() {
 	for _, x := range s.full {
-		s.end(x, protocol.DisconnectSlowConsumer, "too many messages are unacknowledged")
+		if x.out.bytes > s.cfg.OutboxBytes || x.out.waiting() > s.cfg.OutboxMessages { // still
+			s.end(x, protocol.DisconnectSlowConsumer, "too many messages are unacknowledged")
+		}
 	}
 	s.full = s.full[:0]
 }

@@ -163,8 +163,11 @@ func TestResumeThatCannotBeWholeIsNone(t *testing.T) {
 				beat(2)
 				tell(t, g, back(t, s, 2, ticket, last))
 				beat(2)
-				if d := g.got(2); !slices.Equal(kinds(d), []link.DownKind{link.NotRecovered}) || s.Stats().Sessions != 0 {
-					t.Errorf("told %+v, %d sessions", d, s.Stats().Sessions)
+				if d := g.got(2); !slices.Equal(kinds(d), []link.DownKind{link.NotRecovered}) {
+					t.Errorf("told %+v", d)
+				}
+				if s.Stats().Sessions != 1 || kicked(g.got(1)) != 0 { // it may have been late
+					t.Error("the session that goes on was touched")
 				}
 			})
 		})
@@ -262,8 +265,7 @@ func TestLoginWhoseConnectionEndsBeforeTheDirectoryAnswersIsDropped(t *testing.T
 		beat(1)
 		tell(t, g, link.Up{Kind: link.CloseSession, Conn: 1})
 		beat(1)
-		d.answers <- nil
-		d.answers <- nil
+		d.answers <- nil // Bo's: nobody waits for Ann's any more
 		beat(2)
 		if st := s.Stats(); st.Sessions != 1 || st.Players != 1 || st.Strangers != 1 {
 			t.Errorf("%+v, want Bo alone, once", st)
@@ -485,7 +487,7 @@ func TestKickAndBarEndTheSessionAndItsTickets(t *testing.T) {
 		beat(3)
 		ann, _ := ticketIn(t, g.got(1))
 		bo, _ := ticketIn(t, g.got(2))
-		if err := errors.Join(s.Kick(t.Context(), 1001, protocol.DisconnectKicked, "rude"), s.Kick(t.Context(), 99, protocol.DisconnectKicked, ""), s.Bar(t.Context(), 1002, time.Now().Add(time.Minute))); err != nil {
+		if err := errors.Join(s.Kick(t.Context(), 1001, protocol.DisconnectKicked, "rude"), s.Kick(t.Context(), 99, protocol.DisconnectKicked, ""), s.Bar(t.Context(), 1002, time.Now().Add(time.Minute)), s.Kick(t.Context(), 1002, protocol.DisconnectBanned, "")); err != nil {
 			t.Fatal(err)
 		}
 		beat(2)

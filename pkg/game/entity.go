@@ -32,6 +32,7 @@ type entity struct {
 	kind  *kind
 	state delta.Record
 	dirty uint64 // groups that may have changed in this tick, see delta.DirtyBit
+	died  int    // place in Zone.despawned, in the tick in which it was despawned
 	aoi   aoi.Handle
 }
 
@@ -96,6 +97,7 @@ func (z *Zone) Despawn(e Entity) {
 	}
 	delete(z.slots, e.id)
 	x.id, x.kind = 0, nil // its record keeps its room for the next
+	x.died = len(z.despawned)
 	z.despawned = append(z.despawned, e.slot)
 }
 
@@ -198,10 +200,11 @@ func (z *Zone) Entity(id EntityID) (Entity, bool) {
 	return Entity{z, slot, id}, true
 }
 
-// Visible finds a living entity by its id among those in a player's view as of the last tick.
+// Visible finds a living entity by its id among those in a player's view as of the last tick. For a player who lingers that is what its avatar and its spectator
+// see.
 func (z *Zone) Visible(p *Player, id EntityID) (Entity, bool) {
 	e, ok := z.Entity(id)
-	if !ok || !z.src.Sees(p.conn, e.slot) {
+	if !ok || !z.sees(p, e) {
 		return Entity{}, false
 	}
 	return e, true

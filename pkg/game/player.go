@@ -3,7 +3,6 @@ package game
 import (
 	"errors"
 	"fmt"
-	"math"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -33,6 +32,7 @@ type Player struct {
 	gateway   uint32
 	conn      uint64 // of the gateway, and the number of the player's observer in batches; 0: it lingers without one
 	applied   uint32 // number of the last input that took effect
+	gone      bool   // it has left; the zone's list lets go of it before the mailboxes are served
 	avatar    Entity
 	view      aoi.Handle // observer that moves with the avatar, if looks
 	looks     bool
@@ -58,74 +58,11 @@ func (p *Player) Connected() bool { return p.conn != 0 }
 // Avatar is the entity that the player controls; the zero Entity before Control.
 func (p *Player) Avatar() Entity { return p.avatar }
 
-// Control makes an entity the player's avatar: its view moves with it. It is despawned when the player leaves.
-func (z *Zone) Control(p *Player, e Entity) error {
-	x, y := e.Position()
-	enter, leave := z.radii(e)
-	h, err := z.space.Add(float32(x), float32(y), aoi.Opts{Hidden: true, Radius: float32(enter), LeaveRadius: float32(leave)})
-	if err != nil {
-		return fmt.Errorf("control entity %d: %w", e.id, err)
-	}
-	if p.looks {
-		z.dropView(p, p.view, p.spectator, p.spectates)
-	}
-	p.avatar, p.view, p.looks = e, h, true
-	z.bindObserver(h, p)
-	return z.Push(p, protocol.RouteAvatar, &mmov1.Avatar{Entity: uint64(e.id), Zone: z.cfg.Zone})
-}
-
-// radii are those of an avatar's view, in quanta: its kind's, or the zone's.
-func (z *Zone) radii(e Entity) (enter, leave int32) {
-	if sees := e.get().kind.codec.Kind.Sees; sees > 0 {
-		enter = int32(min(max(math.Round(sees/z.quantum), 1), 1<<23))
-		return enter, enter + enter/10
-	}
-	return z.cfg.EnterRadius, z.cfg.LeaveRadius
-}
-
 // Applied records the number of the last input of the player that took effect: its client reconciles with it.
 func (z *Zone) Applied(p *Player, seq uint32) {
 	p.applied = seq
 	if p.Connected() {
 		z.src.Input(p.conn, seq)
-	}
-}
-
-// Spectate adds an observer of a radius (quanta) around the zone's centre to the player's view; 0 removes it. It returns the radius in force, which
-// Config.MaxSpectate bounds.
-func (z *Zone) Spectate(p *Player, radius int32) (int32, error) {
-	radius = min(max(radius, 0), z.cfg.MaxSpectate)
-	switch {
-	case radius == 0 && p.spectates:
-		p.spectates = false
-		z.dropView(p, p.spectator, p.view, p.looks)
-	case radius > 0 && !p.spectates:
-		h, err := z.space.Add(float32(z.cfg.Width/2), float32(z.cfg.Height/2), aoi.Opts{Hidden: true, Radius: float32(radius), LeaveRadius: float32(radius)})
-		if err != nil {
-			return 0, fmt.Errorf("spectate: %w", err)
-		}
-		p.spectator, p.spectates = h, true
-		z.bindObserver(h, p)
-	case radius > 0:
-		if err := z.space.SetRadius(p.spectator, float32(radius), float32(radius)); err != nil {
-			return 0, fmt.Errorf("spectate: %w", err)
-		}
-	}
-	return radius, nil
-}
-
-// dropView removes one of a player's observers; what the other one still sees stays in view.
-func (z *Zone) dropView(p *Player, h, other aoi.Handle, hasOther bool) {
-	z.space.Visible(h, func(target aoi.Handle) bool {
-		if !hasOther || !z.space.Sees(other, target) {
-			z.src.Leave(p.conn, z.slotOf[target])
-		}
-		return true
-	})
-	z.observer[h] = nil
-	z.blinded = append(z.blinded, p)
-	if err := z.space.Remove(h); err != nil {
-		panic(fmt.Sprintf("game: observer of session %d is not in the interest index: %v", p.Session, err))
 	}
 }
 
@@ -144,20 +81,6 @@ func (z *Zone) Push(p *Player, route uint16, m proto.Message) error {
 	return nil
 }
 
-// Emit sends a message of a route that the game declared to every player in whose view an entity is as of the last tick. It fails as Push does.
-func (z *Zone) Emit(about Being, route uint16, m proto.Message) error {
-	e := about.entity()
-	e.get()
-	for _, p := range z.players {
-		if z.src.Sees(p.conn, e.slot) {
-			if err := z.Push(p, route, m); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 func encode(m proto.Message, most int) ([]byte, error) {
 	b, err := protocol.Marshal(m)
 	if err == nil && len(b) > most {
@@ -166,20 +89,19 @@ func encode(m proto.Message, most int) ([]byte, error) {
 	return b, err
 }
 
-// Seen is the number of entities in a session's view as of the last tick, 0 if the session is not here.
-func (z *Zone) Seen(s SessionID) int {
-	if p := z.player(s); p != nil {
-		return z.src.View(p.conn)
-	}
-	return 0
-}
-
 // Players calls yield for every player, in order of joining.
 func (z *Zone) Players(yield func(*Player) bool) {
 	for _, p := range z.players {
-		if !yield(p) {
+		if !p.gone && !yield(p) {
 			return
 		}
+	}
+}
+
+// compact lets go of the players who have left, and keeps the order of the others. Once for all of a tick: they may be many.
+func (z *Zone) compact() {
+	if len(z.players) != len(z.sessions) {
+		z.players = slices.DeleteFunc(z.players, func(p *Player) bool { return p.gone })
 	}
 }
 
@@ -295,7 +217,7 @@ func (z *Zone) remove(p *Player) {
 	}
 	delete(z.sessions, p.Session)
 	delete(z.byID, p.ID) // it is this one: a later one would have ended it
-	z.players = slices.DeleteFunc(z.players, func(x *Player) bool { return x == p })
+	p.gone, p.looks, p.spectates = true, false, false
 }
 
 // receive puts a message into the player's mailbox, or answers why not.

@@ -41,10 +41,11 @@ type Zone struct {
 
 	src      *batch.Source
 	gateways []uint32
-	players  []*Player // in order of joining
+	players  []*Player // in order of joining, with those who have left while this tick's inputs are taken
 	sessions map[SessionID]*Player
 	byID     map[uint64]*Player // the session of each player's account; 0, of nobody, is not there
-	blinded  []*Player          // lost an observer in this tick
+	blinded  []*Player          // lost an observer in this tick, while they had a connection
+	dead     []uint32           // forgetDead's
 	routes   *protocol.Routes
 	out      Outputs
 	stats    Stats
@@ -199,7 +200,7 @@ func (z *Zone) Stats() Stats {
 }
 
 // PlayerCount is the number of players.
-func (z *Zone) PlayerCount() int { return len(z.players) }
+func (z *Zone) PlayerCount() int { return len(z.sessions) }
 
 // System adds something that happens every tick, after the handlers, in the order of adding. For Setup.
 func (z *Zone) System(run func()) { z.systems = append(z.systems, run) }
@@ -219,6 +220,7 @@ func (z *Zone) Step(inputs []Input) *Outputs {
 	for i := range inputs {
 		z.input(&inputs[i])
 	}
+	z.compact()
 	for _, p := range z.players {
 		z.deliver(p)
 	}
@@ -246,11 +248,15 @@ func (z *Zone) input(in *Input) {
 	case DetachGateway:
 		z.gateways = slices.DeleteFunc(z.gateways, func(g uint32) bool { return g == in.Gateway })
 		z.src.DetachGateway(in.Gateway) // with all its observers
-		for _, p := range z.players {
+		var cut []*Player               // all of them, before a hook speaks of what they see
+		for p := range z.Players {
 			if p.Connected() && p.gateway == in.Gateway {
 				p.conn, p.gateway = 0, 0
-				z.lingers(p)
+				cut = append(cut, p)
 			}
+		}
+		for _, p := range cut {
+			z.lingers(p)
 		}
 	case RequestSnapshot:
 		z.src.RequestSnapshot(in.Gateway)
@@ -271,66 +277,11 @@ func (z *Zone) input(in *Input) {
 	}
 }
 
-// interest moves the players' views to their avatars and tells the source of replication who sees whom now.
-func (z *Zone) interest() {
-	for _, slot := range z.despawned {
-		z.src.Despawn(slot)
-	}
-	for _, slot := range z.spawned {
-		if e := &z.ents[slot]; e.id != 0 {
-			z.src.Spawn(slot, uint64(e.id), e.kind.codec.Kind.ID, &e.state, z.tick)
-		}
-	}
-	for _, p := range z.players {
-		if !p.looks || !p.avatar.Alive() {
-			continue // who lost its avatar goes on seeing the place where it was
-		}
-		x, y := p.avatar.Position()
-		if err := z.space.Move(p.view, float32(x), float32(y)); err != nil {
-			panic(fmt.Sprintf("game: view of session %d: %v", p.Session, err))
-		}
-	}
-	ev := z.space.Tick()
-	for _, l := range ev.Leaves {
-		if p := z.observer[l.Observer]; p != nil && !z.seesOtherwise(p, l) {
-			z.src.Leave(p.conn, z.slotOf[l.Target])
-		}
-	}
-	for _, e := range ev.Enters {
-		if p := z.observer[e.Observer]; p != nil {
-			z.src.Enter(p.conn, z.slotOf[e.Target])
-		}
-	}
-	for _, p := range z.blinded { // an observer dropped in this tick reports no leave of what died in it
-		for _, slot := range z.despawned {
-			z.src.Leave(p.conn, slot)
-		}
-	}
-	z.blinded = z.blinded[:0]
-	z.free = append(z.free, z.despawned...)
-	z.spawned, z.despawned = z.spawned[:0], z.despawned[:0]
-}
-
-// seesOtherwise tells whether a player's other observer still sees what one lost.
-func (z *Zone) seesOtherwise(p *Player, pair aoi.Pair) bool {
-	if p.spectates && pair.Observer == p.spectator {
-		return p.looks && z.space.Sees(p.view, pair.Target)
-	}
-	return p.spectates && z.space.Sees(p.spectator, pair.Target)
-}
-
 func (z *Zone) bind(h aoi.Handle, slot uint32) {
 	for int(h) >= len(z.slotOf) {
 		z.slotOf = append(z.slotOf, 0)
 	}
 	z.slotOf[h] = slot
-}
-
-func (z *Zone) bindObserver(h aoi.Handle, p *Player) {
-	for int(h) >= len(z.observer) {
-		z.observer = append(z.observer, nil)
-	}
-	z.observer[h] = p
 }
 
 // Hash is a fingerprint of the world: equal inputs give equal hashes.
@@ -351,7 +302,7 @@ func (z *Zone) Hash() uint64 {
 		h.Write(b)
 		b = b[:0]
 	}
-	for _, p := range z.players {
+	for p := range z.Players {
 		b = binary.LittleEndian.AppendUint64(b, uint64(p.Session))
 		b = binary.LittleEndian.AppendUint64(b, uint64(p.avatar.id))
 	}

@@ -52,5 +52,7 @@ func (s *session) text(text []byte) bool {
 		}
 		return s.limited(protocol.Frame{}, step, wait, at)
 	}
-	return s.handle(f, at, &arena{})
+	goes := s.handle(f, at, &arena{})
+	s.acknowledge()
+	return goes
 }

@@ -25,7 +25,7 @@ func (s *session) drop(code protocol.DisconnectCode, text, outcome string) {
 	}
 	if s.asked {
 		u := link.Up{Kind: link.CloseSession, Conn: s.id, Epoch: s.epoch.Load()}
-		if outcome == "bye" || !code.Reconnect() { // it is not to come back
+		if outcome == "bye" || !code.Reconnect() && !forgeable(code) { // it is not to come back
 			u.Code = max(code, 1000)
 		}
 		_ = s.w.link.Send(u) // a closed link has no sessions
@@ -45,6 +45,15 @@ func (s *session) drop(code protocol.DisconnectCode, text, outcome string) {
 		g.forget(s)
 		s.part()
 	}()
+}
+
+// forgeable tells the codes for what needs no key: whoever is on the way could end a session for good by it. A cut only makes it linger, and so does this.
+func forgeable(code protocol.DisconnectCode) bool {
+	switch code {
+	case protocol.DisconnectTextMessage, protocol.DisconnectRecordTooLarge, protocol.DisconnectWebsocketViolation:
+		return true
+	}
+	return false
 }
 
 // forget takes a session that has ended out of the table and keeps what it counted.

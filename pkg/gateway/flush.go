@@ -52,7 +52,7 @@ func (s *session) present(l *login) {
 	} else {
 		id := &l.identity
 		o := link.Opening{Player: id.Player, Name: id.Name, Rights: id.Rights, Token: id.TokenID, Ends: id.Expires}
-		u.Payload = o.Append(nil)
+		u.ID, u.Payload = l.request, o.Append(nil)
 	}
 	if s.texts == nil { // there are no state frames in text
 		s.look()

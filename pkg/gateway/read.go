@@ -106,7 +106,19 @@ func (s *session) frames(frames []byte, at time.Duration) bool {
 			return false
 		}
 	}
+	s.acknowledge()
 	return true
+}
+
+// acknowledge tells the server of the highest number among a record's acknowledgements, if it says more than the one before: each takes a place of the link's, which is
+// everybody's.
+func (s *session) acknowledge() {
+	if s.acking <= s.acked {
+		return
+	}
+	if s.w.link.Send(link.Up{Kind: link.Ack, Conn: s.id, Epoch: s.epoch.Load(), Seq: s.acking}) == nil { // one that finds no room is made good by the next
+		s.acked = s.acking
+	}
 }
 
 // handle takes one frame of the client; false ends the reader.
@@ -136,7 +148,7 @@ func (s *session) handle(said protocol.Frame, at time.Duration, kept *arena) boo
 		s.end(1000, "bye")
 		return false
 	case f.Type == protocol.TypeAck:
-		_ = s.w.link.Send(link.Up{Kind: link.Ack, Conn: s.id, Epoch: s.epoch.Load(), Seq: f.Seq}) // one that finds no room is made good by the next
+		s.acking = max(s.acking, f.Seq)
 	case f.Type == protocol.TypeControl && f.Route == protocol.RouteResume:
 		return s.comeBack(said, f)
 	case f.Type == protocol.TypeControl:

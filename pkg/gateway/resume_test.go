@@ -238,3 +238,20 @@ func TestRekeyedGatewayTakesBothKeysAndTellsTheNewOne(t *testing.T) {
 	}
 	s.play(3)
 }
+
+func TestOfManyAcknowledgementsTheHighestGoesOn(t *testing.T) {
+	s := overLoopback(t, link.PipeConfig{}, nil)
+	p := s.play(1)
+	var frames []byte
+	for _, seq := range []uint32{3, 9, 4} {
+		frames = protocol.AppendFrame(frames, protocol.Frame{Type: protocol.TypeAck, Seq: seq})
+	}
+	p.send(frames)
+	p.send(protocol.AppendFrame(nil, protocol.Frame{Type: protocol.TypeAck, Seq: 9}))
+	p.send(protocol.AppendFrame(nil, protocol.Frame{Type: protocol.TypeAck, Seq: 10}))
+	for _, want := range []uint32{9, 10} {
+		if u := s.up(link.Ack); u.Seq != want {
+			t.Errorf("the server hears of %d, want %d", u.Seq, want)
+		}
+	}
+}

@@ -50,6 +50,8 @@ type session struct {
 	// The reader's own, and before it starts the door's:
 	limit   limiter
 	grant   *link.Grant // what the client's ticket stands for, until it is used
+	acking  uint32      // the highest number that the client has acknowledged
+	acked   uint32      // and that the server was told of
 	address addressRef
 	shaken  bool // the handshake is done
 	foreign bool // the client's schema is another revision: it is told the layout
@@ -144,7 +146,7 @@ func (s *session) refused(c *countShard, f protocol.Frame, answer pushed, size i
 		}
 		s.g.cfg.Log.Error("a frame fits no record: lower what the route sends, or raise RecordMax", "session", s.id, "route", name, "bytes", size, "room", s.g.queue.frame)
 		if f.Flags&protocol.FlagREL != 0 { // without it the client waits for its number for ever, whichever gateway it resumes at
-			s.kick(protocol.DisconnectRecordTooLarge, "a message of the server's is too large")
+			s.kick(protocol.DisconnectKicked, "a message of the server's is too large")
 		}
 	}
 }

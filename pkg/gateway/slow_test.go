@@ -44,8 +44,8 @@ func TestNumberedMessageThatFitsNoRecordEndsTheSession(t *testing.T) {
 	p := s.play(1)
 	p.push(protocol.RouteZone)
 	s.down(link.Down{Kind: link.ToClient, Conn: p.session, Type: protocol.TypePush, Route: routeGot, Seq: 1, Payload: make([]byte, 65<<10)})
-	p.closed(protocol.DisconnectRecordTooLarge)
-	if u := s.up(link.CloseSession); u.Code != protocol.DisconnectRecordTooLarge {
+	p.closed(protocol.DisconnectKicked)
+	if u := s.up(link.CloseSession); u.Code != protocol.DisconnectKicked {
 		t.Errorf("the server is told %+v, want that the session ends", u)
 	}
 	h := hello(t)

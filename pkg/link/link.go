@@ -61,7 +61,7 @@ type UpKind uint8
 
 // Kinds of Up.
 const (
-	OpenSession     UpKind = iota + 1 // the client of Conn has proved who it is: Payload is an Opening. Answered by Opened or Kick
+	OpenSession     UpKind = iota + 1 // the client of Conn has proved who it is: Payload is an Opening, ID that of the login's request. Answered by Opened or Kick
 	CloseSession                      // Conn is over: with Code 0 it was lost, and the session lingers; otherwise the session ends
 	FromClient                        // Route, ID, Payload
 	RequestSnapshot                   // of Zone: a batch was missed

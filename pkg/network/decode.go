@@ -71,7 +71,11 @@ func (d *decoder) ready() bool {
 		case !ok:
 			return true
 		case h.length > len(in)-size:
-			return h.length > d.maxMessage
+			most := d.maxMessage
+			if h.op.IsControl() {
+				most = maxControl // however small messages are to be
+			}
+			return h.length > most
 		case h.op == ws.OpClose, h.fin && !h.op.IsControl():
 			return true
 		}

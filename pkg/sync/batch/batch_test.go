@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
@@ -88,6 +89,53 @@ func TestWhoComesAndGoesWithinATickLeavesNoTrace(t *testing.T) {
 	s.Enter(500, 4)
 	if d := decode(t, s.Finish(13, nil)[0].Bytes); len(d.Forgets)+len(d.Fulls) != 0 || len(d.Observers[0].Leaves) != 1 || len(d.Observers[0].Enters) != 1 {
 		t.Errorf("got %+v", d)
+	}
+}
+
+func TestObserversKeepTheirOrderWhenOthersGo(t *testing.T) {
+	s := sample()
+	s.AttachGateway(10)
+	for id := range uint64(6) {
+		s.AddObserver(501+id, 9+uint32(id)&1)
+		s.Enter(501+id, uint32(id))
+	}
+	s.Enter(500, 6) // alone in seeing it
+	s.Finish(10, nil)
+	s.Input(500, 3) // what has gone has nothing to say any more
+	s.RemoveObserver(500)
+	s.RemoveObserver(503)
+	s.RemoveObserver(503)
+	s.AddObserver(500, 10) // another one of the same name
+	s.RemoveObserver(505)
+	s.AddObserver(505, 9)
+	if s.View(500) != 0 || s.View(505) != 0 {
+		t.Error("who is new sees what the one before saw")
+	}
+	for _, id := range []uint64{500, 501, 502, 504, 505, 506} {
+		s.Input(id, 7)
+	}
+	want := map[uint32][]uint64{9: {501, 505}, 10: {502, 504, 506, 500}}
+	for _, o := range s.Finish(11, nil) {
+		d := decode(t, o.Bytes)
+		var ids []uint64
+		for _, seen := range d.Observers {
+			ids = append(ids, seen.ID)
+		}
+		if !slices.Equal(ids, want[o.Gateway]) {
+			t.Errorf("gateway %d hears of observers %d, want %d", o.Gateway, ids, want[o.Gateway])
+		}
+		if forgets := map[uint32][]uint32{9: {6, 2, 4}}; !slices.Equal(d.Forgets, forgets[o.Gateway]) {
+			t.Errorf("gateway %d forgets %d, want %d", o.Gateway, d.Forgets, forgets[o.Gateway])
+		}
+	}
+	s.RemoveObserver(501)
+	s.AddObserver(501, 10)
+	s.DetachGateway(9) // with what has gone from it, but not with who has its name elsewhere
+	s.DetachGateway(9)
+	s.Enter(501, 3)
+	s.Enter(505, 3)
+	if !s.Sees(501, 3) || s.Sees(505, 3) || !slices.Equal(s.AppendView([]uint32{9}, 501), []uint32{9, 3}) {
+		t.Error("after the gateway has gone: its observer is there, or another one is not")
 	}
 }
 

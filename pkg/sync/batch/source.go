@@ -3,7 +3,6 @@ package batch
 import (
 	"encoding/binary"
 	"fmt"
-	"math/bits"
 	"slices"
 
 	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
@@ -20,7 +19,6 @@ type Source struct {
 	ents     []entity
 	gateways []*gateway // in order of attachment: the output's order
 	obs      map[uint64]*observer
-	order    []uint64 // observers in order of attachment
 
 	round uint64 // of Finish: tells a slot that rests
 	bits  delta.Writer
@@ -44,30 +42,23 @@ type entity struct {
 }
 
 type gateway struct {
-	id       uint32
-	seq      uint64
-	snapshot bool     // the next batch replaces everything
-	seen     []int32  // observers of this gateway that see the slot
-	known    []bool   // the gateway holds the slot's publications
-	changed  []uint32 // slots whose count went to or from 0 in this tick
-	forgets  []uint32
-	fulls    section
-	updates  section
-	out      []byte
+	id        uint32
+	seq       uint64
+	snapshot  bool        // the next batch replaces everything
+	observers []*observer // in order of adding, with those that have gone since the last Finish
+	gone      int         // of them
+	seen      []int32     // observers of this gateway that see the slot
+	known     []bool      // the gateway holds the slot's publications
+	changed   []uint32    // slots whose count went to or from 0 in this tick
+	forgets   []uint32
+	fulls     section
+	updates   section
+	out       []byte
 }
 
 type section struct {
 	n int
 	b []byte
-}
-
-type observer struct {
-	id             uint64
-	gw             *gateway
-	sees           []uint64 // bit per slot
-	input          uint32
-	touched        bool
-	leaves, enters []uint32
 }
 
 // Output is the batch of one gateway; Bytes is valid until the next Finish.
@@ -95,14 +86,16 @@ func (s *Source) AttachGateway(id uint32) {
 
 // DetachGateway drops a gateway with all its observers.
 func (s *Source) DetachGateway(id uint32) {
-	s.gateways = slices.DeleteFunc(s.gateways, func(g *gateway) bool { return g.id == id })
-	s.order = slices.DeleteFunc(s.order, func(o uint64) bool {
-		if s.obs[o].gw.id != id {
-			return false
+	g := s.gateway(id)
+	if g == nil {
+		return
+	}
+	for _, o := range g.observers {
+		if !o.gone { // the id of one that has gone may be another's by now
+			delete(s.obs, o.id)
 		}
-		delete(s.obs, o)
-		return true
-	})
+	}
+	s.gateways = slices.DeleteFunc(s.gateways, func(x *gateway) bool { return x == g })
 }
 
 // RequestSnapshot makes the gateway's next batch a snapshot; an unknown gateway is ignored, for the request may have crossed a detachment.
@@ -119,38 +112,6 @@ func (s *Source) gateway(id uint32) *gateway {
 		}
 	}
 	return nil
-}
-
-// AddObserver adds an observer, served by a gateway, that sees nothing yet.
-func (s *Source) AddObserver(id uint64, gatewayID uint32) {
-	g := s.gateway(gatewayID)
-	if g == nil || s.obs[id] != nil {
-		panic(fmt.Sprintf("batch: observer %d at gateway %d: the gateway is not attached or the observer exists", id, gatewayID))
-	}
-	s.obs[id] = &observer{id: id, gw: g}
-	s.order = append(s.order, id)
-}
-
-// RemoveObserver drops an observer; the gateway is not told, it knows.
-func (s *Source) RemoveObserver(id uint64) {
-	o := s.obs[id]
-	if o == nil {
-		return
-	}
-	for slot := range s.ents {
-		if o.has(uint32(slot)) {
-			o.gw.count(uint32(slot), -1)
-		}
-	}
-	delete(s.obs, id)
-	s.order = slices.DeleteFunc(s.order, func(x uint64) bool { return x == id })
-}
-
-// Input records the last input of an observer that the zone has applied.
-func (s *Source) Input(id uint64, seq uint32) {
-	if o := s.obs[id]; o != nil && o.input != seq {
-		o.input, o.touched = seq, true
-	}
 }
 
 // Spawn puts an entity into a slot; its first publication is its state at the tick. A kind that the codec does not know is a mistake of the caller.
@@ -181,62 +142,8 @@ func (s *Source) Despawn(slot uint32) {
 	}
 }
 
-// Enter and Leave change an observer's view.
-func (s *Source) Enter(observerID uint64, slot uint32) {
-	if o := s.obs[observerID]; o != nil && !o.has(slot) {
-		o.set(slot, true)
-		o.enters, o.touched = append(o.enters, slot), true
-		o.gw.count(slot, 1)
-	}
-}
-
-// Leave is the opposite of Enter.
-func (s *Source) Leave(observerID uint64, slot uint32) {
-	if o := s.obs[observerID]; o != nil && o.has(slot) {
-		o.set(slot, false)
-		if i := slices.Index(o.enters, slot); i >= 0 { // came and went within the tick
-			o.enters = slices.Delete(o.enters, i, i+1)
-		} else {
-			o.leaves, o.touched = append(o.leaves, slot), true
-		}
-		o.gw.count(slot, -1)
-	}
-}
-
-// Sees tells whether an observer's view holds a slot.
-func (s *Source) Sees(observerID uint64, slot uint32) bool {
-	o := s.obs[observerID]
-	return o != nil && o.has(slot)
-}
-
-// View is the number of entities in an observer's view.
-func (s *Source) View(observerID uint64) (n int) {
-	if o := s.obs[observerID]; o != nil {
-		for _, w := range o.sees {
-			n += bits.OnesCount64(w)
-		}
-	}
-	return n
-}
-
 // Publication is a slot's last publication: what every replica's base is once it is up to date. It must not be changed, and changes with the next Publish.
 func (s *Source) Publication(slot uint32) *delta.Record { return &s.ents[slot].pub }
-
-func (o *observer) has(slot uint32) bool {
-	w := int(slot >> 6)
-	return w < len(o.sees) && o.sees[w]>>(slot&63)&1 != 0
-}
-
-func (o *observer) set(slot uint32, on bool) {
-	for int(slot>>6) >= len(o.sees) {
-		o.sees = append(o.sees, 0)
-	}
-	if on {
-		o.sees[slot>>6] |= 1 << (slot & 63)
-	} else {
-		o.sees[slot>>6] &^= 1 << (slot & 63)
-	}
-}
 
 func (g *gateway) count(slot uint32, by int32) {
 	for int(slot) >= len(g.seen) {
@@ -284,6 +191,7 @@ func (s *Source) Publish(slot uint32, st *delta.Record, dirty uint64, tick uint3
 func (s *Source) Finish(tick uint32, dst []Output) []Output {
 	s.round++
 	for _, g := range s.gateways {
+		g.compact()
 		if g.snapshot {
 			s.everything(g, tick)
 		} else {
@@ -294,10 +202,9 @@ func (s *Source) Finish(tick uint32, dst []Output) []Output {
 		g.snapshot = false
 		g.changed, g.forgets = g.changed[:0], g.forgets[:0]
 		g.fulls, g.updates = section{b: g.fulls.b[:0]}, section{b: g.updates.b[:0]}
-	}
-	for _, id := range s.order {
-		o := s.obs[id]
-		o.touched, o.leaves, o.enters = false, o.leaves[:0], o.enters[:0]
+		for _, o := range g.observers {
+			o.touched, o.leaves, o.enters = false, o.leaves[:0], o.enters[:0]
+		}
 	}
 	return dst
 }
@@ -358,15 +265,14 @@ func (s *Source) write(g *gateway, tick uint32) []byte {
 	b = append(binary.AppendUvarint(b, uint64(g.fulls.n)), g.fulls.b...)
 	b = append(binary.AppendUvarint(b, uint64(g.updates.n)), g.updates.b...)
 	n := 0
-	for _, id := range s.order {
-		if o := s.obs[id]; o.gw == g && (o.touched || g.snapshot) {
+	for _, o := range g.observers {
+		if o.touched || g.snapshot {
 			n++
 		}
 	}
 	b = binary.AppendUvarint(b, uint64(n))
-	for _, id := range s.order {
-		o := s.obs[id]
-		if o.gw != g || !o.touched && !g.snapshot {
+	for _, o := range g.observers {
+		if !o.touched && !g.snapshot {
 			continue
 		}
 		b = binary.AppendUvarint(b, o.id)
@@ -378,18 +284,6 @@ func (s *Source) write(g *gateway, tick uint32) []byte {
 	}
 	g.out = b
 	return b
-}
-
-// view lists everything that an observer sees, by slot.
-func (o *observer) view(dst []uint32) []uint32 {
-	for w, m := range o.sees {
-		for slot := uint32(w * 64); m != 0; m, slot = m>>1, slot+1 {
-			if m&1 != 0 {
-				dst = append(dst, slot)
-			}
-		}
-	}
-	return dst
 }
 
 func appendSlots(b []byte, slots []uint32) []byte {

@@ -261,7 +261,7 @@ func (x *LayoutComponent) GetMotion() *LayoutMotion {
 	return nil
 }
 
-// LayoutMotion names fields of the component by number; 0: there is none.
+// LayoutMotion names fields of the component by number; 0: there is none. Only heading, and y together with vy, may be 0.
 type LayoutMotion struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	X             uint32                 `protobuf:"varint,1,opt,name=x,proto3" json:"x,omitempty"`
@@ -368,22 +368,25 @@ type LayoutField struct {
 	Id   uint32     `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	Name string     `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	Type LayoutType `protobuf:"varint,3,opt,name=type,proto3,enum=mmo.v1.LayoutType" json:"type,omitempty"`
-	// bits and min of a ranged integer, in steps: it travels as value - min. bits alone: of an angle.
+	// bits of an enum, an angle, or a ranged number, quantised ones too; 0: no range.
 	Bits uint32 `protobuf:"varint,4,opt,name=bits,proto3" json:"bits,omitempty"`
-	Min  int64  `protobuf:"zigzag64,5,opt,name=min,proto3" json:"min,omitempty"`
-	// value = origin + step * quantum; quantum 0: the steps are the value.
-	Quantum   float64 `protobuf:"fixed64,6,opt,name=quantum,proto3" json:"quantum,omitempty"`
-	Origin    float64 `protobuf:"fixed64,7,opt,name=origin,proto3" json:"origin,omitempty"`
-	Optional  bool    `protobuf:"varint,8,opt,name=optional,proto3" json:"optional,omitempty"`
-	Audience  uint32  `protobuf:"varint,9,opt,name=audience,proto3" json:"audience,omitempty"`
-	Interp    uint32  `protobuf:"varint,10,opt,name=interp,proto3" json:"interp,omitempty"`
-	Priority  uint32  `protobuf:"varint,11,opt,name=priority,proto3" json:"priority,omitempty"`
-	Predicted bool    `protobuf:"varint,12,opt,name=predicted,proto3" json:"predicted,omitempty"`
+	// min is the least value of a ranged number, in steps: it travels as value - min.
+	Min int64 `protobuf:"zigzag64,5,opt,name=min,proto3" json:"min,omitempty"`
+	// value = origin + steps * quantum; quantum 0: the steps are the value, of an angle steps * 2π / 2^bits radians.
+	Quantum float64 `protobuf:"fixed64,6,opt,name=quantum,proto3" json:"quantum,omitempty"`
+	Origin  float64 `protobuf:"fixed64,7,opt,name=origin,proto3" json:"origin,omitempty"`
+	// optional: never of a message, list or map.
+	Optional bool `protobuf:"varint,8,opt,name=optional,proto3" json:"optional,omitempty"`
+	// audience: 0 of a field inside of another, which goes with it.
+	Audience  uint32 `protobuf:"varint,9,opt,name=audience,proto3" json:"audience,omitempty"`
+	Interp    uint32 `protobuf:"varint,10,opt,name=interp,proto3" json:"interp,omitempty"`
+	Priority  uint32 `protobuf:"varint,11,opt,name=priority,proto3" json:"priority,omitempty"`
+	Predicted bool   `protobuf:"varint,12,opt,name=predicted,proto3" json:"predicted,omitempty"`
 	// max elements or bytes.
 	Max uint32 `protobuf:"varint,13,opt,name=max,proto3" json:"max,omitempty"`
 	// fields of a message; the one element of a list; key and value of a map.
 	Fields []*LayoutField `protobuf:"bytes,14,rep,name=fields,proto3" json:"fields,omitempty"`
-	// limit is the greatest value of a ranged integer, in steps.
+	// limit is the greatest value of a ranged number, in steps.
 	Limit         int64 `protobuf:"zigzag64,15,opt,name=limit,proto3" json:"limit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -110,7 +110,7 @@ export function decodeLayoutComponent(data: Bytes): LayoutComponent {
   return readLayoutComponent(new ProtoReader(data));
 }
 
-/** LayoutMotion names fields of the component by number; 0: there is none. */
+/** LayoutMotion names fields of the component by number; 0: there is none. Only heading, and y together with vy, may be 0. */
 export interface LayoutMotion {
   x: number;
   y: number;
@@ -165,13 +165,16 @@ export interface LayoutField {
   id: number;
   name: string;
   type: LayoutType;
-  /** bits and min of a ranged integer, in steps: it travels as value - min. bits alone: of an angle. */
+  /** bits of an enum, an angle, or a ranged number, quantised ones too; 0: no range. */
   bits: number;
+  /** min is the least value of a ranged number, in steps: it travels as value - min. */
   min: bigint;
-  /** value = origin + step * quantum; quantum 0: the steps are the value. */
+  /** value = origin + steps * quantum; quantum 0: the steps are the value, of an angle steps * 2π / 2^bits radians. */
   quantum: number;
   origin: number;
+  /** optional: never of a message, list or map. */
   optional: boolean;
+  /** audience: 0 of a field inside of another, which goes with it. */
   audience: number;
   interp: number;
   priority: number;
@@ -180,7 +183,7 @@ export interface LayoutField {
   max: number;
   /** fields of a message; the one element of a list; key and value of a map. */
   fields: LayoutField[];
-  /** limit is the greatest value of a ranged integer, in steps. */
+  /** limit is the greatest value of a ranged number, in steps. */
   limit: bigint;
 }
 
