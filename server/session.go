@@ -370,8 +370,8 @@ func (s *Server) number(x *session, l letter) (seq uint32) {
 // Bounds of what one tick sends of numbered messages: a gateway whose players all come back at once must not be given up for want of room, nor one player take that
 // of the others. What has no room goes with the ticks to come.
 const (
-	tickBytes   = 8 << 20   // to one gateway
-	flightBytes = 128 << 10 // to one client that has come back, unacknowledged
+	tickBytes   = 8 << 20  // to one gateway
+	flightBytes = 32 << 10 // to one client that has come back, unacknowledged: its gateway's queue holds eight times that, which JSON may need
 )
 
 // post sends a numbered message that is the next one of its session; false if it has to wait.

@@ -3,6 +3,9 @@
 // A session belongs to its server and outlives connections; a gateway knows it by the number of the connection that it has now. The server numbers the session's
 // messages and keeps those that the client has not acknowledged, so that nothing is lost with a gateway.
 //
+// A server trusts its gateways: they verify tokens and tickets, so one that lies can log in as anybody and take anybody's session over. Whoever may join is decided by the
+// token and the certificates of the rpc connection.
+//
 // A Link is the gateway's end, a Port the server's. Both ends send without ever blocking, from any goroutine, and receive in one goroutine. Pipe joins the two ends
 // within a process; between processes a server offers links with Register, and a gateway takes one with Dial. Neither end can tell which kind it has. Whichever end is
 // closed first, both are; what was sent before is still received.

@@ -50,7 +50,8 @@ func (c *Conn) begin(o *outgoing, resp any, notify func(error)) (*call, *status.
 	}
 	o.many = c.calls.inFlight.Add(1) > 1
 	o.id = k.id
-	k.c, k.lane, k.resp, k.codec, k.notify, k.err = c, c.lane(o.size), resp, o.codec, notify, nil
+	o.lane = c.lane(o.size)
+	k.c, k.lane, k.resp, k.codec, k.notify, k.err = c, o.lane, resp, o.codec, notify, nil
 	k.started = time.Time{}
 	if n := c.counts.calls.Add(1); n&15 == 0 {
 		k.started = time.Now()
@@ -86,7 +87,7 @@ func (c *Conn) Call(ctx context.Context, method string, req, resp any, info *Cal
 	if err != nil {
 		return err
 	}
-	if err := k.lane.send(&o); err != nil {
+	if err := o.lane.send(&o); err != nil {
 		if !k.unsent() {
 			<-k.done
 		}
@@ -165,7 +166,7 @@ func (c *Conn) Go(ctx context.Context, method string, req, resp any, info *CallI
 		return
 	}
 	id := o.id // the slot may be somebody else's as soon as the request is sent
-	if err := k.lane.send(&o); err != nil {
+	if err := o.lane.send(&o); err != nil {
 		if k.unsent() {
 			k.finish(err)
 		}

@@ -165,8 +165,9 @@ type outgoing struct {
 	info   *CallInfo
 	codec  Codec
 	value  any
-	size   int  // of the value
-	many   bool // others are likely to write now
+	size   int   // of the value
+	many   bool  // others are likely to write now
+	lane   *lane // of a call: the slot may be somebody else's once the state says that it is being sent
 }
 
 // notSent makes the error of a message that never left.
