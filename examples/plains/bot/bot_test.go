@@ -44,6 +44,7 @@ func TestBotsWalkByTheRulesUntilTheEnd(t *testing.T) {
 			t.Fatal(err)
 		}
 		dialling, cancel := context.WithTimeout(ctx, patience)
+		cfg.Reconnect.Off = true // the end of the world is the end of its bots
 		c, err := client.Dial(dialling, cfg)
 		cancel()
 		if err != nil {
