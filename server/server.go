@@ -12,86 +12,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"slices"
 	"sync"
 	"time"
-
-	mmov1 "github.com/tianxia-mmo/tianxia/proto_define/mmo/v1"
 
 	"github.com/tianxia-mmo/tianxia/pkg/game"
 	"github.com/tianxia-mmo/tianxia/pkg/link"
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
 )
-
-// Config describes a server. Zero fields take their default.
-type Config struct {
-	Zone       game.Config     // of the one zone; Epoch: default: from the clock, so that no two starts share one
-	Pipe       link.PipeConfig // bounds of the links to gateways of this process
-	CatchUp    int             // ticks that a late zone makes in a row before it gives up the lost time; default 5
-	StatusTick uint32          // ticks between two status messages to the players; default: a second
-
-	// Linger is for how long a session waits for a client that has lost its connection, with its avatar in the world; default 60 s, negative: not at all.
-	Linger         time.Duration
-	OutboxBytes    int // that a client has not acknowledged, 64 counted for each message beside its payload; beyond, the session ends; default 256 KiB
-	OutboxMessages int // that a client has not acknowledged; beyond, the session ends; default 4,096
-
-	// MaxPlayers in the world at once, those who linger included; who comes later waits in the login queue. Default 0: no bound.
-	MaxPlayers int
-	// LoginRate is how many sessions per second enter the world for long, and at once; the others wait. Default 0: no bound.
-	LoginRate  float64
-	QueueMax   int           // sessions in the login queue; default 100,000
-	QueueGrace time.Duration // for so long one in the queue may be without a connection and keep its place; default 2 min, negative: not at all
-
-	// Directory of sessions; default: one in memory, for this server alone.
-	Directory    link.Directory
-	ClaimTimeout time.Duration // of one question to the directory; default 3 s
-
-	// Services by route, for those of affinity SERVICE.
-	Services       map[uint16]Service
-	ServiceCalls   int           // under way at once, beyond which calls are refused; default 1,024
-	ServiceTimeout time.Duration // of one call; default 5 s
-
-	Log *slog.Logger // default: none
-}
-
-func (c *Config) validate() error {
-	if c.CatchUp == 0 {
-		c.CatchUp = 5
-	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
-	for _, f := range []struct {
-		v *int
-		d int
-	}{{&c.OutboxBytes, 256 << 10}, {&c.OutboxMessages, 4096}, {&c.QueueMax, 100_000}, {&c.ServiceCalls, 1024}} {
-		if *f.v == 0 {
-			*f.v = f.d
-		}
-	}
-	for _, f := range []struct {
-		v *time.Duration
-		d time.Duration
-	}{{&c.Linger, time.Minute}, {&c.QueueGrace, 2 * time.Minute}, {&c.ServiceTimeout, 5 * time.Second}, {&c.ClaimTimeout, 3 * time.Second}} {
-		if *f.v == 0 {
-			*f.v = f.d
-		}
-	}
-	switch {
-	case c.CatchUp < 1:
-		return fmt.Errorf("server: CatchUp of %d ticks, need at least 1", c.CatchUp)
-	case c.OutboxBytes < 0 || c.OutboxMessages < 0 || c.MaxPlayers < 0 || c.LoginRate < 0 || c.LoginRate != c.LoginRate || c.QueueMax < 0 || c.ServiceCalls < 0 || c.ServiceTimeout < 0 || c.ClaimTimeout < 0:
-		return fmt.Errorf("server: OutboxBytes %d, OutboxMessages %d, MaxPlayers %d, LoginRate %v, QueueMax %d, ServiceCalls %d, ServiceTimeout %v and ClaimTimeout %v must not be negative",
-			c.OutboxBytes, c.OutboxMessages, c.MaxPlayers, c.LoginRate, c.QueueMax, c.ServiceCalls, c.ServiceTimeout, c.ClaimTimeout)
-	case c.Linger > maxLinger || c.QueueGrace > maxLinger:
-		return fmt.Errorf("server: Linger of %v and QueueGrace of %v: at most %v", c.Linger, c.QueueGrace, maxLinger)
-	}
-	return nil
-}
-
-// maxLinger keeps a ticket's life within that of its key.
-const maxLinger = time.Hour
 
 // Server hosts one zone.
 type Server struct {
@@ -147,28 +74,6 @@ type gateway struct {
 
 // owns tells whether a connection is the gateway's: the upper 24 bits of its number are those of the gateway's own, which each counts on from.
 func (g *gateway) owns(conn uint64) bool { return conn>>40 == uint64(g.id)&(1<<24-1) }
-
-// Stats is what a server measured. Durations are of the steps of the last minute.
-type Stats struct {
-	Players, Entities   int
-	Gateways            int    // joined now
-	GatewaysLost        uint64 // whose link has ended while the server ran, for whatever reason
-	Tick                uint32
-	StepP50, StepP99    time.Duration
-	Overruns            uint64 // ticks that began more than one tick late
-	Skipped             uint64 // ticks given up because catching up would have taken too long
-	Strangers           uint64 // messages of gateways about connections that are not theirs, or not any more, refused
-	Sessions            int    // those that linger and those that wait included
-	Lingering           int    // of them without a connection
-	Queued              int    // of them in the login queue
-	Resumed             uint64 // sessions that went on over another connection
-	NotRecovered        uint64 // attempts at that which found nothing
-	Unacknowledged      int    // bytes of numbered messages that clients have not acknowledged, refreshed twice a second
-	LostBatches         uint64 // refused by a link that was full
-	LostLinks           uint64 // given up because a reliable message found no room
-	ZoneStats           game.Stats
-	ticks, refreshTicks uint64
-}
 
 // New makes a server with its zone, at rest.
 func New(cfg Config, g *game.Game) (*Server, error) {
@@ -307,13 +212,6 @@ func (s *Server) join(open func(link.Hello) link.Port) (link.Hello, error) {
 	return h, nil
 }
 
-// Stats returns the latest measurements.
-func (s *Server) Stats() Stats {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.stats
-}
-
 // Serve runs the zone until ctx ends, then closes all links. It may be called once.
 func (s *Server) Serve(ctx context.Context) error {
 	period := time.Second / time.Duration(s.zone.TickHz())
@@ -341,12 +239,6 @@ func (s *Server) Serve(ctx context.Context) error {
 		next = next.Add(period)
 		timer.Reset(time.Until(next))
 	}
-}
-
-func (s *Server) count(f func(*Stats)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f(&s.stats)
 }
 
 // tick collects what has arrived, steps the zone and sends what comes out.
@@ -411,194 +303,6 @@ func (s *Server) reliable(gatewayID uint32, d link.Down) {
 	}
 }
 
-// collect turns what has come since the last tick into the next one's inputs.
-func (s *Server) collect() {
-	s.mu.Lock()
-	joining, opened, served, commands := s.joining, s.opened, s.served, s.commands
-	s.joining, s.opened, s.served, s.commands = nil, nil, nil, nil
-	s.mu.Unlock()
-	for _, g := range joining {
-		s.gateways = append(s.gateways, g)
-		s.inputs = append(s.inputs, game.Input{Kind: game.AttachGateway, Gateway: g.id})
-	}
-	s.gateways = slices.DeleteFunc(s.gateways, func(g *gateway) bool {
-		ups, err := g.port.Receive(s.ups[:0])
-		for i := range ups {
-			s.input(g, &ups[i])
-		}
-		clear(ups)
-		s.ups = ups[:0]
-		if err != nil {
-			s.lost(g, err)
-		}
-		return err != nil
-	})
-	for i := range opened {
-		s.begin(&opened[i])
-	}
-	for i := range served {
-		s.answer(&served[i])
-	}
-	for _, f := range commands {
-		f()
-	}
-	s.expire()
-	s.overflowed()
-	s.admit()
-	s.renew(time.Now())
-	queued := s.queuedNow()
-	s.count(func(st *Stats) {
-		st.Gateways, st.Sessions, st.Lingering, st.Queued = len(s.gateways), len(s.sessions), len(s.lingering), queued
-	})
-}
-
-// lost is the end of a gateway: its sessions linger, and their clients come back through another.
-func (s *Server) lost(g *gateway, why error) {
-	n := 0
-	for k, c := range s.claims {
-		if k.gateway == g.id {
-			c.cancel()
-			delete(s.claims, k)
-		}
-	}
-	for _, x := range s.sessions {
-		if x.conn != 0 && x.gateway == g.id {
-			s.linger(x, false)
-			n++
-		}
-	}
-	s.inputs = append(s.inputs, game.Input{Kind: game.DetachGateway, Gateway: g.id})
-	s.cfg.Log.Info("gateway left; its sessions linger", "gateway", g.id, "sessions", n, "tick", s.zone.Tick(), "error", why)
-	s.count(func(st *Stats) { st.GatewaysLost++ })
-}
-
-func (s *Server) input(g *gateway, u *link.Up) {
-	if u.Kind == link.RequestSnapshot {
-		s.inputs = append(s.inputs, game.Input{Kind: game.RequestSnapshot, Gateway: g.id})
-		return
-	}
-	if !g.owns(u.Conn) { // or one gateway could speak for the players of another, and end their sessions
-		s.count(func(st *Stats) { st.Strangers++ })
-		if !g.told {
-			g.told = true
-			s.cfg.Log.Error("a gateway speaks for a connection that is not its own; refused, and counted from now on", "gateway", g.id, "connection", u.Conn, "kind", u.Kind)
-		}
-		return
-	}
-	switch u.Kind {
-	case link.OpenSession:
-		s.open(g, u)
-		return
-	case link.ResumeSession:
-		s.resume(g, u)
-		return
-	}
-	key := connKey{g.id, u.Conn}
-	x := s.conns[key]
-	if x == nil || u.Epoch != x.epoch && !(u.Kind == link.CloseSession && u.Epoch == 0) { // a connection may end before it heard of its session
-		if x == nil && u.Kind == link.CloseSession {
-			if c := s.claims[key]; c != nil { // it has gone before its login was decided
-				c.cancel()
-				delete(s.claims, key)
-			}
-			return
-		}
-		s.count(func(st *Stats) { st.Strangers++ }) // overtaken: the session has ended or has another connection
-		return
-	}
-	switch u.Kind {
-	case link.CloseSession:
-		if u.Code == 0 {
-			s.linger(x, true)
-		} else {
-			s.end(x, 0, "")
-		}
-	case link.Ack:
-		s.ack(x, u.Seq)
-	case link.FromClient:
-		s.fromClient(x, u)
-	}
-}
-
-// fromClient passes on what a client says. Requests are numbered by their client, upwards: one that was seen before is not executed again, its answer comes or has come.
-func (s *Server) fromClient(x *session, u *link.Up) {
-	if u.ID != 0 {
-		if u.ID <= x.seen {
-			return
-		}
-		x.skip(u.ID)
-	}
-	r, ok := s.routes.Lookup(u.Route)
-	switch {
-	case ok && r.Affinity == protocol.Service:
-		s.call(x, r, u)
-	case x.place == playing:
-		s.inputs = append(s.inputs, game.Input{Kind: game.Receive, Session: game.SessionID(x.id), Route: u.Route, ID: u.ID, Payload: u.Payload})
-	default:
-		s.refuse(x, r, u.ID, protocol.ErrorWrongState, "the session is not in the world yet")
-	}
-}
-
-// maxMissed bounds how many refused requests of a connection are remembered.
-const maxMissed = 64
-
-// skip notes a request's id, and those before it that have not come: ids ascend, so they never will.
-func (x *session) skip(id uint32) {
-	for n := max(x.seen+1, id-min(id, maxMissed)); n < id; n++ {
-		x.missed = append(x.missed, n)
-	}
-	if over := len(x.missed) - maxMissed; over > 0 {
-		x.missed = x.missed[over:]
-	}
-	x.seen = id
-}
-
-// refusalOf is what a player is told of a claim that failed.
-func refusalOf(err error) (protocol.DisconnectCode, string) {
-	switch {
-	case errors.Is(err, link.ErrTokenUsed):
-		return protocol.DisconnectBadToken, "the login token has been used; get a new one"
-	case errors.Is(err, link.ErrBarred):
-		return protocol.DisconnectBanned, ""
-	}
-	return protocol.DisconnectOverloaded, "the login cannot be checked now; try again"
-}
-
-func (s *Server) measure(step time.Duration, late bool, lost uint64) {
-	s.times.add(step)
-	s.count(func(st *Stats) {
-		st.Players, st.Entities, st.Tick = s.zone.PlayerCount(), s.zone.Len(), s.zone.Tick()
-		st.LostBatches += lost
-		if late {
-			st.Overruns++
-		}
-		if st.ticks++; st.ticks >= st.refreshTicks { // sorting a minute's steps is worth doing twice a second, not twenty times
-			st.refreshTicks = st.ticks + uint64(s.zone.TickHz()+1)/2
-			st.StepP50, st.StepP99 = s.times.percentiles()
-			st.ZoneStats = s.zone.Stats()
-			st.Unacknowledged = 0
-			for _, x := range s.sessions {
-				st.Unacknowledged += x.out.bytes
-			}
-		}
-	})
-}
-
-// status tells every player how the server is.
-func (s *Server) status() {
-	st := s.Stats()
-	b, err := protocol.Marshal(&mmov1.Status{
-		Players: uint32(st.Players), Entities: uint32(st.Entities), TickOverruns: st.Overruns,
-		TickUsP50: uint32(st.StepP50.Microseconds()), TickUsP99: uint32(st.StepP99.Microseconds()),
-	})
-	if err != nil {
-		panic(fmt.Sprintf("server: status cannot be marshalled: %v", err))
-	}
-	for _, g := range s.gateways {
-		_ = g.port.Send(link.Down{Kind: link.Broadcast, Type: protocol.TypePush, Route: protocol.RouteStatus, Payload: b}) // lossy by class: the next one comes
-	}
-}
-
 func (s *Server) close() {
 	s.pump() // what waits still goes, as far as there is room
 	s.mu.Lock()
@@ -608,24 +312,4 @@ func (s *Server) close() {
 	for _, g := range append(s.gateways, joining...) {
 		_ = g.port.Close()
 	}
-}
-
-// ring keeps the durations of the last minute's steps.
-type ring struct {
-	d []time.Duration
-	n int
-}
-
-func (r *ring) add(d time.Duration) {
-	r.d[r.n%len(r.d)] = d
-	r.n++
-}
-
-func (r *ring) percentiles() (p50, p99 time.Duration) {
-	n := min(r.n, len(r.d))
-	if n == 0 {
-		return 0, 0
-	}
-	s := slices.Sorted(slices.Values(r.d[:n]))
-	return s[n/2], s[n*99/100]
 }
