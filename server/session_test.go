@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	mmov1 "github.com/tianxia-mmo/tianxia/proto_define/mmo/v1"
 
@@ -394,92 +393,6 @@ func TestLostConnectionLingersAndGoodbyeDoesNot(t *testing.T) {
 	})
 }
 
-// places are the positions in the queue that a connection was told.
-func places(t testing.TB, downs []link.Down) (list []uint32) {
-	t.Helper()
-	for _, d := range downs {
-		if d.Kind == link.ToClient && d.Type == protocol.TypeControl && d.Route == protocol.RouteQueue {
-			var q mmov1.Queue
-			if err := proto.Unmarshal(d.Payload, &q); err != nil {
-				t.Fatal(err)
-			}
-			list = append(list, q.Position)
-		}
-	}
-	return list
-}
-
-func TestWhoFindsTheWorldFullWaitsInOrder(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, g := stage(t, server.Config{MaxPlayers: 1, QueueMax: 3, QueueGrace: 5 * time.Second})
-		for conn := range uint64(5) {
-			tell(t, g, open(conn+1, "x"))
-			beat(2)
-		}
-		if st := s.Stats(); st.Players != 1 || st.Queued != 3 || st.Sessions != 4 {
-			t.Errorf("%+v, want one who plays and three who wait", st)
-		}
-		if code := kicked(g.got(5)); code != protocol.DisconnectOverloaded {
-			t.Errorf("a full queue: %s", code)
-		}
-		second := g.got(2)
-		if x, err := link.ParseSession(second[0].Payload); err != nil || !x.Queued || slices.Contains(kinds(second), link.Entered) || places(t, second)[0] != 1 {
-			t.Errorf("who waits is told %+v", second)
-		}
-		ticket, _ := ticketIn(t, second)
-		tell(t, g, message(2, routeEcho, 3, 1)) // the route is none of a session that waits
-		beat(2)
-		if d := g.got(2); len(d) == 0 || d[0].Type != protocol.TypeError {
-			t.Errorf("a request to the zone from the queue: %+v", d)
-		}
-		tell(t, g, link.Up{Kind: link.CloseSession, Conn: 2}, link.Up{Kind: link.CloseSession, Conn: 1, Code: 1000})
-		beat(2)
-		if third := g.got(3); !slices.Equal(places(t, third), []uint32{2, 0}) && !slices.Contains(places(t, third), 0) || !slices.Contains(kinds(third), link.Entered) {
-			t.Errorf("who is next while the first is away is told %v, %v", places(t, third), kinds(third))
-		}
-		tell(t, g, back(t, s, 6, ticket, 1))
-		beat(2)
-		if again := g.got(6); again[0].Kind != link.Opened || !slices.Contains(places(t, again), 1) {
-			t.Errorf("back in the queue at %v, want 1", places(t, again))
-		}
-		tell(t, g, link.Up{Kind: link.CloseSession, Conn: 4})
-		elapse(6 * time.Second)
-		beat(2)
-		if st := s.Stats(); st.Queued != 1 || st.Sessions != 2 {
-			t.Errorf("%+v: who was away for too long has lost the place", st)
-		}
-		g.got(6)
-		elapse(4 * time.Second)
-		if told := places(t, g.got(6)); len(told) < 2 || len(told) > 3 {
-			t.Errorf("within 4 s the place is told %d times", len(told))
-		}
-	})
-}
-
-func TestLoginRateLetsInSoManyASecond(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, g := stage(t, server.Config{LoginRate: 2})
-		elapse(5 * time.Second)
-		for conn := range uint64(12) {
-			tell(t, g, open(conn+1, "x"))
-		}
-		beat(2)
-		if st := s.Stats(); st.Players != 2 || st.Queued != 10 {
-			t.Errorf("%d play, %d wait; want 2 and 10", st.Players, st.Queued)
-		}
-		elapse(3 * time.Second)
-		synctest.Wait()
-		if n := s.Stats().Players; n < 7 || n > 8 {
-			t.Errorf("%d play after three seconds, want about 8", n)
-		}
-		elapse(3 * time.Second)
-		synctest.Wait()
-		if st := s.Stats(); st.Players != 12 || st.Queued != 0 {
-			t.Errorf("%d play, %d wait; want all to play", st.Players, st.Queued)
-		}
-	})
-}
-
 func TestKickAndBarEndTheSessionAndItsTickets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, g := stage(t, server.Config{})
@@ -560,94 +473,6 @@ func TestTicketsAreRenewedBeforeTheirKeysGo(t *testing.T) {
 		if _, err := s.Secret(t.Context(), old); !errors.Is(err, link.ErrNoTicket) {
 			t.Errorf("the old ticket: %v", err)
 		}
-	})
-}
-
-const routeServe uint16 = 70
-
-// TestServicesAnswerWithoutTheZone asks a service everything that can go well and wrong.
-func TestServicesAnswerWithoutTheZone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		g := pond(nil)
-		g.Declare(protocol.Route{ID: routeServe, Name: "pond.serve", Kind: protocol.Request, Direction: protocol.ClientToServer, States: protocol.Playing | protocol.Authenticated, Affinity: protocol.Service, MaxBytes: 8})
-		g.Declare(protocol.Route{ID: routeServe + 1, Name: "pond.nobody", Kind: protocol.Request, Direction: protocol.ClientToServer, States: protocol.Playing, Affinity: protocol.Service})
-		run := func(ctx context.Context, r *server.ServiceRequest) (proto.Message, error) {
-			var m wrapperspb.UInt32Value
-			if err := proto.Unmarshal(r.Payload, &m); err != nil {
-				return nil, err
-			}
-			switch m.Value {
-			case 1:
-				return nil, &game.Error{Code: 1001, Message: "closed"}
-			case 2:
-				panic("on purpose")
-			case 3:
-				<-ctx.Done()
-				return nil, ctx.Err()
-			case 4:
-				return nil, errors.New("secret")
-			case 5:
-				return wrapperspb.String("too long for the route"), nil
-			case 6:
-				return nil, nil
-			}
-			return wrapperspb.UInt32(m.Value + uint32(r.Player)), nil
-		}
-		s := newServer(t, server.Config{Services: map[uint16]server.Service{routeServe: run}, ServiceCalls: 2, ServiceTimeout: time.Second}, g)
-		l := attach(t, s)
-		serve(t, s)
-		tell(t, l, open(1, "Ann"))
-		beat(3)
-		l.got(1)
-		id := uint32(0)
-		ask := func(value uint32) link.Down {
-			t.Helper()
-			id++
-			tell(t, l, message(1, routeServe, id, value))
-			beat(3)
-			if value == 3 {
-				elapse(time.Second)
-				beat(2)
-			}
-			downs := l.got(1)
-			if len(downs) != 1 || downs[0].ID != id || downs[0].Seq == 0 {
-				t.Fatalf("value %d is answered by %+v", value, downs)
-			}
-			return downs[0]
-		}
-		var v wrapperspb.UInt32Value
-		if d := ask(10); d.Type != protocol.TypeResponse || proto.Unmarshal(d.Payload, &v) != nil || v.Value != 1011 {
-			t.Errorf("answered by %+v", d)
-		}
-		for value, want := range map[uint32]protocol.ErrorCode{1: 1001, 2: protocol.ErrorInternal, 3: protocol.ErrorUnavailable, 4: protocol.ErrorInternal, 5: protocol.ErrorInternal, 6: protocol.ErrorInternal} {
-			var e mmov1.Error
-			if d := ask(value); d.Type != protocol.TypeError || proto.Unmarshal(d.Payload, &e) != nil || protocol.ErrorCode(e.Code) != want || e.Message == "secret" {
-				t.Errorf("value %d fails with %v, want %s", value, &e, want)
-			}
-		}
-		tell(t, l, message(1, routeServe, 50, 3), message(1, routeServe, 51, 3), message(1, routeServe, 52, 3), message(1, routeServe+1, 53, 0))
-		beat(2)
-		codes := map[uint32]protocol.ErrorCode{}
-		take := func() {
-			for _, d := range l.got(1) {
-				var e mmov1.Error
-				if err := proto.Unmarshal(d.Payload, &e); err != nil {
-					t.Fatal(err)
-				}
-				codes[d.ID] = protocol.ErrorCode(e.Code)
-			}
-		}
-		take()
-		if len(codes) != 2 || codes[52] != protocol.ErrorOverloaded || codes[53] != protocol.ErrorUnavailable {
-			t.Errorf("while two calls hang: %v", codes)
-		}
-		elapse(time.Second)
-		beat(2)
-		if take(); codes[50] != protocol.ErrorUnavailable || codes[51] != protocol.ErrorUnavailable {
-			t.Errorf("after the calls timed out: %v", codes)
-		}
-		tell(t, l, message(1, routeServe, 60, 6), message(1, routeServe, 61, 3))
-		beat(1) // the second hangs when the server stops
 	})
 }
 
