@@ -300,10 +300,28 @@ func TestFullGatewayAnswers503(t *testing.T) {
 	_ = c
 }
 
+// writerFunc is a writer made of a function.
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
+
 func TestMainRunsAnyGame(t *testing.T) {
 	var out, errs strings.Builder
 	a := app(5)
-	if code := a.Run(context.Background(), []string{"-addr", "127.0.0.1:0", "-for", "10ms"}, &out, &errs); code != 0 || !strings.Contains(out.String(), "ws://127.0.0.1:") {
+	ctx, stop := context.WithTimeout(context.Background(), patience)
+	defer stop()
+	said := writerFunc(func(b []byte) (int, error) { // it ends once it has said where it is
+		n, err := out.Write(b)
+		if strings.Contains(out.String(), "ws://127.0.0.1:") {
+			stop()
+		}
+		return n, err
+	})
+	if code := a.Run(ctx, []string{"-addr", "127.0.0.1:0", "-for", "1h"}, said, &errs); code != 0 || !strings.Contains(out.String(), "ws://127.0.0.1:") {
+		t.Errorf("exit code %d\n%s%s", code, &out, &errs)
+	}
+	out.Reset()
+	if code := a.Run(context.Background(), []string{"-addr", "127.0.0.1:0", "-for", "10ms"}, &out, &errs); code != 0 || !strings.Contains(out.String(), "stopped") { // before it serves, or after
 		t.Errorf("exit code %d\n%s%s", code, &out, &errs)
 	}
 	for _, c := range []struct {
