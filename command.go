@@ -66,8 +66,18 @@ func (a App) Run(ctx context.Context, args []string, stdout, stderr io.Writer) i
 		return exitOK
 	case "keys":
 		return a.keys(args, stdout, stderr)
+	case "tables":
+		if a.New != nil {
+			return a.checkTables(args, stdout, stderr)
+		}
+	case "replay":
+		if a.New != nil {
+			return a.replay(ctx, args, stdout, stderr)
+		}
 	case "help":
 		switch {
+		case len(args) > 0 && args[0] == "replay" && a.New != nil:
+			return a.replay(ctx, []string{"-h"}, stdout, stderr)
 		case len(args) > 0 && args[0] == "keys":
 			return a.keys([]string{"help"}, stdout, stderr)
 		case len(args) > 0 && a.command(args[0]) != nil:
@@ -118,6 +128,12 @@ func (a App) usage(w io.Writer) {
 		line("bots [flags]", "let bot clients play in a world that another process runs")
 	}
 	line("keys", "make and show the keys that clients know a gateway by; "+a.name()+" keys help tells more")
+	if a.New != nil {
+		line("replay FILE", "do again what a recording says, and compare; "+a.name()+" replay -h tells more")
+	}
+	if a.New != nil {
+		line("tables check DIR", "say what is in a folder of data tables, or what is wrong with them")
+	}
 	line("version", "print the version")
 	line("help", "print this")
 	for _, c := range a.Commands {
@@ -149,6 +165,9 @@ func (a App) played() []string {
 
 func (a App) commands() []string {
 	names := append(a.played(), "keys", "version", "help")
+	if a.New != nil {
+		names = append(names, "replay", "tables")
+	}
 	for _, c := range a.Commands {
 		names = append(names, c.Name)
 	}
@@ -161,6 +180,8 @@ type flags struct {
 	bots, rate int
 	json       bool
 	processes  bool
+	tables     string
+	record     string
 	game       []string // flags that are the game's
 	verbose    bool
 	stop       time.Duration
@@ -214,6 +235,8 @@ func (a App) flags(command string) (*flag.FlagSet, *flags) {
 	if a.Bot != nil {
 		fs.IntVar(&f.bots, "bots", 0, "let `N` real clients play over loopback")
 	}
+	fs.StringVar(&f.tables, "tables", "", "read the game's data tables from this `folder`, and again whenever it changes")
+	fs.StringVar(&f.record, "record", "", "record every zone's inputs in this `folder`, for \"replay\"")
 	fs.BoolVar(&f.json, "json-status", false, "print one JSON object a second instead of the status line")
 	fs.BoolVar(&f.processes, "processes", false, "run gateway and server as processes of their own, joined by shared memory where there is some")
 	if a.Flags != nil {
@@ -269,7 +292,11 @@ func (a App) dev(ctx context.Context, args []string, stdout, stderr io.Writer) i
 	}
 	ctx, cancel := f.deadline(ctx)
 	defer cancel()
-	cfg := NodeConfig{Addr: f.addr, TCP: f.tcp, Plain: f.plain, Ports: devPorts, Bots: f.bots, BotRate: f.rate, Log: f.logger(stderr)}
+	cfg := NodeConfig{Addr: f.addr, TCP: f.tcp, Plain: f.plain, Ports: devPorts, Bots: f.bots, BotRate: f.rate, Log: f.logger(stderr), Tables: f.tables}
+	cfg.Server.RecordDir, cfg.Server.Flags = f.record, map[string]string{}
+	for _, name := range f.game {
+		cfg.Server.Flags[name] = fs.Lookup(name).Value.String()
+	}
 	n, err := unlessEnded(ctx, func() (*Node, error) { return Open(a, cfg) }, func(n *Node) error { return n.doors.Close() })
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) { // told to stop before it served
 		if !f.json {

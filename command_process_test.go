@@ -26,7 +26,7 @@ func pond() App {
 			fs.Bool("frozen", false, "in winter")
 			fs.Duration("day", time.Hour, "length of a day")
 		},
-		New: func(int) (*game.Game, game.Config, error) { return &game.Game{Name: "pond"}, game.Config{}, nil },
+		New: func(int) (*game.Game, []game.Config, error) { return &game.Game{Name: "pond"}, nil, nil },
 	}
 }
 
@@ -53,7 +53,7 @@ func TestEveryKeyLoadsFromTheEnvironment(t *testing.T) {
 		"MMO_LOGIN_JWKS": "https://login.test/v1/jwks.json", "MMO_LOGIN_ISSUER": "https://login.test", "MMO_LIMITS_ADDRESSES_EXEMPT": "192.0.2.7",
 		"MMO_SERVICES_LISTEN": ":443", "MMO_SERVICES_TLS_CERT": "c.pem", "MMO_SERVICES_TLS_KEY": "c.key", "MMO_SERVICES_ISSUER": "https://login.test", "MMO_SERVICES_SIGNER": "signer.pem",
 		"MMO_SERVICES_KEYRING": "keyring.json", "MMO_SERVICES_GATEWAYS": "wss://gate.test/ws", "MMO_SERVICES_ORIGINS": "https://play.test", "MMO_SERVICES_TRUSTED": "10.0.0.7",
-		"MMO_SERVICES_ADMIN_LISTEN": "127.0.0.1:7003", "MMO_SERVICES_ADMIN_SECRET": "0123456789abcdef",
+		"MMO_TABLES": "tables", "MMO_RECORD": "recordings", "MMO_SERVICES_ADMIN_LISTEN": "127.0.0.1:7003", "MMO_SERVICES_ADMIN_SECRET": "0123456789abcdef",
 	}
 	keys := map[string][]config.Key{}
 	for command, file := range map[string]any{"server": DefaultServerFile(), "gateway": DefaultGatewayFile()} {
@@ -177,8 +177,8 @@ func TestWhatTheGameSaysOfItsFlagsIsShownInTheirPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := pond()
-	a.New = func(int) (*game.Game, game.Config, error) {
-		return nil, game.Config{}, &UsageError{"-ducks -3: need 0 or more"}
+	a.New = func(int) (*game.Game, []game.Config, error) {
+		return nil, nil, &UsageError{"-ducks -3: need 0 or more"}
 	}
 	for _, c := range []struct {
 		args []string
@@ -203,10 +203,10 @@ func TestProcessThatIsToldToStopBeforeItServesEndsAtOnce(t *testing.T) {
 func stoppedWhileItOpens(t *testing.T, command string) {
 	building, built := make(chan struct{}), make(chan struct{})
 	a := pond()
-	a.New = func(int) (*game.Game, game.Config, error) {
+	a.New = func(int) (*game.Game, []game.Config, error) {
 		close(building)
 		<-built // as a world that takes long to make, or a socket that the system does not give
-		return nil, game.Config{}, errors.New("too late")
+		return nil, nil, errors.New("too late")
 	}
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(context.Background())

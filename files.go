@@ -18,6 +18,8 @@ import (
 type ServerFile struct {
 	Bots     int                `yaml:"bots" doc:"bot clients that will play: the world makes room for them"`
 	Game     map[string]Setting `yaml:"game" doc:"the game's own settings: its flags by name, as in {walkers: 1000}"`
+	Tables   string             `yaml:"tables" doc:"folder of the game's data tables, read again whenever it changes; empty: those that the game has by itself"`
+	Record   string             `yaml:"record" doc:"folder in which every zone's inputs are recorded, for mmo replay; empty: nothing is recorded"`
 	CatchUp  int                `yaml:"catch_up" doc:"ticks that a late zone makes in a row before it gives up the lost time"`
 	Sessions SessionsFile       `yaml:"sessions" doc:"how many play, and what becomes of who loses the connection"`
 	Services ServicesFile       `yaml:"services" doc:"the login service; off while services.listen is empty"`
@@ -59,6 +61,15 @@ type Setting string
 func (s *Setting) UnmarshalText(b []byte) error {
 	*s = Setting(b)
 	return nil
+}
+
+// settings are the game's flags by name.
+func settings(all map[string]Setting) map[string]string {
+	flags := map[string]string{}
+	for name, v := range all {
+		flags[name] = string(v)
+	}
+	return flags
 }
 
 // ServerRPC is how gateways reach a server.

@@ -24,6 +24,7 @@ import (
 // stranger is a client written from the manual: over TCP, without pkg/client, pkg/security and pkg/network.
 type stranger struct {
 	t              *testing.T
+	version        byte
 	realm          string
 	cert           []byte
 	addr           string
@@ -84,7 +85,7 @@ func (s *stranger) connect(ticket *mmov1.Ticket) bool {
 	n.h = append([]byte(name), make([]byte, 32-len(name))...)
 	n.ck = n.h
 	key, static := s.cert[1:5], s.cert[5:37]
-	n.mixHash(append(append(append([]byte("MMOGW\x01"), suite, 3, 3), key...), fmt.Sprintf("\x06mmo.v1%c%s", len(s.realm), s.realm)...))
+	n.mixHash(append(append(append([]byte("MMOGW\x01"), suite, s.version, s.version), key...), fmt.Sprintf("\x06mmo.v1%c%s", len(s.realm), s.realm)...))
 	n.mixHash(static)
 	private, err := ecdh.X25519().GenerateKey(rand.Reader)
 	s.must(err)
@@ -97,7 +98,7 @@ func (s *stranger) connect(ticket *mmov1.Ticket) bool {
 	payload := make([]byte, 24) // random, and the fingerprint of nobody
 	_, _ = rand.Read(payload[:16])
 	payload = append(payload, ticket.GetTicket()...)
-	s.write(append(append(append([]byte{0x40, suite}, key...), 3, 3), append(e, n.payload("payload 1", payload)...)...))
+	s.write(append(append(append([]byte{0x40, suite}, key...), s.version, s.version), append(e, n.payload("payload 1", payload)...)...))
 
 	hs2, err := s.read()
 	s.must(err)
@@ -122,7 +123,7 @@ func (s *stranger) connect(ticket *mmov1.Ticket) bool {
 	aead, nonce := gcm(s.t, n.k, 0)
 	info, err := aead.Open(nil, nonce, hs2[33:], n.h)
 	s.must(err)
-	if len(info) != 54 || info[0] != 3 {
+	if len(info) != 54 || info[0] != protocol.Version {
 		s.t.Fatalf("server parameters %x", info)
 	}
 	s.seal, s.open, _ = hkdf(n.ck, nil)
@@ -211,7 +212,7 @@ func TestAClientWrittenFromTheManualPlays(t *testing.T) {
 	if err := json.NewDecoder(resp.Body).Decode(&login); err != nil {
 		t.Fatal(err)
 	}
-	s := &stranger{t: t, realm: login.Realm, addr: n.TCPAddr()}
+	s := &stranger{t: t, realm: login.Realm, addr: n.TCPAddr(), version: protocol.Version}
 	s.cert, err = base64.StdEncoding.DecodeString(login.Cert)
 	s.must(err)
 	state := func(f protocol.Frame) bool { return f.Type == protocol.TypeState }
@@ -268,5 +269,9 @@ func TestAClientWrittenFromTheManualPlays(t *testing.T) {
 		}
 	} else if binary.LittleEndian.Uint16(s.refusal[1:]) != 6 {
 		t.Errorf("after BYE the ticket is answered with %x", s.refusal)
+	}
+	s.version--
+	if want := []byte{0x50, 3, 0, protocol.Version, protocol.Version}; s.connect(nil) || !bytes.Equal(s.refusal, want) {
+		t.Errorf("the version before is answered with %x, want %x", s.refusal, want)
 	}
 }

@@ -12,11 +12,14 @@ import (
 	"github.com/tianxia-mmo/tianxia/pkg/sync/replica"
 )
 
-// The world of the manual's state frames: a zone of the sample game, one client, a Hero and a Walker.
+// The world of the manual's state frames: two zones of the sample game, one client, a Hero and a Walker.
 const (
 	stateZone     uint32 = 1
+	stateBeyond   uint32 = 2
+	stateOrigin   int32  = 800 // of zone 2, along x
 	stateObserver uint64 = 1
 	stateBits     uint8  = 16
+	stateHero     uint16 = 1
 )
 
 type stateWorld struct {
@@ -26,6 +29,9 @@ type stateWorld struct {
 	zone  *replica.Zone
 	view  *replica.Client
 	tick  uint32
+
+	beyond     *batch.Source
+	zoneBeyond *replica.Zone
 }
 
 func newStateWorld(t *testing.T) *stateWorld {
@@ -33,9 +39,14 @@ func newStateWorld(t *testing.T) *stateWorld {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := delta.Params{PositionBits: stateBits}
-	w := &stateWorld{t: t, codec: codec, src: batch.NewSource(stateZone, 1, codec, p), zone: replica.NewZone(stateZone, 1, codec, p), view: replica.NewClient(replica.Config{}), tick: 99}
+	p, q := delta.Params{PositionBits: stateBits}, delta.Params{PositionBits: stateBits, OriginX: stateOrigin}
+	w := &stateWorld{
+		t: t, codec: codec, tick: 99, view: replica.NewClient(replica.Config{}),
+		src: batch.NewSource(stateZone, 1, codec, p), zone: replica.NewZone(stateZone, 1, codec, p),
+		beyond: batch.NewSource(stateBeyond, 1, codec, q), zoneBeyond: replica.NewZone(stateBeyond, 1, codec, q),
+	}
 	w.src.AttachGateway(1)
+	w.beyond.AttachGateway(1)
 	w.src.AddObserver(stateObserver, 1)
 	w.step() // a snapshot of nothing
 	if _, tick, ok := w.view.Open(w.zone, stateObserver); !ok || tick != 100 {
@@ -44,11 +55,16 @@ func newStateWorld(t *testing.T) *stateWorld {
 	return w
 }
 
-// step ends a tick at the zone and gives its batch to the gateway.
+// step ends a tick at the zones and gives their batches to the gateway.
 func (w *stateWorld) step() {
 	w.tick++
 	for _, o := range w.src.Finish(w.tick, nil) {
 		if err := w.zone.Apply(o.Bytes); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	for _, o := range w.beyond.Finish(w.tick, nil) {
+		if err := w.zoneBeyond.Apply(o.Bytes); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -63,8 +79,8 @@ func (w *stateWorld) frame() []byte {
 	return bytes.Clone(bits.Bytes())
 }
 
-// state is that of either kind, whose words are x, z, vx, vz, yaw and hp.
-func (w *stateWorld) state(kind uint16, x, z, vx, vz int32, yaw, hp uint32) *delta.Record {
+// state is that of either kind, whose words are x, z, vx, vz, yaw, hp and, of a Hero, coins.
+func (w *stateWorld) state(kind uint16, x, z, vx, vz int32, yaw, hp uint32, coins ...uint32) *delta.Record {
 	k := w.codec.Kind(kind)
 	var r delta.Record
 	k.Init(&r)
@@ -75,7 +91,25 @@ func (w *stateWorld) state(kind uint16, x, z, vx, vz int32, yaw, hp uint32) *del
 	}
 	copy(move.W, []uint32{uint32(x), uint32(z), uint32(vx), uint32(vz), yaw})
 	vital.W[0] = hp
+	if purse, ok := k.View(&r, 3); ok != (kind == stateHero) || ok && copy(purse.W, coins) != len(purse.W) {
+		w.t.Fatalf("kind %d has another purse than the manual says", kind)
+	}
 	return &r
+}
+
+// cross lets the client see into the second zone and hands the Hero over, out of the first in tick 106 and into the second in tick 107; it returns the frame of that.
+func (w *stateWorld) cross() []byte {
+	w.beyond.AddObserver(stateObserver, 1)
+	if row, tick, ok := w.view.Open(w.zoneBeyond, stateObserver); !ok || row != 1 || tick != 105 {
+		w.t.Fatalf("the second zone is row %d at tick %d", row, tick)
+	}
+	w.src.Leave(stateObserver, 0)
+	w.src.Depart(0, stateBeyond, 1)
+	w.step()
+	w.beyond.Spawn(0, 7, stateHero, w.state(stateHero, 1016, 2000, 16, 0, 0, 100, 5), 107)
+	w.beyond.Enter(stateObserver, 0)
+	w.step()
+	return w.frame()
 }
 
 // tracer reads a frame as the manual's section 7 says, apart from pkg/sync, and writes down what it reads.
@@ -101,7 +135,7 @@ func (r *tracer) bits(n int) (v uint64, shown string) {
 }
 
 func (r *tracer) line(shown, format string, args ...any) {
-	fmt.Fprintf(r, "%-40s%s\n", shown, fmt.Sprintf(format, args...))
+	fmt.Fprintf(r, "%-38s  %s\n", shown, fmt.Sprintf(format, args...))
 }
 
 // get reads a value of n bits; meaning has a %d for it.
@@ -171,17 +205,30 @@ func (r *tracer) header(last uint32) (tick uint32, width, leaves, enters, update
 	return tick, width, r.count("leaves: %d"), r.count("enters: %d"), r.count("updates: %d")
 }
 
-// enter reads an entity in full.
-func (r *tracer) enter(width int) (words []int64) {
+// enter reads an entity in full; originX is that of the section's zone.
+func (r *tracer) enter(width int, originX int32) (words []int64) {
 	r.get(width, "enter: index %d")
-	r.get(1, "id in 32 bits: %d")
-	r.get(32, "id %d")
-	r.get(4, "kind %d")
+	if r.get(1, "id in 64 bits: %d") == 1 {
+		r.get(64, "id %d")
+	} else {
+		r.get(32, "id %d")
+	}
+	kind := uint16(r.get(4, "kind %d"))
 	r.coded([]int{0, 5, 10, 32}, "age %d", func(_ int, v uint64) int64 { return int64(v) })
-	return []int64{
-		int64(r.get(int(stateBits), "x %d")), int64(r.get(int(stateBits), "z %d")), r.velocity(0, "vx %d"), r.velocity(0, "vz %d"),
+	n, bits := r.bits(int(stateBits))
+	x, from := int64(n)+int64(originX), ""
+	if originX != 0 {
+		from = fmt.Sprintf(": %d + origin_x", n)
+	}
+	r.line(bits, "x %d%s", x, from)
+	words = []int64{
+		x, int64(r.get(int(stateBits), "z %d")), r.velocity(0, "vx %d"), r.velocity(0, "vz %d"),
 		int64(r.get(10, "yaw %d")), int64(r.get(16, "hp %d")),
 	}
+	if kind == stateHero {
+		words = append(words, int64(r.get(16, "coins %d")))
+	}
+	return words
 }
 
 // update reads a delta of an entity that was as old, dt ticks ago.
@@ -243,10 +290,10 @@ func (r *tracer) done() string {
 	return r.String()
 }
 
-// TestManualsStateFramesAreRight has the gateway's side of pkg/sync write three frames, reads them by the manual's rules and with pkg/sync, and looks for them in the manuals.
+// TestManualsStateFramesAreRight has the gateway's side of pkg/sync write four frames, reads them by the manual's rules and with pkg/sync, and looks for them in the manuals.
 func TestManualsStateFramesAreRight(t *testing.T) {
 	w := newStateWorld(t)
-	hero, walker := w.state(1, 1000, 2000, 0, 0, 0, 100), w.state(2, 1300, 2400, 16, -8, 940, 40)
+	hero, walker := w.state(stateHero, 1000, 2000, 0, 0, 0, 100, 5), w.state(2, 1300, 2400, 16, -8, 940, 40)
 	w.src.Spawn(0, 7, 1, hero, 101)
 	w.src.Spawn(1, 1000, 2, walker, 101)
 	w.src.Enter(stateObserver, 0)
@@ -265,12 +312,13 @@ func TestManualsStateFramesAreRight(t *testing.T) {
 		w.step()
 	}
 	third := w.frame()
+	fourth := w.cross()
 
 	m := &replica.Mirror{}
 	if err := m.Use(w.codec, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.OpenZone(0, delta.Params{PositionBits: stateBits}, 100); err != nil {
+	if err := m.OpenZone(0, 1, delta.Params{PositionBits: stateBits}, 100); err != nil {
 		t.Fatal(err)
 	}
 	decode := func(b []byte) {
@@ -278,13 +326,7 @@ func TestManualsStateFramesAreRight(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	same := func(what string, index int, words []int64) {
-		for i, v := range words {
-			if got := int64(int32(m.Entities[index].Base.W[i])); got != v {
-				t.Errorf("%s: word %d is %d by the manual's rules, %d by pkg/sync", what, i, v, got)
-			}
-		}
-	}
+	same := func(what string, index int, words []int64) { sameWords(t, m, what, index, words) }
 
 	r := &tracer{t: t, b: first}
 	fmt.Fprintf(r, "frame 1: %x\n", first)
@@ -292,7 +334,7 @@ func TestManualsStateFramesAreRight(t *testing.T) {
 	if enters != 2 {
 		t.Fatalf("%d enter", enters)
 	}
-	a, b := r.enter(width), r.enter(width)
+	a, b := r.enter(width, 0), r.enter(width, 0)
 	decode(first)
 	same("the Hero enters", 0, a)
 	same("the Walker enters", 1, b)
@@ -317,5 +359,40 @@ func TestManualsStateFramesAreRight(t *testing.T) {
 	if m.Live != 1 {
 		t.Errorf("%d entities are left", m.Live)
 	}
+	block += "\n" + crossing(t, m, fourth)
 	standsInTheManuals(t, "the state frames", block)
+}
+
+// sameWords compares the base of an entity by pkg/sync with what the manual's rules gave.
+func sameWords(t *testing.T, m *replica.Mirror, what string, index int, words []int64) {
+	t.Helper()
+	for i, v := range words {
+		if got := int64(int32(m.Entities[index].Base.W[i])); got != v {
+			t.Errorf("%s: word %d is %d by the manual's rules, %d by pkg/sync", what, i, v, got)
+		}
+	}
+}
+
+// crossing reads the frame with which the Hero crosses into the second zone.
+func crossing(t *testing.T, m *replica.Mirror, frame []byte) string {
+	if err := m.OpenZone(1, stateBeyond, delta.Params{PositionBits: stateBits, OriginX: stateOrigin}, 105); err != nil {
+		t.Fatal(err)
+	}
+	r := &tracer{t: t, b: frame}
+	fmt.Fprintf(r, "frame 4: %x\n", frame)
+	_, width, _, enters, _ := r.header(105)
+	if enters != 1 {
+		t.Fatalf("%d enter zone %d", enters, stateBeyond)
+	}
+	hero := r.enter(width, stateOrigin)
+	moved := 0
+	m.Move = func(int, *replica.Entity, uint8) { moved++ }
+	if err := m.Decode(frame); err != nil {
+		t.Fatal(err)
+	}
+	sameWords(t, m, "the Hero crosses", 0, hero)
+	if m.Live != 1 || moved != 1 || m.Entities[0].Zone != 1 {
+		t.Errorf("the Hero is not handed over: %d entities, %d moved, row %d", m.Live, moved, m.Entities[0].Zone)
+	}
+	return r.done()
 }

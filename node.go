@@ -35,7 +35,9 @@ type NodeConfig struct {
 	BotRate int            // of them joining per second; default 250
 	Rights  []string       // of every development token; default: spectate
 	Gateway gateway.Config // Connect, Verifier and Security's keys are the node's
-	Server  server.Config  // Zone is the app's
+	Server  server.Config  // Zones are the app's
+
+	Tables string // folder of the game's data tables: read at the start, and again whenever it changes; default: those that the game has by itself
 
 	TCP         string          // host:port for clients over TCP without WebSocket; default: none
 	Plain       string          // host:port for tools that speak JSON without encryption; default: none
@@ -69,12 +71,13 @@ func (c *NodeConfig) validate() error {
 
 // Node is gateway, server and page in one process.
 type Node struct {
-	cfg    NodeConfig
-	app    App
-	doors  *doors
-	game   *game.Game
-	zone   game.Config
+	cfg   NodeConfig
+	app   App
+	doors *doors
+	game  *game.Game
+
 	server *server.Server
+	tables *tablesFolder // nil: none
 	*edge
 	start time.Time
 }
@@ -90,12 +93,15 @@ func Open(app App, cfg NodeConfig) (*Node, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	g, zone, err := app.New(cfg.Bots)
+	g, zones, err := app.New(cfg.Bots)
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, app: app, game: g, zone: zone, start: time.Now()}
-	cfg.Server.Zone = zone
+	n := &Node{cfg: cfg, app: app, game: g, start: time.Now()}
+	if n.tables, err = openTables(cfg.Tables, g, zones); err != nil {
+		return nil, err
+	}
+	cfg.Server.Zones = zones
 	if cfg.Server.Services == nil {
 		cfg.Server.Services = app.Services
 	}
@@ -229,7 +235,8 @@ func (n *Node) Serve(ctx context.Context) error {
 	run(func() error { return n.server.Serve(serverCtx) })
 	run(func() error { defer close(gatewayDone); return n.gateway.Serve(gatewayCtx) })
 	wg.Go(func() { _ = n.login.Run(gatewayCtx) }) // its error is the context's
-	select {                                      // who comes earlier waits in the listener
+	wg.Go(func() { n.tables.watch(gatewayCtx, n.server, n.cfg.Log) })
+	select { // who comes earlier waits in the listener
 	case <-n.gateway.Connected():
 	case <-ctx.Done():
 	}

@@ -30,8 +30,8 @@ const patience = 30 * time.Second
 
 func app(walkers int) tianxia.App {
 	return tianxia.App{
-		New: func(bots int) (*game.Game, game.Config, error) {
-			return plains.New(plains.Config{Walkers: walkers}), game.Config{Seed: 1, Width: plains.SideFor(walkers + bots)}, nil
+		New: func(bots int) (*game.Game, []game.Config, error) {
+			return plains.New(plains.Config{Walkers: walkers}), []game.Config{{Seed: 1, Width: plains.SideFor(walkers + bots)}}, nil
 		},
 		Bot: bot.Play,
 	}

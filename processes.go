@@ -17,9 +17,11 @@ import (
 
 // ServerNode is a server process: the game's zone, and an rpc server by which gateways of other processes join it.
 type ServerNode struct {
-	game *game.Game
-	zone *server.Server
-	rpc  *rpc.Server
+	game   *game.Game
+	zone   *server.Server
+	tables *tablesFolder // nil: none
+	rpc    *rpc.Server
+	log    *slog.Logger
 
 	presence *presence
 	login    *loginNode // nil: there is no login service
@@ -58,13 +60,16 @@ func unlessEnded[T any](ctx context.Context, open func() (T, error), undo func(T
 }
 
 func openServer(ctx context.Context, a App, f ServerFile, log *slog.Logger) (*ServerNode, error) {
-	g, zone, err := a.New(f.Bots)
+	g, zones, err := a.New(f.Bots)
 	if err != nil {
 		return nil, err
 	}
-	n := &ServerNode{game: g}
+	n := &ServerNode{game: g, log: log}
+	if n.tables, err = openTables(f.Tables, g, zones); err != nil {
+		return nil, err
+	}
 	if n.zone, err = server.New(server.Config{
-		Zone: zone, CatchUp: f.CatchUp, Services: a.Services, Log: log,
+		Zones: zones, CatchUp: f.CatchUp, Services: a.Services, Log: log, RecordDir: f.Record, Flags: settings(f.Game),
 		Linger: orNever(f.Sessions.Linger), MaxPlayers: f.Sessions.MaxPlayers, LoginRate: f.Sessions.LoginRate, QueueGrace: orNever(f.Sessions.QueueGrace),
 	}, g); err != nil {
 		return nil, err
@@ -104,6 +109,7 @@ func (n *ServerNode) Serve(ctx context.Context) error {
 	wg.Go(func() { failed <- n.login.serve(zoneCtx) })
 	wg.Go(func() { defer close(zoneDone); failed <- n.zone.Serve(zoneCtx) })
 	wg.Go(func() { failed <- n.rpc.Serve(rpcCtx) })
+	wg.Go(func() { n.tables.watch(zoneCtx, n.zone, n.log) })
 	var err error
 	select {
 	case <-ctx.Done():

@@ -41,11 +41,11 @@ func program(name string) tianxia.App {
 	a := tianxia.App{
 		Name:  name,
 		Flags: func(fs *flag.FlagSet) { fs.IntVar(&walkers, "walkers", walkers, "number of `walkers`") },
-		New: func(bots int) (*game.Game, game.Config, error) {
+		New: func(bots int) (*game.Game, []game.Config, error) {
 			if walkers < 0 {
-				return nil, game.Config{}, &tianxia.UsageError{Message: "-walkers: need 0 or more"}
+				return nil, nil, &tianxia.UsageError{Message: "-walkers: need 0 or more"}
 			}
-			return plains.New(plains.Config{Walkers: walkers}), game.Config{Seed: 1, Width: plains.SideFor(walkers + bots)}, nil
+			return plains.New(plains.Config{Walkers: walkers}), []game.Config{{Seed: 1, Width: plains.SideFor(walkers + bots)}}, nil
 		},
 		Bot: bot.Play,
 	}

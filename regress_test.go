@@ -60,13 +60,13 @@ func TestHugeViewsSwitchedOnAndOffHurtNobody(t *testing.T) {
 
 // bigGame pushes a message of size bytes to everyone who joins.
 func bigGame(size int) tianxia.App {
-	return tianxia.App{New: func(int) (*game.Game, game.Config, error) {
+	return tianxia.App{New: func(int) (*game.Game, []game.Config, error) {
 		g := &game.Game{Name: "big"}
 		g.Declare(protocol.Route{ID: 70, Name: "big.letter", MaxBytes: 60 << 10})
 		g.OnJoin = func(z *game.Zone, p *game.Player) error {
 			return z.Push(p, 70, &mmov1.Goaway{Reason: strings.Repeat("x", size)}) // any message with a text in it
 		}
-		return g, game.Config{}, nil
+		return g, nil, nil
 	}}
 }
 

@@ -40,7 +40,7 @@ func revision(t *testing.T, f protocol.Fingerprint) *delta.Codec {
 
 // menagerie is a game in which everyone who joins is of kind 1 with 40 hp, next to one entity of every kind that is new in its revision.
 func menagerie(c *delta.Codec, f protocol.Fingerprint) tianxia.App {
-	return tianxia.App{New: func(int) (*game.Game, game.Config, error) {
+	return tianxia.App{New: func(int) (*game.Game, []game.Config, error) {
 		g := &game.Game{Name: "menagerie", Schema: game.Schema{Codec: c, Fingerprint: f}}
 		g.OnJoin = func(z *game.Zone, p *game.Player) error {
 			e, err := z.Spawn(1, 5000, 6000)
@@ -73,7 +73,7 @@ func menagerie(c *delta.Codec, f protocol.Fingerprint) tianxia.App {
 			})
 			return nil
 		}
-		return g, game.Config{}, nil
+		return g, nil, nil
 	}}
 }
 

@@ -24,9 +24,9 @@ type App struct {
 	Flags func(fs *flag.FlagSet)
 	// Only, if set, makes a program of one command, whose name is then left out: "server", or "gateway", for which New may be nil, because a gateway knows no game.
 	Only string
-	// New makes the game and the zone it runs in, after the flags were parsed; bots is the number of bot clients that will join. A *UsageError says that
+	// New makes the game and the zones it runs in, the first of which players join, after the flags were parsed; bots is the number of bot clients that will join. A *UsageError says that
 	// the flags are wrong.
-	New func(bots int) (*game.Game, game.Config, error)
+	New func(bots int) (*game.Game, []game.Config, error)
 	// Bot, if set, plays one client until ctx ends or the connection does. It runs in a goroutine of its own, n counts the bots from 0.
 	Bot func(ctx context.Context, n int, c *client.Client) error
 	// Services handle what clients send on routes of affinity SERVICE, by route, in the process that has the zone.
@@ -56,5 +56,5 @@ func (e *UsageError) Error() string { return e.Message }
 
 // Main runs a game that needs no flags, bots or page of its own as a program.
 func Main(g Game) {
-	App{Name: g.Define().Name, New: func(int) (*game.Game, game.Config, error) { return g.Define(), game.Config{}, nil }}.Main()
+	App{Name: g.Define().Name, New: func(int) (*game.Game, []game.Config, error) { return g.Define(), nil, nil }}.Main()
 }

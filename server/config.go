@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/tianxia-mmo/tianxia/pkg/game"
+	"github.com/tianxia-mmo/tianxia/pkg/game/record"
 	"github.com/tianxia-mmo/tianxia/pkg/link"
 )
 
 // Config describes a server. Zero fields take their default.
 type Config struct {
-	Zone       game.Config     // of the one zone; Epoch: default: from the clock, so that no two starts share one
+	Zones      []game.Config   // of the world; players join in the first; default: one zone. Epoch: default: from the clock, so that no two starts share one
 	Pipe       link.PipeConfig // bounds of the links to gateways of this process
 	CatchUp    int             // ticks that a late zone makes in a row before it gives up the lost time; default 5
 	StatusTick uint32          // ticks between two status messages to the players; default: a second
@@ -37,6 +38,19 @@ type Config struct {
 	ServiceCalls   int           // under way at once, beyond which calls are refused; default 1,024
 	ServiceTimeout time.Duration // of one call; default 5 s
 
+	Jobs         int           // of the zones (game.Go), under way at once, beyond which they fail; default 1,024
+	MaxInstances int           // that are open at once, beyond which nobody gets into a new one; default 1,000
+	InstanceIdle time.Duration // after which an instance without players is closed; default 1 min
+	Shed         ShedRule      // when zones with too much to do are told to do less
+
+	// RecordDir, if set, is a folder in which every zone's inputs are recorded, for mmo replay: a file for each zone and start.
+	RecordDir string
+	Record    record.Config // of the recordings
+	// Flags of the program that the recordings are told, so that a replay makes the same game.
+	Flags map[string]string
+	// Audit, if set, is told of every use of a command, besides the log. It is called by the server's goroutine and must not wait.
+	Audit func(zone uint32, a game.Audit)
+
 	Log *slog.Logger // default: none
 }
 
@@ -50,7 +64,7 @@ func (c *Config) validate() error {
 	for _, f := range []struct {
 		v *int
 		d int
-	}{{&c.OutboxBytes, 256 << 10}, {&c.OutboxMessages, 4096}, {&c.QueueMax, 100_000}, {&c.ServiceCalls, 1024}} {
+	}{{&c.OutboxBytes, 256 << 10}, {&c.OutboxMessages, 4096}, {&c.QueueMax, 100_000}, {&c.ServiceCalls, 1024}, {&c.Jobs, 1024}, {&c.MaxInstances, 1000}} {
 		if *f.v == 0 {
 			*f.v = f.d
 		}
@@ -58,12 +72,20 @@ func (c *Config) validate() error {
 	for _, f := range []struct {
 		v *time.Duration
 		d time.Duration
-	}{{&c.Linger, time.Minute}, {&c.QueueGrace, 2 * time.Minute}, {&c.ServiceTimeout, 5 * time.Second}, {&c.ClaimTimeout, 3 * time.Second}} {
+	}{{&c.Linger, time.Minute}, {&c.QueueGrace, 2 * time.Minute}, {&c.ServiceTimeout, 5 * time.Second}, {&c.ClaimTimeout, 3 * time.Second}, {&c.InstanceIdle, time.Minute}} {
 		if *f.v == 0 {
 			*f.v = f.d
 		}
 	}
+	if len(c.Zones) == 0 {
+		c.Zones = []game.Config{{}}
+	}
+	if err := c.Shed.validate(); err != nil {
+		return err
+	}
 	switch {
+	case c.Jobs < 0 || c.MaxInstances < 0 || c.InstanceIdle < 0 || c.InstanceIdle > 24*time.Hour:
+		return fmt.Errorf("server: Jobs %d, MaxInstances %d and InstanceIdle %v: need 0 or more, and at most 24 h", c.Jobs, c.MaxInstances, c.InstanceIdle)
 	case c.CatchUp < 1:
 		return fmt.Errorf("server: CatchUp of %d ticks, need at least 1", c.CatchUp)
 	case c.OutboxBytes < 0 || c.OutboxMessages < 0 || c.MaxPlayers < 0 || c.LoginRate < 0 || c.LoginRate != c.LoginRate || c.QueueMax < 0 || c.ServiceCalls < 0 || c.ServiceTimeout < 0 || c.ClaimTimeout < 0:

@@ -13,12 +13,18 @@ import (
 // collect turns what has come since the last tick into the next one's inputs.
 func (s *Server) collect() {
 	s.mu.Lock()
-	joining, opened, served, commands := s.joining, s.opened, s.served, s.commands
-	s.joining, s.opened, s.served, s.commands = nil, nil, nil, nil
+	joining, opened, served, commands, results, made := s.joining, s.opened, s.served, s.commands, s.results, s.made
+	s.joining, s.opened, s.served, s.commands, s.results, s.made = nil, nil, nil, nil, nil, nil
 	s.mu.Unlock()
 	for _, g := range joining {
 		s.gateways = append(s.gateways, g)
-		s.inputs = append(s.inputs, game.Input{Kind: game.AttachGateway, Gateway: g.id})
+		s.catchUp(g)
+		for _, h := range s.hosts {
+			h.input(game.Input{Kind: game.AttachGateway, Gateway: g.id})
+		}
+	}
+	for i := range made {
+		s.opens(&made[i])
 	}
 	s.gateways = slices.DeleteFunc(s.gateways, func(g *gateway) bool {
 		ups, err := g.port.Receive(s.ups[:0])
@@ -37,6 +43,12 @@ func (s *Server) collect() {
 	}
 	for i := range served {
 		s.answer(&served[i])
+	}
+	for i := range results {
+		s.jobs--
+		if h := s.host(results[i].zone); h != nil {
+			h.input(results[i].in)
+		}
 	}
 	for _, f := range commands {
 		f()
@@ -66,14 +78,18 @@ func (s *Server) lost(g *gateway, why error) {
 			n++
 		}
 	}
-	s.inputs = append(s.inputs, game.Input{Kind: game.DetachGateway, Gateway: g.id})
-	s.cfg.Log.Info("gateway left; its sessions linger", "gateway", g.id, "sessions", n, "tick", s.zone.Tick(), "error", why)
+	for _, h := range s.hosts {
+		h.input(game.Input{Kind: game.DetachGateway, Gateway: g.id})
+	}
+	s.cfg.Log.Info("gateway left; its sessions linger", "gateway", g.id, "sessions", n, "tick", s.now(), "error", why)
 	s.count(func(st *Stats) { st.GatewaysLost++ })
 }
 
 func (s *Server) input(g *gateway, u *link.Up) {
 	if u.Kind == link.RequestSnapshot {
-		s.inputs = append(s.inputs, game.Input{Kind: game.RequestSnapshot, Gateway: g.id})
+		if h := s.host(u.Zone); h != nil && h.zone != nil {
+			h.input(game.Input{Kind: game.RequestSnapshot, Gateway: g.id})
+		}
 		return
 	}
 	if !g.owns(u.Conn) { // or one gateway could speak for the players of another, and end their sessions
@@ -132,7 +148,7 @@ func (s *Server) fromClient(x *session, u *link.Up) {
 	case ok && r.Affinity == protocol.Service:
 		s.call(x, r, u)
 	case x.place == playing:
-		s.inputs = append(s.inputs, game.Input{Kind: game.Receive, Session: game.SessionID(x.id), Route: u.Route, ID: u.ID, Payload: u.Payload})
+		x.zone.input(game.Input{Kind: game.Receive, Session: game.SessionID(x.id), Route: u.Route, ID: u.ID, Payload: u.Payload})
 	default:
 		s.refuse(x, r, u.ID, protocol.ErrorWrongState, "the session is not in the world yet")
 	}

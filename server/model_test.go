@@ -15,6 +15,7 @@ import (
 
 	mmov1 "github.com/tianxia-mmo/tianxia/proto_define/mmo/v1"
 
+	"github.com/tianxia-mmo/tianxia/pkg/game"
 	"github.com/tianxia-mmo/tianxia/pkg/link"
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
 	"github.com/tianxia-mmo/tianxia/server"
@@ -270,7 +271,11 @@ func TestEveryNumberedMessageComesOnceInOrderOrTheSessionIsOver(t *testing.T) {
 	}
 	for seed := range uint64(6) {
 		synctest.Test(t, func(t *testing.T) {
-			m := &model{t: t, r: rand.New(rand.NewPCG(seed, 4)), s: newServer(t, server.Config{Linger: 3 * time.Second, StatusTick: 1 << 30, MaxPlayers: 7}, pond(nil))}
+			g, zones := pond(nil), []game.Config(nil)
+			if seed >= 2 { // players are driven about between zones and instances meanwhile
+				g, zones = hopping(), game.Grid(game.Config{Width: 4000, Height: 2000, EnterRadius: 300, LeaveRadius: 330, Margin: 100, Seed: seed}, 2, 2)
+			}
+			m := &model{t: t, r: rand.New(rand.NewPCG(seed, 4)), s: newServer(t, server.Config{Zones: zones, Linger: 3 * time.Second, StatusTick: 1 << 30, MaxPlayers: 7, InstanceIdle: time.Second}, g)}
 			for i := range uint64(10) {
 				m.who = append(m.who, &walker{m: m, player: 100 + i%9, open: map[uint32]uint32{}}) // the last two are one player
 			}
@@ -290,6 +295,9 @@ func TestEveryNumberedMessageComesOnceInOrderOrTheSessionIsOver(t *testing.T) {
 				t.Errorf("seed %d: %d logins, %d resumes, %d not recovered, %d superseded, %d stolen tickets: the story is too dull", seed, m.logins, m.resumes, m.lost, m.superseded, m.stale)
 			}
 			m.settle()
+			if st := m.s.Stats(); seed >= 2 && (st.HandOvers < uint64(rounds)/4 || st.ZoneStats.Refused > st.ZoneStats.Arrivals) {
+				t.Errorf("seed %d: %d hand-overs, %+v: the story is too dull, or hand-overs are refused", seed, st.HandOvers, st.ZoneStats)
+			}
 			stop()
 		})
 	}

@@ -56,7 +56,7 @@ func (s *Server) wait(x *session) {
 func (s *Server) admit() {
 	q := &s.queue
 	if s.cfg.LoginRate > 0 {
-		q.tokens = min(q.tokens+s.cfg.LoginRate/float64(s.zone.TickHz()), max(s.cfg.LoginRate, 1))
+		q.tokens = min(q.tokens+s.cfg.LoginRate/float64(s.hz), max(s.cfg.LoginRate, 1))
 	}
 	if len(q.waiting) > 0 {
 		kept := q.waiting[:0]
@@ -79,8 +79,8 @@ func (s *Server) admit() {
 			q.waiting = nil
 		}
 	}
-	every := uint32(queueTell * time.Duration(s.zone.TickHz()) / time.Second)
-	if s.zone.Tick()%max(every, 1) == 0 {
+	every := uint32(queueTell * time.Duration(s.hz) / time.Second)
+	if s.now()%max(every, 1) == 0 {
 		q.rate += (float64(q.entered)/queueTell.Seconds() - q.rate) / 8
 		q.entered = 0
 		for i, x := range q.waiting {

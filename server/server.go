@@ -3,8 +3,9 @@
 // A session lives here and outlives its connections: the server numbers its messages, keeps those that are not acknowledged, and gives them to whatever gateway
 // the client comes back through. A gateway's death loses none.
 //
-// A Server owns one zone. Serve runs the zone's only goroutine until its context ends; the other methods may be called from any goroutine, before and while it runs.
-// The zone itself (pkg/game) knows neither time nor gateways: everything reaches it as inputs of a tick.
+// A Server owns one zone or several, which are stepped together, each by a goroutine of its own; what one hands over to another in a tick arrives in the next. Serve runs until its context
+// ends; the other methods may be called from any goroutine, before and while it runs. The zones themselves (pkg/game) know neither time nor gateways: everything
+// reaches them as inputs of a tick. Sessions, and what passes between zones, belong to the goroutine of Serve.
 package server
 
 import (
@@ -12,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,14 +22,16 @@ import (
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
 )
 
-// Server hosts one zone.
+// Server hosts zones.
 type Server struct {
 	cfg         Config
-	zone        *game.Zone
+	game        *game.Game
 	routes      *protocol.Routes
 	table       []byte // of the layout
 	descriptors []byte // of the routes' messages
-	name        string
+	schema      protocol.Fingerprint
+	hz          uint32
+	stopped     chan struct{} // closed when Serve has ended
 
 	directory link.Directory
 	tickets   *tickets
@@ -35,19 +39,34 @@ type Server struct {
 	mu       sync.Mutex
 	next     uint32 // number of the next gateway
 	joining  []*gateway
-	opened   []opened // claims that were answered
-	served   []served // calls of services that were
-	commands []func() // of operators, for the zone's goroutine
+	opened   []opened    // claims that were answered
+	served   []served    // calls of services that were
+	results  []result    // of zones' jobs
+	made     []made      // instances
+	told     []link.Zone // of the zones that are open: what a gateway that joins is told
+	commands []func()    // of operators, for the zone's goroutine
 	ended    bool
 	stats    Stats
 
 	asking sync.WaitGroup  // goroutines of claims and services
 	ctx    context.Context // of Serve, for them
 
-	// The zone's goroutine only:
+	// The goroutine of Serve only:
+	hosts         []*host // zones that are stepped, in order of opening; players join in the first
+	byZone        map[uint32]*host
+	instances     map[instanceKey]*host
+	instanceTicks uint32
+	lastZone      uint32
+	where         map[game.EntityID]*host // entities that live elsewhere than in the zone that numbered them
+	asks          map[askKey]*asking
+	refused       map[game.EntityID]int // hand-overs that were sent back, by their first entity: how often
+	jobs          int
+	groups        map[game.GroupID]*group
+	operating     map[uint32]func(*game.Operated)
+	lastCommand   uint32
+
 	gateways    []*gateway
 	ups         []link.Up
-	inputs      []game.Input
 	times       ring
 	sessions    map[uint64]*session
 	byPlayer    map[uint64]*session
@@ -68,8 +87,9 @@ type Server struct {
 type gateway struct {
 	id   uint32
 	port link.Port
-	told bool // that it spoke for a session of another
-	sent int  // bytes of numbered messages in this tick
+	told bool        // that it spoke for a session of another
+	knew []link.Zone // what it was told when it joined
+	sent int         // bytes of numbered messages in this tick
 }
 
 // owns tells whether a connection is the gateway's: the upper 24 bits of its number are those of the gateway's own, which each counts on from.
@@ -84,22 +104,23 @@ func New(cfg Config, g *game.Game) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cfg.Zone.Epoch == 0 {
-		cfg.Zone.Epoch = epochAt(time.Now())
-	}
-	z, err := game.NewZone(g, cfg.Zone)
-	if err != nil {
-		return nil, err
-	}
 	descriptors, err := protocol.Descriptors(routes.All())
 	if err != nil {
 		return nil, fmt.Errorf("server: game %q: %w", g.Name, err)
 	}
 	s := &Server{
-		cfg: cfg, name: g.Name, zone: z, routes: routes, table: z.Layout().Table(), descriptors: descriptors, directory: cfg.Directory,
-		sessions: map[uint64]*session{}, byPlayer: map[uint64]*session{}, conns: map[connKey]*session{}, claims: map[connKey]*claim{}, behind: map[*session]bool{}, lingering: map[*session]bool{},
-		lastSession: uint64(cfg.Zone.Epoch) << 32, // no session of an earlier life has such a number
+		cfg: cfg, game: g, routes: routes, descriptors: descriptors, directory: cfg.Directory, stopped: make(chan struct{}),
+		byZone: map[uint32]*host{}, instances: map[instanceKey]*host{}, where: map[game.EntityID]*host{}, asks: map[askKey]*asking{}, refused: map[game.EntityID]int{}, groups: map[game.GroupID]*group{},
+		operating: map[uint32]func(*game.Operated){},
+		sessions:  map[uint64]*session{}, byPlayer: map[uint64]*session{}, conns: map[connKey]*session{}, claims: map[connKey]*claim{}, behind: map[*session]bool{}, lingering: map[*session]bool{},
 	}
+	if err := s.openZones(); err != nil {
+		return nil, err
+	}
+	z := s.hosts[0].zone
+	s.table, s.schema, s.hz = z.Layout().Table(), z.Fingerprint(), z.TickHz()
+	s.lastSession = uint64(z.Config().Epoch) << 32 // no session of an earlier life has such a number
+	s.instanceTicks = uint32(cfg.InstanceIdle * time.Duration(s.hz) / time.Second)
 	if s.directory == nil {
 		s.directory = newDirectory(time.Now())
 	}
@@ -108,27 +129,59 @@ func New(cfg Config, g *game.Game) (*Server, error) {
 	}
 	s.cfg.Pipe.Tickets = s.tickets
 	if s.cfg.StatusTick == 0 {
-		s.cfg.StatusTick = z.TickHz()
+		s.cfg.StatusTick = s.hz
 	}
-	s.times.d = make([]time.Duration, 60*z.TickHz())
-	s.stats.Entities = z.Len()
+	s.times.d = make([]time.Duration, 60*s.hz)
+	for _, h := range s.hosts {
+		s.stats.Entities += h.zone.Len()
+	}
 	return s, nil
 }
 
+// openZones makes the world's zones.
+func (s *Server) openZones() error {
+	epoch, first := epochAt(time.Now()), s.cfg.Zones[0].FirstTick
+	var all []game.Config
+	for _, c := range s.cfg.Zones {
+		if c.Epoch == 0 {
+			c.Epoch = epoch
+		}
+		c.FirstTick = first // they share the tick
+		h, err := s.newHost(c)
+		if err != nil {
+			return err
+		}
+		s.hosts = append(s.hosts, h)
+		s.byZone[h.id()] = h
+		s.lastZone = max(s.lastZone, h.id())
+		s.told = append(s.told, h.describe())
+		all = append(all, h.cfg)
+	}
+	if err := checkZones(all); err != nil {
+		return err
+	}
+	s.introduce()
+	return nil
+}
+
+// now is the number of the tick that the zones have made last.
+func (s *Server) now() uint32 { return s.hosts[0].zone.Tick() }
+
 // Schema identifies the schema of the server's game: what both ends of a handshake compare.
-func (s *Server) Schema() protocol.Fingerprint { return s.zone.Fingerprint() }
+func (s *Server) Schema() protocol.Fingerprint { return s.schema }
 
 // epochAt numbers the life of a zone that begins now: a later start has a newer number. Steps of 32 ms make it last for two years each way around the wrap of uint32.
 func epochAt(now time.Time) uint32 { return max(uint32(now.UnixMilli()>>5), 1) }
 
 // Hello is what the server tells every gateway, without the number that each one gets.
 func (s *Server) Hello() link.Hello {
-	c := s.zone.Config()
-	return link.Hello{
-		Game: s.name, Routes: s.routes.All(), Schema: s.zone.Fingerprint(), Layout: s.table, Descriptors: s.descriptors,
-		Zones: []link.Zone{{ID: c.Zone, Epoch: c.Epoch, Params: s.zone.Params(), TickHz: s.zone.TickHz(), QuantaPerMetre: 1 / s.zone.Quantum(),
-			Width: c.Width, Height: c.Height, EnterRadius: c.EnterRadius, LeaveRadius: c.LeaveRadius}},
-	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hello()
+}
+
+func (s *Server) hello() link.Hello {
+	return link.Hello{Game: s.game.Name, Routes: s.routes.All(), Schema: s.schema, Layout: s.table, Descriptors: s.descriptors, Zones: slices.Clone(s.told)}
 }
 
 // Secret tells a gateway what a client's ticket stands for.
@@ -179,7 +232,7 @@ func (s *Server) do(f func()) error {
 	return nil
 }
 
-// Attach joins a gateway of this process to the zone: it is such a gateway's Connect. Closing the link detaches it. ctx is not needed: nothing waits.
+// Attach joins a gateway of this process to the zones: it is such a gateway's Connect. Closing the link detaches it. ctx is not needed: nothing waits.
 func (s *Server) Attach(context.Context) (link.Link, error) {
 	var l link.Link
 	_, err := s.join(func(h link.Hello) (p link.Port) {
@@ -189,7 +242,7 @@ func (s *Server) Attach(context.Context) (link.Link, error) {
 	return l, err
 }
 
-// Join joins the gateway at the other end of a port, of whatever process, to the zone, and returns what it must be told before anything that the port carries: it is what
+// Join joins the gateway at the other end of a port, of whatever process, to the zones, and returns what it must be told before anything that the port carries: it is what
 // link.Register calls. The server owns the port from then on: it closes it at its end, and detaches the gateway when the port is closed. A port that is refused stays the caller's.
 func (s *Server) Join(p link.Port, who link.GatewayInfo) (link.Hello, error) {
 	h, err := s.join(func(link.Hello) link.Port { return p })
@@ -206,19 +259,39 @@ func (s *Server) join(open func(link.Hello) link.Port) (link.Hello, error) {
 		return link.Hello{}, errors.New("server: join a gateway: the server has stopped")
 	}
 	s.next++
-	h := s.Hello()
+	h := s.hello()
 	h.Gateway = s.next
-	s.joining = append(s.joining, &gateway{id: s.next, port: open(h)})
+	s.joining = append(s.joining, &gateway{id: s.next, port: open(h), knew: h.Zones})
 	return h, nil
 }
 
-// Serve runs the zone until ctx ends, then closes all links. It may be called once.
-func (s *Server) Serve(ctx context.Context) error {
-	period := time.Second / time.Duration(s.zone.TickHz())
+// Serve runs the zones until ctx ends, then closes all links. It may be called once. An error is that of a recording.
+func (s *Server) Serve(ctx context.Context) (err error) {
+	period := time.Second / time.Duration(s.hz)
 	asking, stop := context.WithCancel(ctx)
-	defer func() { stop(); s.asking.Wait() }()
+	defer close(s.stopped)
+	defer func() {
+		stop()
+		s.asking.Wait()
+		for _, m := range s.made { // that nobody will open any more
+			if m.new != nil && m.new.rec != nil {
+				err = errors.Join(err, m.new.rec.Close())
+			}
+		}
+	}()
 	s.ctx = asking
-	defer s.close()
+	defer func() {
+		s.close()
+		for _, h := range s.hosts {
+			err = errors.Join(err, h.stop())
+		}
+	}()
+	for _, h := range s.hosts {
+		if err := s.record(h); err != nil {
+			return err
+		}
+		h.start()
+	}
 	next := time.Now()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -235,34 +308,57 @@ func (s *Server) Serve(ctx context.Context) error {
 			next = next.Add(skipped * period)
 			s.count(func(st *Stats) { st.Skipped += uint64(skipped) })
 		}
-		s.tick(late > period)
+		s.tick(late > period, period)
 		next = next.Add(period)
 		timer.Reset(time.Until(next))
 	}
 }
 
-// tick collects what has arrived, steps the zone and sends what comes out.
-func (s *Server) tick(late bool) {
+// tick collects what has arrived, steps the zones and sends what comes out.
+func (s *Server) tick(late bool, period time.Duration) {
 	start := time.Now()
 	s.collect()
-	out := s.zone.Step(s.inputs)
+	s.step()
 	lost := uint64(0)
-	for _, b := range out.Batches { // before the messages: what they speak of should be in view by then
-		if g := s.gateway(b.Gateway); g != nil && g.port.Send(link.Down{Kind: link.Batch, Zone: s.zone.Config().Zone, Payload: bytes.Clone(b.Bytes)}) != nil {
+	for _, h := range s.hosts { // batches before messages: what those speak of should be in view by then
+		lost += s.sendBatches(h)
+	}
+	for _, h := range s.hosts { // who has another home from now on is known before anything is said of it
+		s.exchange(h)
+	}
+	for _, h := range s.hosts {
+		s.emit(h)
+	}
+	s.pump()
+	for _, h := range s.hosts {
+		s.judge(h, period)
+	}
+	s.closeIdle()
+	s.measure(time.Since(start), late, lost)
+	if s.now()%s.cfg.StatusTick == 0 {
+		s.status()
+	}
+}
+
+func (s *Server) sendBatches(h *host) (lost uint64) {
+	for _, b := range h.out.Batches {
+		if g := s.gateway(b.Gateway); g != nil && g.port.Send(link.Down{Kind: link.Batch, Zone: h.id(), Payload: bytes.Clone(b.Bytes)}) != nil {
 			lost++ // the gap in the sequence makes the gateway ask for a snapshot
 		}
 	}
-	s.inputs = s.inputs[:0] // from here on those of the next tick
+	return lost
+}
+
+// emit carries out what a zone says to players and about them.
+func (s *Server) emit(h *host) {
+	out := h.out
 	for i := range out.Messages {
-		m := &out.Messages[i]
-		x := s.sessions[uint64(m.Session)]
-		switch {
-		case x == nil:
-		case m.Numbered:
-			s.number(x, letter{m.Type, m.Route, m.ID, m.Payload})
-		default:
-			s.send(x, 0, &letter{m.Type, m.Route, m.ID, m.Payload})
+		if m := &out.Messages[i]; s.sessions[uint64(m.Session)] != nil {
+			s.deliver(s.sessions[uint64(m.Session)], m)
 		}
+	}
+	for i := range out.Groups {
+		s.group(&out.Groups[i])
 	}
 	for i := range out.Kicks {
 		k := &out.Kicks[i]
@@ -270,14 +366,18 @@ func (s *Server) tick(late bool) {
 			s.end(x, k.Code, k.Reason)
 		}
 	}
-	s.pump()
 	for i := range out.Panics {
 		p := &out.Panics[i]
-		s.cfg.Log.Error("the game panicked; the call was ended", "where", p.Where, "session", p.Session, "tick", s.zone.Tick(), "panic", p.Value, "stack", string(p.Stack))
+		s.cfg.Log.Error("the game panicked; the call was ended", "zone", h.id(), "where", p.Where, "session", p.Session, "entity", p.Entity, "tick", h.zone.Tick(), "panic", p.Value, "stack", string(p.Stack))
+		if p.Quarantined {
+			s.cfg.Log.Error("it has panicked too often and is switched off in this zone; Release switches it on again", "zone", h.id(), "where", p.Where)
+		}
 	}
-	s.measure(time.Since(start), late, lost)
-	if s.zone.Tick()%s.cfg.StatusTick == 0 {
-		s.status()
+	for i := range out.Audits {
+		s.audit(h.id(), &out.Audits[i])
+	}
+	for i := range out.Operated {
+		s.operated(&out.Operated[i])
 	}
 }
 
@@ -297,7 +397,7 @@ func (s *Server) reliable(gatewayID uint32, d link.Down) {
 		return
 	}
 	if err := g.port.Send(d); errors.Is(err, link.ErrFull) {
-		s.cfg.Log.Error("link given up: no room for a reliable message", "gateway", g.id, "connection", d.Conn, "tick", s.zone.Tick())
+		s.cfg.Log.Error("link given up: no room for a reliable message", "gateway", g.id, "connection", d.Conn, "tick", s.now())
 		_ = g.port.Close() // the next collect finds it closed
 		s.count(func(st *Stats) { st.LostLinks++ })
 	}

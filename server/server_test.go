@@ -371,7 +371,7 @@ func TestNoTwoStartsShareAnEpoch(t *testing.T) {
 		if second := epoch(); int32(second-first) <= 0 {
 			t.Errorf("epoch %d after epoch %d", second, first)
 		}
-		if e := newServer(t, server.Config{Zone: game.Config{Epoch: 7}}, pond(nil)).Hello().Zones[0].Epoch; e != 7 {
+		if e := newServer(t, server.Config{Zones: []game.Config{{Epoch: 7}}}, pond(nil)).Hello().Zones[0].Epoch; e != 7 {
 			t.Errorf("epoch %d, want the 7 that was asked for", e)
 		}
 	})
@@ -386,7 +386,7 @@ func TestServerThatCannotRunSaysWhy(t *testing.T) {
 		say string
 	}{
 		{server.Config{CatchUp: -1}, pond(nil), "CatchUp of -1 ticks"},
-		{server.Config{Zone: game.Config{Width: -1}}, pond(nil), "each side must be"},
+		{server.Config{Zones: []game.Config{{Width: -1}}}, pond(nil), "each side must be"},
 		{server.Config{}, twice, `id is taken by "pond.`},
 	} {
 		if _, err := server.New(c.cfg, c.g); err == nil || !strings.Contains(err.Error(), c.say) {

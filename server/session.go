@@ -35,6 +35,8 @@ type session struct {
 	issued uint32    // generation of the latest ticket
 	good   [2]ticket // see tickets.good
 
+	zone    *host // its home, once it plays
+	groups  []game.GroupID
 	gateway uint32
 	conn    uint64 // 0: it lingers
 	until   uint32 // tick at which it is over, if it lingers
@@ -161,10 +163,11 @@ const supersededText = "the same player has logged in again"
 func (s *Server) enter(x *session) {
 	x.place = playing
 	s.playing++
+	s.move(x, s.hosts[0])
 	if x.conn != 0 {
-		s.tell(x, link.Down{Kind: link.Entered})
+		s.tell(x, link.Down{Kind: link.Entered, Zone: x.zone.id()})
 	}
-	s.inputs = append(s.inputs, game.Input{Kind: game.Join, Gateway: x.gateway, Session: game.SessionID(x.id), Conn: x.conn, Player: x.who.Player, Name: x.who.Name, Rights: x.who.Rights})
+	x.zone.input(game.Input{Kind: game.Join, Gateway: x.gateway, Session: game.SessionID(x.id), Conn: x.conn, Player: x.who.Player, Name: x.who.Name, Rights: x.who.Rights})
 }
 
 // attach gives a session a connection.
@@ -191,10 +194,10 @@ func (s *Server) linger(x *session, inZone bool) {
 		s.end(x, 0, "")
 		return
 	}
-	x.until = s.zone.Tick() + 1 + uint32(grace*time.Duration(s.zone.TickHz())/time.Second)
+	x.until = s.now() + 1 + uint32(grace*time.Duration(s.hz)/time.Second)
 	s.lingering[x] = true
 	if inZone && x.place == playing {
-		s.inputs = append(s.inputs, game.Input{Kind: game.Disconnect, Session: game.SessionID(x.id)})
+		x.zone.input(game.Input{Kind: game.Disconnect, Session: game.SessionID(x.id)})
 	}
 }
 
@@ -205,7 +208,7 @@ const maxExpire = 200
 func (s *Server) expire() {
 	n := 0
 	for x := range s.lingering {
-		if int32(s.zone.Tick()-x.until) >= 0 {
+		if int32(s.now()-x.until) >= 0 {
 			s.end(x, 0, "")
 			if n++; n == maxExpire {
 				return
@@ -219,9 +222,13 @@ func (s *Server) end(x *session, code protocol.DisconnectCode, reason string) {
 	if x.place == over {
 		return
 	}
+	for len(x.groups) > 0 {
+		s.ungroup(x, x.groups[len(x.groups)-1])
+	}
 	if x.place == playing {
 		s.playing--
-		s.inputs = append(s.inputs, game.Input{Kind: game.Leave, Session: game.SessionID(x.id)})
+		x.zone.sessions--
+		x.zone.input(game.Input{Kind: game.Leave, Session: game.SessionID(x.id)})
 	}
 	x.place = over
 	if x.conn != 0 {
@@ -273,8 +280,8 @@ func (s *Server) resume(g *gateway, u *link.Up) {
 	}
 	s.issue(x)
 	if x.place == playing {
-		s.tell(x, link.Down{Kind: link.Entered})
-		s.inputs = append(s.inputs, game.Input{Kind: game.Connect, Gateway: x.gateway, Session: game.SessionID(x.id), Conn: x.conn})
+		s.tell(x, link.Down{Kind: link.Entered, Zone: x.zone.id()})
+		x.zone.input(game.Input{Kind: game.Connect, Gateway: x.gateway, Session: game.SessionID(x.id), Conn: x.conn})
 	} else {
 		s.again(x)
 	}

@@ -19,20 +19,37 @@ type Stats struct {
 	GatewaysLost        uint64 // whose link has ended while the server ran, for whatever reason
 	Tick                uint32
 	StepP50, StepP99    time.Duration
-	Overruns            uint64 // ticks that began more than one tick late
-	Skipped             uint64 // ticks given up because catching up would have taken too long
-	Strangers           uint64 // messages of gateways about connections that are not theirs, or not any more, refused
-	Sessions            int    // those that linger and those that wait included
-	Lingering           int    // of them without a connection
-	Queued              int    // of them in the login queue
-	Resumed             uint64 // sessions that went on over another connection
-	NotRecovered        uint64 // attempts at that which found nothing
-	Unacknowledged      int    // bytes of numbered messages that clients have not acknowledged, refreshed twice a second
-	LostBatches         uint64 // refused by a link that was full
-	LostLinks           uint64 // given up because a reliable message found no room
-	ZoneStats           game.Stats
+	Overruns            uint64      // ticks that began more than one tick late
+	Skipped             uint64      // ticks given up because catching up would have taken too long
+	Strangers           uint64      // messages of gateways about connections that are not theirs, or not any more, refused
+	Sessions            int         // those that linger and those that wait included
+	Lingering           int         // of them without a connection
+	Queued              int         // of them in the login queue
+	Resumed             uint64      // sessions that went on over another connection
+	NotRecovered        uint64      // attempts at that which found nothing
+	Unacknowledged      int         // bytes of numbered messages that clients have not acknowledged, refreshed twice a second
+	LostBatches         uint64      // refused by a link that was full
+	LostLinks           uint64      // given up because a reliable message found no room
+	HandOvers           uint64      // of entities or groups of entities from one zone to another
+	Instances           int         // that are open
+	Jobs                int         // of the zones, under way
+	ZoneStats           game.Stats  // of all zones together
+	Zones               []ZoneStats // in order of opening; refreshed twice a second
 	ticks, refreshTicks uint64
 }
+
+// ZoneStats is what was measured of one zone.
+type ZoneStats struct {
+	Zone                        uint32
+	Players, Visitors, Entities int           // visitors: players of other zones who look into it
+	StepP50, StepP99            time.Duration // of the last minute's steps
+	Phases                      [game.Phases]PhaseStats
+	Quarantined                 []string // handlers, systems and timers that are switched off
+	Stats                       game.Stats
+}
+
+// PhaseStats is how long a phase of the last minute's steps took.
+type PhaseStats struct{ P50, P99 time.Duration }
 
 // Stats returns the latest measurements.
 func (s *Server) Stats() Stats {
@@ -50,21 +67,39 @@ func (s *Server) count(f func(*Stats)) {
 func (s *Server) measure(step time.Duration, late bool, lost uint64) {
 	s.times.add(step)
 	s.count(func(st *Stats) {
-		st.Players, st.Entities, st.Tick = s.zone.PlayerCount(), s.zone.Len(), s.zone.Tick()
+		st.Players, st.Entities, st.Tick, st.Instances, st.Jobs = 0, 0, s.now(), len(s.instances), s.jobs
+		for _, h := range s.hosts {
+			st.Players += h.zone.PlayerCount()
+			st.Entities += h.zone.Len()
+		}
 		st.LostBatches += lost
 		if late {
 			st.Overruns++
 		}
 		if st.ticks++; st.ticks >= st.refreshTicks { // sorting a minute's steps is worth doing twice a second, not twenty times
-			st.refreshTicks = st.ticks + uint64(s.zone.TickHz()+1)/2
+			st.refreshTicks = st.ticks + uint64(s.hz+1)/2
 			st.StepP50, st.StepP99 = s.times.percentiles()
-			st.ZoneStats = s.zone.Stats()
+			st.Zones, st.ZoneStats = s.zoneStats()
 			st.Unacknowledged = 0
 			for _, x := range s.sessions {
 				st.Unacknowledged += x.out.bytes
 			}
 		}
 	})
+}
+
+// zoneStats looks at every zone, which rests.
+func (s *Server) zoneStats() (all []ZoneStats, sum game.Stats) {
+	for _, h := range s.hosts {
+		z := ZoneStats{Zone: h.id(), Players: h.zone.PlayerCount(), Visitors: h.zone.Visitors(), Entities: h.zone.Len(), Quarantined: h.zone.Quarantined(), Stats: h.zone.Stats()}
+		z.StepP50, z.StepP99 = h.clock.steps.percentiles()
+		for i := range z.Phases {
+			z.Phases[i].P50, z.Phases[i].P99 = h.clock.phases[i].percentiles()
+		}
+		all = append(all, z)
+		sum.Add(&z.Stats)
+	}
+	return all, sum
 }
 
 // status tells every player how the server is.

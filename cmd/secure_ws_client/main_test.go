@@ -24,8 +24,8 @@ const patience = 30 * time.Second
 // world runs a node with the sample game plains and returns the URL of its page.
 func world(t *testing.T) string {
 	t.Helper()
-	app := tianxia.App{New: func(int) (*game.Game, game.Config, error) {
-		return plains.New(plains.Config{Walkers: 5}), game.Config{Seed: 1, Width: plains.SideFor(5)}, nil
+	app := tianxia.App{New: func(int) (*game.Game, []game.Config, error) {
+		return plains.New(plains.Config{Walkers: 5}), []game.Config{{Seed: 1, Width: plains.SideFor(5)}}, nil
 	}}
 	n, err := tianxia.Open(app, tianxia.NodeConfig{Addr: "127.0.0.1:0"})
 	if err != nil {

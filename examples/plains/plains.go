@@ -1,152 +1,154 @@
-// Package plains is the sample game: one zone of grass, walkers that wander about, and players who walk among them.
+// Package plains is the sample game: grass, walkers that wander about, wolves that do not, coins, a den, and the players among them.
 //
-// It reads as a studio's game would: its entities and messages are declared in proto_define/plains/v1/plains.proto, package bind is generated from that, and New says
-// what happens. Everything that a zone remembers is made in Setup. A Game may run in any number of zones; nothing here starts a goroutine.
+// It is meant to be read as a first lesson, in this order: plains.go puts the game together, land.go lays out its world, walk.go moves everyone, fight.go is about blows and
+// death, wolves.go about those who deal them, coins.go about what they leave, chat.go about what is said, den.go about a way into another place. Entities, messages, and the
+// rows of data/ are declared in proto_define/plains/v1/plains.proto, from which package bind is generated; package rules holds what a client must know to predict its own steps.
+//
+// A Game is made once and runs in any number of zones. Three places keep what it remembers: components, which go wherever their entity goes; world, which is a zone's own;
+// memory, which is a player's in that zone. Nothing here starts a goroutine or looks at a clock: the same inputs make the same world.
 package plains
 
 import (
+	"errors"
 	"fmt"
-	"math"
+	"slices"
 
 	plainsv1 "github.com/tianxia-mmo/tianxia/proto_define/plains/v1"
 
 	"github.com/tianxia-mmo/tianxia/examples/plains/bind"
 	"github.com/tianxia-mmo/tianxia/examples/plains/rules"
 	"github.com/tianxia-mmo/tianxia/pkg/game"
+	"github.com/tianxia-mmo/tianxia/pkg/game/movement"
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
 )
 
 // RightSpectate is the right that a login token must grant for SpectateRequest.
 const RightSpectate = "spectate"
 
-// FullTurn is the number of steps of a heading.
-const FullTurn = 1024
+// Codes of refusals, as clients get them.
+const (
+	CodeCannot     protocol.ErrorCode = 1000 + iota // it makes no sense here or now
+	CodeOutOfReach                                  // the target is too far away, or behind a wall
+	CodeTooSoon                                     // the last blow was a moment ago
+)
 
-// Config of the game.
+// Config of the game. Its zero value is an empty meadow.
 type Config struct {
-	Walkers int // server-side walkers per zone
+	Walkers int  // per zone
+	Wolves  int  // per zone; those who die come back. There are none, and no coins, without game.Config.Tables, which World sets
+	Coins   int  // heaps per zone; what is picked up comes back
+	Den     bool // in the middle of each zone is the mouth of a den
 }
 
-// SideFor returns the side of a square zone, in quanta, in which about 50 of n entities are within 50 m of each.
-func SideFor(n int) int32 {
-	metres := math.Sqrt(float64(max(n, 1)) * math.Pi * 50 * 50 / 50)
-	return min(max(int32(math.Ceil(metres)), 60)*bind.QuantaPerMetre, 1<<24)
-}
-
-// world is what one zone of plains remembers. Movers are kept by the entities' slots.
+// world is what one zone remembers that no entity does.
 type world struct {
 	*game.Zone
-	movers   []mover
-	cos, sin [FullTurn]float64
+	cfg    Config
+	checks *movement.Checks
 }
 
-type mover struct {
-	wantVX, wantVZ int16
-	walks          bool   // a walker, who decides by itself
-	yaw            uint32 // a walker's heading
-	next           uint32 // tick of its next decision
+// memory is what a zone remembers of a player.
+type memory struct {
+	guard   movement.Guard
+	journey plainsv1.Journey // of an avatar that has died, for the next one
 }
 
-// New makes the game.
+// New makes the game: it says which function is for what. Setup is called for every new zone, the others when something happens in one.
 func New(cfg Config) *game.Game {
 	g := bind.NewGame()
 	g.Setup = func(z *game.Zone) error { return setup(z, cfg) }
 	g.OnJoin(join)
+	g.OnRespawn(join)
+	g.OnArrive = func(z *game.Zone, p *game.Player) { _ = showGround(z, p) }
+	g.OnDeath = died
+	g.OnGive = give
 	g.OnMove(move)
 	g.OnSpectate(spectate)
+	g.OnAttackLater(attack)
+	g.OnStrike(strike)
+	g.OnSlain(slain)
+	g.OnSay(say)
+	g.OnEnterDen(enterDen)
+	g.OnQuitDen(quitDen)
+	g.Instance("den", denConfig)
 	return g.Game
 }
 
-func setup(z *game.Zone, cfg Config) error {
-	w := &world{Zone: z}
+// setup fills a zone. Systems run every tick, or as often as they say, in the order in which they are added here.
+func setup(z *game.Zone, cfg Config) (err error) {
+	w := &world{Zone: z, cfg: cfg}
 	z.Data = w
-	for i := range w.cos {
-		w.sin[i], w.cos[i] = math.Sincos(float64(i) * 2 * math.Pi / FullTurn)
+	if w.inDen() {
+		w.cfg = Config{Wolves: 5, Coins: 12, Den: true}
 	}
-	for range cfg.Walkers {
+	w.checks, err = movement.NewChecks(movement.Rules{MaxSpeed: rules.MaxSpeed, SpeedSlack: 1, MaxReach: reach, TickHz: z.TickHz(), InputsPerSecond: 2 * z.TickHz()})
+	if err != nil {
+		return err
+	}
+	for range w.cfg.Walkers {
+		w.addWalker()
+	}
+	if w.cfg.Den {
 		c := z.Config()
-		e, err := bind.SpawnWalkerQ(z, z.Rand.Int32N(c.Width), z.Rand.Int32N(c.Height))
-		if err != nil {
-			return fmt.Errorf("walker: %w", err)
-		}
-		e.Vitals().SetHp(100)
-		*w.mover(e.Entity) = mover{walks: true, yaw: z.Rand.Uint32N(FullTurn), next: z.Tick() + 1 + z.Rand.Uint32N(20)}
+		w.add(bind.KindDen, c.X+c.Width/2, c.Y+c.Height/2)
 	}
+	w.populate()
 	z.System(w.walk)
+	z.Visit(game.Every(5).Shed(), bind.KindWolf, w.hunt) // each wolf four times a second, and less often when the zone has too much to do
+	z.Visit(game.Every(4), bind.KindHero, w.pickUp)
+	z.SystemEvery(game.Every(10*z.TickHz()), w.populate)
 	return nil
 }
 
-// join puts a new player's avatar at a random spot.
-func join(z *game.Zone, _ *game.Player, h bind.Hero) error {
-	c := z.Config()
-	h.Transform().SetQPos(z.Rand.Int32N(c.Width), z.Rand.Int32N(c.Height))
-	h.Vitals().SetHp(100)
-	*z.Data.(*world).mover(h.Entity) = mover{}
-	return nil
-}
+// of is the world that a zone is.
+func of(z *game.Zone) *world { return z.Data.(*world) }
 
-func (w *world) mover(e game.Entity) *mover {
-	for int(e.Slot()) >= len(w.movers) {
-		w.movers = append(w.movers, mover{})
+// remember is what the zone remembers of a player.
+func remember(p *game.Player) *memory {
+	if p.Data == nil {
+		p.Data = &memory{}
 	}
-	return &w.movers[e.Slot()]
+	return p.Data.(*memory)
 }
 
-// walk moves everyone, then lets the walkers decide where to go next: an entity that turns after its move is predicted exactly until then.
-func (w *world) walk() {
-	c, tick := w.Config(), w.Tick()
-	for e := range w.Entities {
-		m := w.mover(e)
-		x, z := e.Position()
-		n := rules.Step(rules.Motion{X: x, Z: z, WantVX: m.wantVX, WantVZ: m.wantVZ}, c.Width, c.Height)
-		if m.walks && int32(tick-m.next) >= 0 {
-			w.decide(m, tick)
-			n.VX, n.VZ = m.wantVX, m.wantVZ
-			bind.Transform(e).SetQYaw(m.yaw)
-		}
-		e.SetPosition(n.X, n.Z)
-		e.SetVelocity(int32(n.VX), int32(n.VZ))
-	}
+// join gives a new player, or one who comes back from death, a hero somewhere.
+func join(z *game.Zone, p *game.Player, h bind.Hero) error {
+	h.Transform().SetQPos(of(z).somewhere())
+	h.Vitals().SetHp(heroHP)
+	h.Fight().SetReady(z.Tick())
+	return errors.Join(h.Journey().From(&remember(p).journey), showGround(z, p))
 }
 
-// decide gives a walker a new course, on average for a second: three in ten stand still.
-func (w *world) decide(m *mover, tick uint32) {
-	m.next = tick + 1 + uint32(w.Rand.ExpFloat64()*float64(w.TickHz()))
-	if w.Rand.IntN(10) < 3 {
-		m.wantVX, m.wantVZ = 0, 0
+// populate brings wolves and coins up to their numbers, once there are tables that say what they are.
+func (w *world) populate() {
+	if w.Tables() == nil {
 		return
 	}
-	m.yaw = uint32(int32(m.yaw)+int32(w.Rand.NormFloat64()*FullTurn/(2*math.Pi))) & (FullTurn - 1)
-	m.wantVX = int16(math.Round(w.cos[m.yaw] * rules.MaxSpeed))
-	m.wantVZ = int16(math.Round(w.sin[m.yaw] * rules.MaxSpeed))
+	for n := len(slices.Collect(w.OfKind(bind.KindWolf))); n < w.cfg.Wolves; n++ {
+		w.settle(bind.Wolf{Entity: w.addSomewhere(bind.KindWolf)})
+	}
+	for n := len(slices.Collect(w.OfKind(bind.KindCoin))); n < w.cfg.Coins; n++ {
+		heaps := &bind.TablesOf(w.Zone).Coins
+		bind.Worth(w.addSomewhere(bind.KindCoin)).SetCoins(heaps.At(w.Rand.IntN(heaps.Len())).Coins)
+	}
 }
 
-// move takes a player's wish; the movement rule does the rest. It changes nothing but this player's avatar.
-func move(z *game.Zone, p *game.Player, h bind.Hero, m *plainsv1.Move) error {
-	if !rules.Allowed(m.Vx, m.Vz) {
-		speed := math.Hypot(float64(m.Vx), float64(m.Vz))
-		return bind.PushMoveRefused(z, p, &plainsv1.MoveRefused{Seq: m.Seq, Speed: uint32(math.Ceil(speed)), Limit: rules.MaxSpeed})
-	}
-	course := z.Data.(*world).mover(h.Entity)
-	course.wantVX, course.wantVZ = int16(m.Vx), int16(m.Vz)
-	if m.Vx != 0 || m.Vz != 0 {
-		h.Transform().SetQYaw(heading(m.Vx, m.Vz))
-	}
-	return nil
+// addSomewhere spawns something at a place by chance.
+func (w *world) addSomewhere(k game.Kind) game.Entity {
+	x, z := w.somewhere()
+	return w.add(k, x, z)
 }
 
-func heading(vx, vz int32) uint32 {
-	return uint32(int32(math.Round(math.Atan2(float64(vz), float64(vx))*FullTurn/(2*math.Pi))) & (FullTurn - 1))
-}
-
-// spectate lets those who may look at more than their surroundings.
-func spectate(z *game.Zone, p *game.Player, _ bind.Hero, m *plainsv1.SpectateRequest) (*plainsv1.SpectateResponse, error) {
-	if m.Radius > 0 && !p.Has(RightSpectate) {
-		return nil, &game.Error{Code: protocol.ErrorNotAllowed, Message: "spectating needs the right \"spectate\" in the login token"}
-	}
-	r, err := z.Spectate(p, int32(min(m.Radius, math.MaxInt32)))
+// add spawns something where it can be: a place that somewhere has found, or one where somebody stands. Were it not, that system's turn would end, and the world go on.
+func (w *world) add(k game.Kind, x, z int32) game.Entity {
+	e, err := w.Spawn(k, x, z)
 	if err != nil {
-		return nil, err
+		panic(fmt.Sprintf("plains: %v", err))
 	}
-	return &plainsv1.SpectateResponse{Radius: uint32(r)}, nil
+	return e
 }
+
+func refuse(code protocol.ErrorCode, why string) error { return &game.Error{Code: code, Message: why} }
+
+// quanta is a length in metres as the zone counts it.
+func quanta(metres float64) int32 { return int32(metres * bind.QuantaPerMetre) }

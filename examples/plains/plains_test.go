@@ -53,7 +53,7 @@ func look(p *game.Player) [4]int32 {
 func TestAvatarWalksAsAskedFromTheTickThatWasNamed(t *testing.T) {
 	z := zone(t, 0)
 	p := enter(z, 7)
-	p.Avatar().SetPosition(1000, 1000)
+	z.Edit(func() { p.Avatar().SetPosition(1000, 1000) })
 	at := z.Tick() + 4
 	in := []game.Input{input(7, bind.RouteMove, 0, &plainsv1.Move{Seq: 1, Tick: at, Vx: 80}), input(7, bind.RouteMove, 0, &plainsv1.Move{Seq: 2, Tick: at + 2, Vz: -50})}
 	for z.Tick() < at+3 {

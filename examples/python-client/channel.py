@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-VERSION, SUBPROTOCOL = 3, b"mmo.v1"
+VERSION, SUBPROTOCOL = 4, b"mmo.v1"
 NO_SCHEMA = bytes(8)  # the fingerprint of a client that wants to be told the layout
 HS1, HS2, REJECT, DATA = b"\x40", b"\x48", b"\x50", b"\x58"
 PUSH, REQUEST, RESPONSE, ERROR, ACK, CONTROL, STATE = range(7)
@@ -59,7 +59,8 @@ MESSAGES = {  # number: name and type, "*" marks a list
     "LoginResponse": {1: "session_id uint", 2: "player_id uint", 3: "name text", 4: "rights text*", 5: "server text", 6: "queued uint"},
     "Error": {1: "code uint", 2: "message text", 3: "retry_after_ms uint"},
     "Zone": {1: "index uint", 2: "zone uint", 3: "epoch uint", 4: "tick uint", 5: "tick_hz uint", 6: "position_bits uint",
-             7: "quanta_per_metre double", 8: "width uint", 9: "height uint", 10: "enter_radius uint", 11: "leave_radius uint"},
+             7: "quanta_per_metre double", 8: "width uint", 9: "height uint", 10: "enter_radius uint", 11: "leave_radius uint",
+             12: "origin_x sint", 13: "origin_z sint"},
     "Avatar": {1: "entity uint", 2: "zone uint"},
     "Ticket": {1: "ticket bytes", 2: "secret bytes", 3: "linger_ms uint"},
     "Resume": {1: "last_seq uint"},
@@ -71,7 +72,7 @@ MESSAGES = {  # number: name and type, "*" marks a list
     "LayoutField": {1: "id uint", 2: "name text", 3: "type uint", 4: "bits uint", 5: "min sint", 6: "quantum double", 7: "origin double",
                     8: "optional uint", 9: "audience uint", 10: "interp uint", 11: "priority uint", 12: "predicted uint", 13: "max uint",
                     14: "fields LayoutField*", 15: "limit sint"},
-    "LayoutKind": {1: "id uint", 2: "name text", 3: "components uint*", 4: "sees double", 5: "layer text"},
+    "LayoutKind": {1: "id uint", 2: "name text", 3: "components uint*", 4: "sees double", 5: "layer text", 6: "optional uint*"},
     "Move": {1: "seq uint", 2: "tick uint", 3: "vx sint", 4: "vz sint"},
     "Spectate": {1: "radius uint"},
 }

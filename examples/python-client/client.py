@@ -224,7 +224,7 @@ def story(page, with_json):
     avatar = session.world.find(session.avatar.entity)
     inwards = 4 if session.world.shown(avatar)["Transform"]["x"] < 100 else -4  # m/s, in 1/16 m/s on the wire
     session.send(frame(PUSH, MOVE, encode("Move", seq=1, tick=avatar.row.last + 4, vx=inwards * 16)))
-    session.wait("input 1", lambda: session.world.input == 1)
+    session.wait("input 1", lambda: avatar.row.input == 1)
     session.wait("a step", lambda: session.world.shown(avatar)["Transform"]["vx"] == inwards)
     check("input", True, f"plains.move: {show(session.world.shown(avatar))}")
     session.wait("all acknowledged", lambda: session.acknowledged == session.last_seq)

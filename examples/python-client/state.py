@@ -189,13 +189,15 @@ class Motion:
         self.heading = named[m.heading] if m.polar else None
         taken = {f.name for p, v, _ in axes for f in (p, v) if f} | ({self.heading.name} if self.heading else set())
         self.others = [f for f in sent(component.fields) if f.name not in taken]
+        self.origins = {p.name: o for p, o in ((named[m.x], "origin_x"), (named[m.z], "origin_z"))}  # of the row, that full positions count from
         self.flat = [v.name for _, v, flat in axes if flat and v]
         self.up = [v.name for _, v, flat in axes if not flat and v]
 
     def full(self, values, row):
         b, state = values.b, {}
         for p, _, flat in self.axes:
-            state[p.name] = b.read(row.position_bits) if flat and not p.bits else values.full(p)
+            here = flat and not p.bits
+            state[p.name] = signed(b.read(row.position_bits) + getattr(row, self.origins[p.name]), 32) if here else values.full(p)
         if not self.heading:
             state |= {v.name: b.velocity(0) for _, v, _ in self.axes if v}
         else:
@@ -251,19 +253,21 @@ class Motion:
 
 
 class World:
-    """What a connection has been told: the zone table, and entities by their local index."""
+    """What a connection has been told: the zone table, and entities by their local index. A component that an entity lacks is None in its state."""
 
     def __init__(self, layout):
-        self.kinds, self.rows, self.entities, self.input = {}, {}, {}, 0
+        self.kinds, self.rows, self.entities = {}, {}, {}
         components = {c.id: c for c in layout.components}
         for kind in layout.kinds:
             own = [components[i] for i in kind.components]
             place = next((c for c in own if c.motion), None)
             self.kinds[kind.id] = SimpleNamespace(
                 name=kind.name, place=place, motion=place and Motion(place), all=own,
-                groups=[(c.name, sent(c.fields)) for c in own if c is not place and sent(c.fields)])
+                groups=[(c.name, sent(c.fields), c.id in kind.optional) for c in own if c is not place and sent(c.fields)])
 
     def row(self, zone):
+        if any(e.row.index == zone.index for e in self.entities.values()):
+            raise Malformed(f"row {zone.index} becomes another zone's while entities of it are there")
         self.rows[zone.index] = SimpleNamespace(**vars(zone), last=zone.tick, input=0)
 
     def read(self, payload):
@@ -283,7 +287,7 @@ class World:
         which, d = b.choose(0, 6)
         row.last = (b.read(32) if d == 63 else row.last + (d if which else 1)) % 2**32
         d = b.read(2)
-        row.input = self.input = b.read(32) if d == 3 else (row.input + d) % 2**32
+        row.input = b.read(32) if d == 3 else (row.input + d) % 2**32
         width = b.read(4)
         leaves, enters, updates = b.count(), b.count(), b.count()
         for _ in range(leaves):
@@ -298,17 +302,21 @@ class World:
             self.update(Values(b), e, row)
 
     def enter(self, b, width, row):
-        index, (_, number), kind = b.read(width), b.choose(32, 64), b.read(4)
+        index, (whole, number), kind = b.read(width), b.choose(32, 64), b.read(4)
+        if not whole:  # the zone's own number
+            number |= (row.zone - 1) % 2**32 << 32
         kind = self.kinds.get(b.read(16) if kind == 15 else kind)
-        if kind is None or index in self.entities:
+        old = self.entities.get(index)  # what crossed keeps its index
+        if kind is None or old and (old.id, old.kind) != (number, kind):
             raise Malformed("an entity of no kind enters, or at an index in use")
-        e = self.entities[index] = SimpleNamespace(id=number, kind=kind, row=row, base=0, state={})
+        e = self.entities[index] = old or SimpleNamespace(id=number, kind=kind, base=0, state={})
+        e.row = row
         self.full(Values(b), e, row, b.age())
 
     def full(self, values, e, row, age):
-        e.base, e.row = (row.last - age) % 2**32, row
+        e.base = (row.last - age) % 2**32
         e.state = {e.kind.place.name: e.kind.motion.full(values, row)} if e.kind.place else {}
-        e.state |= {name: values.group(fields) for name, fields in e.kind.groups}
+        e.state |= {name: None if optional and not values.b.read(1) else values.group(fields) for name, fields, optional in e.kind.groups}
 
     def update(self, values, e, row):
         b = values.b
@@ -324,9 +332,16 @@ class World:
             base, name = (row.last - age) % 2**32, e.kind.place.name
             e.state[name] = e.kind.motion.new(values, e.state[name], signed(base - e.base, 32))
             e.base = base
-        for name, fields in e.kind.groups:
-            if values.b.read(1):
-                e.state[name] = values.new_group(fields, e.state[name])
+        for name, fields, optional in e.kind.groups:
+            if not values.b.read(1):
+                continue
+            old = e.state[name]
+            if old is None:
+                e.state[name] = values.group(fields)
+            elif optional and values.b.read(1):
+                e.state[name] = None
+            else:
+                e.state[name] = values.new_group(fields, old)
 
     def find(self, number):
         return next((e for e in self.entities.values() if e.id == number), None)
@@ -335,7 +350,9 @@ class World:
         """The entity now: components by name with their fields in the game's units, the place reckoned to the last tick."""
         out = {}
         for c in e.kind.all:
-            steps = dict(e.state.get(c.name, {}))
+            if not e.state.get(c.name):  # lacking, or nothing that everyone gets
+                continue
+            steps = dict(e.state[c.name])
             if c is e.kind.place:
                 for p, v, _ in e.kind.motion.axes:
                     steps[p.name] += steps[v.name] * signed(e.row.last - e.base, 32) if v else 0

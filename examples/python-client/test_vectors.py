@@ -48,23 +48,60 @@ class State(unittest.TestCase):
     def test_frames_of_a_connection(self):
         v = load("pkg/sync/replica/testdata/frames.json")
         world = state.World(channel.decode("Layout", bytes.fromhex(v["layout"])))
-        world.row(SimpleNamespace(**v["zone"]))
+        world.row(SimpleNamespace(origin_x=0, origin_z=0, **v["zone"]))
         for at, f in enumerate(v["frames"]):
             world.read(bytes.fromhex(f["hex"]))
             want = f["expect"]
-            self.assertEqual((world.rows[0].last, world.input), (want["tick"], want["input"]))
+            self.assertEqual((world.rows[0].last, world.rows[0].input), (want["tick"], want["input"]))
             self.assertEqual(len(world.entities), len(want["entities"]))
             for entity in want["entities"]:
                 got = world.entities[entity["index"]]
                 self.assertEqual(str(got.id), entity["id"])
                 self.same(world, got, entity["state"], f"frame {at}")
 
+    def test_entities_that_cross_and_rows_that_change(self):
+        v = load("pkg/sync/replica/testdata/crossing.json")
+        world = state.World(channel.decode("Layout", bytes.fromhex(v["layout"])))
+        for at, step in enumerate(v["steps"]):
+            if "row" in step:
+                world.row(SimpleNamespace(**{k: n for k, n in step["row"].items() if k != "input"}))
+                continue
+            world.read(bytes.fromhex(step["hex"]))
+            want = step["expect"]
+            for row in want["rows"]:
+                got = world.rows[row["index"]]
+                self.assertEqual((got.zone, got.last, got.input), (row["zone"], row["tick"], row["input"]), f"step {at}")
+            self.assertEqual(len(world.entities), len(want["entities"] or []), f"step {at}")
+            for entity in want["entities"] or []:
+                got = world.entities[entity["index"]]
+                self.assertEqual((str(got.id), got.row.index), (entity["id"], entity["row"]), f"step {at}")
+                self.same(world, got, entity["state"], f"step {at}")
+
+    def test_a_row_in_use_and_a_stranger_at_a_live_index_are_malformed(self):
+        v = load("pkg/sync/replica/testdata/frames.json")
+        world = state.World(channel.decode("Layout", bytes.fromhex(v["layout"])))
+        row = SimpleNamespace(origin_x=0, origin_z=0, **v["zone"])
+        world.row(row)
+        world.row(row)  # nothing of the old one is there
+        entered = next(f["hex"] for f in v["frames"] if f["expect"]["entities"])
+        for f in v["frames"]:
+            world.read(bytes.fromhex(f["hex"]))
+            if f["hex"] == entered:
+                break
+        with self.assertRaises(state.Malformed):
+            world.row(row)
+        world.read(bytes.fromhex(entered))  # the same one, at its index: a hand-over
+        for e in world.entities.values():
+            e.id += 1
+        with self.assertRaises(state.Malformed):
+            world.read(bytes.fromhex(entered))
+
     def test_every_type_of_field(self):
         v = load("examples/sink/testdata/vectors.json")
         world = state.World(channel.decode("Layout", bytes.fromhex(v["layout"])))
         cases = [case for case in v["cases"] if case["audience"] == 0]  # the others travel in no frame of this version
         for case in cases:
-            row = SimpleNamespace(position_bits=case["position_bits"], last=0)
+            row = SimpleNamespace(position_bits=case["position_bits"], origin_x=case.get("origin_x", 0), origin_z=case.get("origin_z", 0), last=0)
             entity = SimpleNamespace(kind=world.kinds[case["kind"]], row=row, base=0, state={})
             for at, step in enumerate(case["steps"]):
                 bits, row.last = state.Bits(bytes.fromhex(step["hex"])), step["tick"]
@@ -80,6 +117,10 @@ class State(unittest.TestCase):
         want.pop("tick", None)
         for component in entity.kind.all:
             got, wanted = entity.state.get(component.name, {}), want.pop(component.name, {})
+            if state.sent(component.fields):
+                self.assertEqual(got is None, wanted is None, f"{where}: presence of {component.name}")
+            if got is None or wanted is None:
+                continue
             for f in state.sent(component.fields):
                 self.assertEqual(plain(f, got[f.name]), expected(f, wanted.get(f.name)), f"{where}: {component.name}.{f.name}")
         self.assertFalse(want, where)

@@ -103,12 +103,8 @@ func BenchmarkRoundTripOfEverything(b *testing.B) {
 	}
 }
 
-func walker(b *testing.B) bind.Walker {
+func walker(b *testing.B, z *game.Zone) bind.Walker {
 	b.Helper()
-	z, err := game.NewZone(bind.NewGame().Define(), game.Config{Seed: 1})
-	if err != nil {
-		b.Fatal(err)
-	}
 	w, err := bind.SpawnWalker(z, 100, 100)
 	if err != nil {
 		b.Fatal(err)
@@ -117,7 +113,7 @@ func walker(b *testing.B) bind.Walker {
 }
 
 func BenchmarkSetters(b *testing.B) {
-	w := walker(b)
+	var w bind.Walker
 	n := int32(0)
 	for name, set := range map[string]func(){
 		"SetQVel":   func() { w.Transform().SetQVel(n, -n) },
@@ -129,10 +125,13 @@ func BenchmarkSetters(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
-			for b.Loop() {
-				n++
-				set()
-			}
+			edit(b, func(z *game.Zone) {
+				w = walker(b, z)
+				for b.Loop() {
+					n++
+					set()
+				}
+			})
 		})
 	}
 }

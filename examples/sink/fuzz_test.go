@@ -11,7 +11,7 @@ import (
 func both(t *testing.T, gen, twin *delta.KindCodec, a delta.Audience, bits []byte, steps int) {
 	t.Helper()
 	x, y := record(gen), record(gen)
-	p := delta.Params{PositionBits: 17}
+	p := delta.Params{PositionBits: 17, OriginX: -900, OriginZ: 1 << 20}
 	r, q := delta.NewReader(bits), delta.NewReader(bits)
 	gen.ReadFull(&r, p, x, a, 1)
 	twin.ReadFull(&q, p, y, a, 1)

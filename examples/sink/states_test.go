@@ -25,8 +25,14 @@ func newChance(l *delta.Layout, seed uint64) *chance {
 
 // fill gives every field of a record of the kind a new value.
 func (c *chance) fill(k *delta.KindCodec, r *delta.Record) {
-	for _, id := range k.Kind.Components {
-		v, _ := k.View(r, id)
+	for n, id := range k.Kind.Components {
+		if k.Optional(n) {
+			k.SetPresent(r, n, c.IntN(3) > 0)
+		}
+		v, ok := k.View(r, id)
+		if !ok {
+			continue
+		}
 		def := c.layout.Component(id)
 		for i := range def.Fields {
 			c.set(&def.Fields[i], v, c.place(def, &def.Fields[i]))
@@ -34,9 +40,33 @@ func (c *chance) fill(k *delta.KindCodec, r *delta.Record) {
 	}
 }
 
-// place tells whether a field is an axis of the ground plane without a range of its own: it stays within the zone.
-func (c *chance) place(def *delta.Component, f *delta.Field) bool {
-	return def.Motion != nil && f.Bits == 0 && (f.ID == def.Motion.X || f.ID == def.Motion.Z)
+// comeOrGo gives an entity an optional component, takes it away, or both: then it begins anew.
+func (c *chance) comeOrGo(k *delta.KindCodec, r *delta.Record, n int) {
+	switch c.IntN(5) {
+	case 0:
+		k.SetPresent(r, n, !k.Present(r, n))
+	case 1:
+		k.SetPresent(r, n, false)
+		k.SetPresent(r, n, true)
+	}
+}
+
+// place is where a field that is an axis of the ground plane without a range of its own counts from: it stays within the zone. nil: it is none.
+func (c *chance) place(def *delta.Component, f *delta.Field) *int32 {
+	switch {
+	case def.Motion == nil || f.Bits > 0:
+		return nil
+	case f.ID == def.Motion.X:
+		return &c.params.OriginX
+	case f.ID == def.Motion.Z:
+		return &c.params.OriginZ
+	}
+	return nil
+}
+
+// within brings a position into the zone.
+func (c *chance) within(origin *int32, n uint32) uint32 {
+	return (n-uint32(*origin))&(1<<c.params.PositionBits-1) + uint32(*origin)
 }
 
 // change alters some fields; one in a few hundred times everything.
@@ -46,8 +76,14 @@ func (c *chance) change(k *delta.KindCodec, r *delta.Record, dt int32) {
 		return
 	}
 	share := 1 << c.IntN(6)
-	for _, id := range k.Kind.Components {
-		v, _ := k.View(r, id)
+	for n, id := range k.Kind.Components {
+		if k.Optional(n) {
+			c.comeOrGo(k, r, n)
+		}
+		v, ok := k.View(r, id)
+		if !ok {
+			continue
+		}
 		def := c.layout.Component(id)
 		if def.Motion != nil {
 			c.move(def, v, dt)
@@ -73,7 +109,7 @@ func (c *chance) move(def *delta.Component, v delta.View, dt int32) {
 		case f.Bits > 0:
 			n = min(max(n, f.Min), f.Limit)
 		case p != m.Y:
-			n &= 1<<c.params.PositionBits - 1
+			n = int64(int32(c.within(c.place(def, f), uint32(n))))
 		}
 		v.W[at] = uint32(int32(n))
 	}
@@ -150,7 +186,7 @@ func put(f *delta.Field, v delta.View, n uint64) {
 }
 
 // set gives a field any value.
-func (c *chance) set(f *delta.Field, v delta.View, place bool) {
+func (c *chance) set(f *delta.Field, v delta.View, place *int32) {
 	if f.HasPresence() {
 		if c.IntN(3) == 0 {
 			clearField(f, v)
@@ -161,14 +197,14 @@ func (c *chance) set(f *delta.Field, v delta.View, place bool) {
 	c.setValue(f, v, place)
 }
 
-func (c *chance) setValue(f *delta.Field, v delta.View, place bool) {
+func (c *chance) setValue(f *delta.Field, v delta.View, place *int32) {
 	switch {
-	case place:
-		put(f, v, uint64(c.Uint32N(1<<c.params.PositionBits)))
+	case place != nil:
+		put(f, v, uint64(c.Uint32N(1<<c.params.PositionBits)+uint32(*place)))
 		return
 	case ranged(f):
 		n := uint64(f.Min) + c.Uint64N(uint64(f.Limit)-uint64(f.Min)+1)
-		switch c.IntN(8) {
+		switch c.IntN(5) {
 		case 0:
 			n = uint64(f.Min)
 		case 1:
@@ -196,7 +232,7 @@ func (c *chance) setValue(f *delta.Field, v delta.View, place bool) {
 		v.V[f.Var].B = b
 	case delta.Message:
 		for i := range f.Fields {
-			c.set(&f.Fields[i], v, false)
+			c.set(&f.Fields[i], v, nil)
 		}
 	case delta.List, delta.Map:
 		e := v.V[f.Var].E[:0]
@@ -248,10 +284,10 @@ func (c *chance) element(f *delta.Field) (e delta.Record) {
 	for i := range f.Fields {
 		if x := &f.Fields[i]; x.Type == delta.Message {
 			for j := range x.Fields {
-				c.set(&x.Fields[j], delta.View{W: e.W, V: e.V}, false)
+				c.set(&x.Fields[j], delta.View{W: e.W, V: e.V}, nil)
 			}
 		} else {
-			c.set(x, delta.View{W: e.W, V: e.V}, false)
+			c.set(x, delta.View{W: e.W, V: e.V}, nil)
 		}
 	}
 	return e
@@ -308,15 +344,15 @@ func clearField(f *delta.Field, v delta.View) {
 }
 
 // alter changes a field the way games do: a little, or a part of it.
-func (c *chance) alter(f *delta.Field, v delta.View, place bool) {
+func (c *chance) alter(f *delta.Field, v delta.View, place *int32) {
 	if f.HasPresence() && v.W[f.Word] == 0 || c.IntN(4) == 0 {
 		c.set(f, v, place)
 		return
 	}
 	near := uint64(c.Int64N(40) - 20)
 	switch {
-	case place:
-		put(f, v, uint64((get(f, v)+near)&(1<<c.params.PositionBits-1)))
+	case place != nil:
+		put(f, v, uint64(c.within(place, uint32(get(f, v)+near))))
 		return
 	case ranged(f):
 		n := int64(get(f, v))
@@ -332,7 +368,7 @@ func (c *chance) alter(f *delta.Field, v delta.View, place bool) {
 	case delta.Int32, delta.Uint32, delta.Int64, delta.Uint64, delta.Steps:
 		put(f, v, get(f, v)+near)
 	case delta.Message:
-		c.alter(&f.Fields[c.IntN(len(f.Fields))], v, false)
+		c.alter(&f.Fields[c.IntN(len(f.Fields))], v, nil)
 	case delta.List, delta.Map:
 		c.alterElements(f, &v.V[f.Var])
 	default:
@@ -350,7 +386,7 @@ func (c *chance) alterElements(f *delta.Field, v *delta.Var) {
 			if e.Type == delta.Message {
 				e = &e.Fields[c.IntN(len(e.Fields))]
 			}
-			c.alter(e, b, false)
+			c.alter(e, b, nil)
 		case i < len(v.E) && c.IntN(2) == 0:
 			v.E = slices.Delete(v.E, i, i+1)
 		case len(v.E) < int(f.Max):

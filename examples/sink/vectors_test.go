@@ -29,6 +29,8 @@ type vectorCase struct {
 	Kind         uint16       `json:"kind"`
 	Audience     uint8        `json:"audience"`
 	PositionBits uint8        `json:"position_bits"`
+	OriginX      int32        `json:"origin_x"` // left out if both are 0
+	OriginZ      int32        `json:"origin_z"`
 	Tick         uint32       `json:"tick"` // of the first step
 	Steps        []vectorStep `json:"steps"`
 }
@@ -39,6 +41,10 @@ type vectorStep struct {
 	Bits  int             `json:"bits"`
 	Hex   string          `json:"hex"`
 	Value json.RawMessage `json:"value"`
+}
+
+func (v *vectorCase) params() delta.Params {
+	return delta.Params{PositionBits: v.PositionBits, OriginX: v.OriginX, OriginZ: v.OriginZ}
 }
 
 // reckonCase moves the record that values[0] shows on to each tick in turn.
@@ -57,21 +63,33 @@ func makeVectors(t testing.TB, codec *delta.Codec) vectors {
 		k := codec.Kind(codec.Layout.Kinds[i].ID)
 		for _, a := range []delta.Audience{delta.AOI, delta.Owner, delta.Party} {
 			if k.Has(a) {
-				v.Cases = append(v.Cases, makeCase(t, codec, k, a))
+				v.Cases = append(v.Cases, makeCase(codec, k, a, 0, 0))
 			}
 		}
 		if k.Places() {
 			v.Reckon = append(v.Reckon, makeReckon(codec, k))
 		}
 	}
+	for i := range codec.Layout.Kinds { // zones that do not begin at the world's corner: of them everything but the first step is as of others
+		k := codec.Kind(codec.Layout.Kinds[i].ID)
+		if !k.Places() {
+			continue
+		}
+		for _, corner := range [][2]int32{{-2560, -1 << 20}, {1 << 30, 77}} {
+			c := makeCase(codec, k, delta.AOI, corner[0], corner[1])
+			c.Steps = c.Steps[:2]
+			v.Cases = append(v.Cases, c)
+		}
+	}
 	return v
 }
 
-func makeCase(t testing.TB, codec *delta.Codec, k *delta.KindCodec, a delta.Audience) vectorCase {
+func makeCase(codec *delta.Codec, k *delta.KindCodec, a delta.Audience, originX, originZ int32) vectorCase {
 	c := newChance(codec.Layout, uint64(k.Kind.ID)*8+uint64(a))
+	c.params.OriginX, c.params.OriginZ = originX, originZ
 	c.params.PositionBits = uint8(12 + 5*c.IntN(3))
 	tick := c.Uint32()
-	v := vectorCase{Kind: k.Kind.ID, Audience: uint8(a), PositionBits: c.params.PositionBits, Tick: tick}
+	v := vectorCase{Kind: k.Kind.ID, Audience: uint8(a), PositionBits: c.params.PositionBits, OriginX: originX, OriginZ: originZ, Tick: tick}
 	var p, s delta.Record
 	k.Init(&p)
 	k.Init(&s)
@@ -142,7 +160,11 @@ func (v *vectors) encode() []byte {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		fmt.Fprintf(&b, "\n{\"kind\": %d, \"audience\": %d, \"position_bits\": %d, \"tick\": %d, \"steps\": [", c.Kind, c.Audience, c.PositionBits, c.Tick)
+		fmt.Fprintf(&b, "\n{\"kind\": %d, \"audience\": %d, \"position_bits\": %d, ", c.Kind, c.Audience, c.PositionBits)
+		if c.OriginX != 0 || c.OriginZ != 0 {
+			fmt.Fprintf(&b, "\"origin_x\": %d, \"origin_z\": %d, ", c.OriginX, c.OriginZ)
+		}
+		fmt.Fprintf(&b, "\"tick\": %d, \"steps\": [", c.Tick)
 		for j, s := range c.Steps {
 			if j > 0 {
 				b.WriteByte(',')

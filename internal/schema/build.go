@@ -30,6 +30,7 @@ type builder struct {
 	*mistakes
 	owner   map[protoreflect.FullName]*schema // of messages, in packages that are a schema
 	reached map[protoreflect.FullName]bool    // messages that components hold, themselves included
+	rows    map[protoreflect.FullName]bool    // messages that tables hold, themselves included
 }
 
 // schema is a model.Schema under construction, with the places of what it is made of.
@@ -87,10 +88,13 @@ func (b *builder) build() []*schema {
 		b.components(s)
 		b.kinds(s)
 		b.routes(s)
+		b.calls(s)
+		b.tables(s)
 	}
 	b.services(byPackage)
 	b.checkFrameworkRoutes(all)
 	b.checkStraySync()
+	b.checkStrayColumns(all)
 	for _, s := range all {
 		b.checkNames(s)
 		b.finish(s)
@@ -219,7 +223,7 @@ func (s *schema) lockName() string { return path.Join(path.Dir(s.file.Desc.Path(
 // checkMarks looks at what a message says that it is.
 func (b *builder) checkMarks(s *schema, m *protogen.Message) {
 	var marks []string
-	for _, name := range []string{"route", "component", "kind"} {
+	for _, name := range []string{"route", "component", "kind", "call", "table"} {
 		if m.Desc.Options() != nil && hasOption(m.Desc, name) {
 			marks = append(marks, name)
 		}
@@ -247,6 +251,10 @@ func hasOption(d protoreflect.Descriptor, name string) bool {
 		return optionOf[*mmo.Route](d, mmo.E_Route) != nil
 	case "component":
 		return optionOf[*mmo.Component](d, mmo.E_Component) != nil
+	case "call":
+		return optionOf[*mmo.Call](d, mmo.E_Call) != nil
+	case "table":
+		return optionOf[*mmo.Table](d, mmo.E_Table) != nil
 	}
 	return optionOf[*mmo.Kind](d, mmo.E_Kind) != nil
 }

@@ -92,9 +92,9 @@ func hints() []hint {
 			fit := []string{"mmo.schema"}
 			switch g[1] {
 			case "field":
-				fit = []string{"mmo.sync"}
+				fit = []string{"mmo.sync", "mmo.column"}
 			case "message":
-				fit = []string{"mmo.component", "mmo.kind", "mmo.route"}
+				fit = []string{"mmo.call", "mmo.component", "mmo.kind", "mmo.route", "mmo.table"}
 			case "method":
 				fit = []string{"mmo.rpc"}
 			case "service":

@@ -33,6 +33,7 @@ func (b *builder) kinds(s *schema) {
 		}
 		k := delta.Kind{ID: uint16(o.Id), Name: string(d.Name()), Sees: o.Sees, Layer: o.Layer}
 		home := b.members(s, m, o, &k)
+		b.optional(s, m, o, &k)
 		switch {
 		case !(o.Sees >= 0 && o.Sees < maxSees) || math.Signbit(o.Sees):
 			b.add(option(d, "kind.sees"), "sees %v: a radius in the units of the position, 0 (the zone's) to %d", o.Sees, maxSees)
@@ -98,6 +99,31 @@ func (b *builder) members(s *schema, m *protogen.Message, o *mmo.Kind, k *delta.
 		}
 	}
 	return home
+}
+
+// optional fills the components that entities of a kind may lack.
+func (b *builder) optional(s *schema, m *protogen.Message, o *mmo.Kind, k *delta.Kind) {
+	d := m.Desc
+	own := make([]string, len(o.Components))
+	for i, name := range o.Components {
+		own[i] = strings.TrimPrefix(name, s.Package+".")
+	}
+	for i, name := range o.Optional {
+		spot := option(d, "kind.optional", i)
+		short := strings.TrimPrefix(name, s.Package+".")
+		at := slices.IndexFunc(s.layout.Components, func(c delta.Component) bool { return c.Name == short })
+		switch {
+		case !slices.Contains(own, short):
+			b.add(spot, "optional %q is no component of kind %s: name it in components as well, %s", name, d.Name(), didYouMean(short, own))
+		case slices.ContainsFunc(o.Optional[:i], func(n string) bool { return strings.TrimPrefix(n, s.Package+".") == short }):
+			b.add(spot, "optional names component %s twice: drop one", short)
+		case at < 0: // members has refused it
+		case s.layout.Components[at].Motion != nil:
+			b.add(spot, "component %s has a place, so it cannot be optional: without one nobody would see the entity; drop it here, or move what comes and goes into a component of its own", short)
+		default:
+			k.Optional = append(k.Optional, s.layout.Components[at].ID)
+		}
+	}
 }
 
 // checkStraySync refuses options of fields that belong to no component: they would do nothing.

@@ -41,7 +41,11 @@ func (s *schema) promise() lock.Body {
 	for _, k := range s.Kinds {
 		var names []string
 		for _, c := range k.Components {
-			names = append(names, c.Def.Name)
+			name := c.Def.Name
+			if k.Optional(c) {
+				name += lock.Optional
+			}
+			names = append(names, name)
 		}
 		body.Kinds = append(body.Kinds, lock.Kind{ID: k.Def.ID, Name: k.Def.Name, Components: names})
 	}
@@ -69,6 +73,7 @@ func (s *schema) promiseRPC() lock.Body {
 			s.promiseMessage(&body, m.Output, needed)
 		}
 	}
+	s.promiseCalls(&body, needed)
 	body.Sort()
 	return body
 }

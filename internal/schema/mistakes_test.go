@@ -16,6 +16,7 @@ func TestMistakesAreShownWhereTheyAre(t *testing.T) {
 	pos := func(p, fields string) string {
 		return "message C { option (mmo.component) = {id: 1, position: {" + p + "}};\n" + fields + "}\n"
 	}
+	placeComponent2 := strings.Replace(placeComponent, "id: 1", "id: 2", 1)
 	const plane = `  double x = 1 [(mmo.sync) = {quantize: 0.05}]; double z = 2 [(mmo.sync) = {quantize: 0.05}];
   double vx = 3 [(mmo.sync) = {quantize: 1}]; double vz = 4 [(mmo.sync) = {quantize: 1}];
 `
@@ -210,6 +211,10 @@ func TestMistakesAreShownWhereTheyAre(t *testing.T) {
 		{"avatar without a place", field("bool b = 1;") + "message K { option (mmo.kind) = {id: 1, §avatar: true, components: [\"C\"]}; }", "add a component with position"},
 		{"sees below 0", placeComponent + "message K { option (mmo.kind) = {id: 1, §sees: -1, components: [\"Place\"]}; }", "a radius"},
 		{"sees without a place", field("bool b = 1;") + "message K { option (mmo.kind) = {id: 1, §sees: 4, components: [\"C\"]}; }", "drop sees"},
+		{"optional place", placeComponent + "message K { option (mmo.kind) = {id: 1, components: [\"Place\"], optional: [§\"Place\"]}; }", "has a place, so it cannot be optional"},
+		{"optional misspelt", field("bool b = 1;") + placeComponent2 + "message K { option (mmo.kind) = {id: 1, components: [\"Place\", \"C\"], optional: [§\"Plaec\"]}; }", "did you mean Place?"},
+		{"optional of another kind", field("bool b = 1;") + placeComponent2 + "message K { option (mmo.kind) = {id: 1, components: [\"Place\"], optional: [§\"C\"]}; }", "name it in components as well"},
+		{"optional twice", field("bool b = 1;") + "message K { option (mmo.kind) = {id: 1, components: [\"C\"], optional: [\"C\", §\"game.v1.C\"]}; }", "twice: drop one"},
 		{"layer with capitals", placeComponent + "message K { option (mmo.kind) = {id: 1, §layer: \"The Sky\", components: [\"Place\"]}; }", "small letters"},
 		{"too large", field("repeated string a = 1 [(mmo.sync) = {max: 65536}];") + "message K { §option (mmo.kind) = {id: 1, components: [\"C\"]}; }", "lower max of its lists"},
 		// Names.

@@ -78,18 +78,24 @@ func (b *builder) checkMessageNames(s *schema) {
 
 // gameNames are the exported fields and methods of game.Game, which the generated Game embeds: a handler of such a name would hide it.
 func gameNames() []string {
-	return []string{"Declare", "Define", "Name", "OnJoin", "OnLeave", "OnLinger", "OnReturn", "Routes", "Schema", "Setup"}
+	return []string{
+		"Arguments", "Declare", "Define", "Instance", "InstanceOf", "Name", "OnArrive", "OnDeath", "OnDepart", "OnGive", "OnJoin", "OnLeave", "OnLinger", "OnRespawn", "OnReturn", "Routes", "Schema", "Setup", "Timer",
+	}
 }
 
 func (b *builder) checkBindNames(s *schema) {
 	bind := newScope("the bindings of package "+s.Package,
 		"Game", "NewGame", "Routes", "Pushes", "Groups", "NewCodec", "NewLayout", "Fingerprint", "QuantaPerMetre", "VelocityPerMetre")
-	ofKind := newScope("the kinds' methods", "Entity", "String", "Kind", "Alive", "ID", "Zone", "Has", "Cell")
+	ofKind := newScope("the kinds' methods", "Entity", "String", "Kind", "Alive", "ID", "Zone", "Has", "Add", "Remove", "Cell")
 	handlers, pushes := newScope("the methods of Game", append(gameNames(), "Game")...), newScope("the fields of Pushes", "Dispatch")
 	for i, c := range s.Components {
 		name, thing := c.Message.GoIdent.GoName, "component "+string(c.Message.Desc.Name())
 		bind.claim(b, named(c.Message.Desc), thing, name, name+"Read", "Component"+name)
 		ofKind.claim(b, named(c.Message.Desc), thing, name)
+		if slices.ContainsFunc(s.layout.Kinds, func(k delta.Kind) bool { return slices.Contains(k.Optional, s.layout.Components[i].ID) }) {
+			bind.claim(b, named(c.Message.Desc), thing, name+"Of")
+			ofKind.claim(b, named(c.Message.Desc), thing, "Has"+name, "Add"+name, "Remove"+name)
+		}
 		b.checkAccessors(c.Message, &s.layout.Components[i])
 	}
 	for _, k := range s.Kinds {
@@ -106,19 +112,25 @@ func (b *builder) checkBindNames(s *schema) {
 			}
 			all = append(all, verb+name)
 			if r.Affinity == protocol.Zone {
-				handlers.claim(b, spot, thing, "On"+name)
+				handlers.claim(b, spot, thing, gobind.HandlerNames(r)...)
 			}
 		}
 		if r.Direction&protocol.ServerToClient != 0 && r.Reply == nil {
-			all = append(all, "Push"+name)
-			if r.Delivery == protocol.AOIEvent {
-				all = append(all, "Emit"+name)
-			}
+			all = append(all, gobind.SenderNames(r)...)
 			pushes.claim(b, spot, thing, name)
 		}
 		bind.claim(b, spot, thing, all...)
 	}
+	for _, c := range s.Calls {
+		if hasOption(c.Message.Desc, "route") {
+			continue // a mistake of its own
+		}
+		name, spot, thing := c.Message.GoIdent.GoName, named(c.Message.Desc), "call message "+string(c.Message.Desc.Name())
+		bind.claim(b, spot, thing, "Ask"+name)
+		handlers.claim(b, spot, thing, "On"+name)
+	}
 	b.checkServiceNames(s, bind)
+	b.checkTableNames(s, bind)
 	others := maps.Clone(bind.taken) // the generator looks for names that are taken before it has made any plural
 	for _, k := range s.Kinds {
 		name := k.Message.GoIdent.GoName
@@ -253,7 +265,7 @@ func goName(name string) string {
 // checkScriptNames refuses names that differ in Go but not in TypeScript, where words are joined and members begin with a small letter.
 func (b *builder) checkScriptNames(s *schema) {
 	types := newScope("the TypeScript output")
-	members := newScope("the TypeScript view of the world", "constructor", "replica", "entity", "unknowns")
+	members := newScope("the TypeScript view of the world", "constructor", "replica", "entity", "unknowns", "has")
 	script := func(goName string) string { return strings.ReplaceAll(goName, "_", "") }
 	views := len(s.Kinds) > 0 // what there is nothing to see of has none
 	enums := func(list []*protogen.Enum) {

@@ -28,6 +28,8 @@ func TestNamesThatWouldCollideAreRefused(t *testing.T) {
 		{"a map", component("C", "map<int32, int32> x = 1; int32 x_get = 2;"), "name XGet"},
 		{"the debug text", component("C", "string string = 1;"), "name String"},
 		{"the place", strings.Replace(placeComponent, "double x = 1", "int32 pos = 9; double x = 1", 1), "name Pos"},
+		{"what tells that an optional component is there", component("Buff", "bool b = 1;") + strings.NewReplacer("id: 1", "id: 2").Replace(component("HasBuff", "bool b = 1;")) +
+			"message Hero { option (mmo.kind) = {id: 1, components: [\"Buff\"], optional: [\"Buff\"]}; }", "name HasBuff in the kinds' methods"},
 		{"capitals", component("NPC", "bool b = 1;") + strings.NewReplacer("id: 1", "id: 2").Replace(component("Npc", "bool b = 1;")), "the TypeScript view of the world"},
 		{"joined words", "message A_B { bool b = 1; }\nmessage AB { bool b = 1; }", "the TypeScript output"},
 	}

@@ -173,7 +173,8 @@ func optionPath(d protoreflect.Descriptor, names string, index ...int) []int32 {
 // extensions are the options of ours, by short name.
 func extensions() map[string]*protoimpl.ExtensionInfo {
 	return map[string]*protoimpl.ExtensionInfo{
-		"schema": mmo.E_Schema, "route": mmo.E_Route, "component": mmo.E_Component, "kind": mmo.E_Kind, "sync": mmo.E_Sync, "rpc": mmo.E_Rpc,
+		"schema": mmo.E_Schema, "route": mmo.E_Route, "component": mmo.E_Component, "kind": mmo.E_Kind, "sync": mmo.E_Sync, "rpc": mmo.E_Rpc, "call": mmo.E_Call,
+		"table": mmo.E_Table, "column": mmo.E_Column,
 	}
 }
 

@@ -2,7 +2,6 @@ package schema
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -28,7 +27,7 @@ func (b *builder) routes(s *schema) {
 	for _, m := range marked(s, "route") {
 		o := optionOf[*mmo.Route](m.Desc, mmo.E_Route)
 		r := &model.Route{Message: m, Route: protocol.Route{
-			ID: uint16(o.Id), Name: s.routeName(m, o), Kind: protocol.Push, MaxBytes: int(o.MaxBytes), Idempotent: o.Idempotent, Delivery: protocol.Delivery(o.Delivery),
+			ID: uint16(o.Id), Name: s.routeName(m, o), Kind: protocol.Push, MaxBytes: int(o.MaxBytes), Idempotent: o.Idempotent, Delivery: protocol.Delivery(o.Delivery), Right: o.Right, Audit: o.Audit,
 		}}
 		least, most := uint32(protocol.FirstGameRoute), uint32(maxRouteID)
 		if s.framework() {
@@ -57,6 +56,7 @@ func (b *builder) routes(s *schema) {
 		b.reply(s, r, o)
 		b.limits(r, o)
 		b.input(r, o)
+		b.command(r, o)
 		s.Routes = append(s.Routes, r)
 	}
 	slices.SortStableFunc(s.Routes, func(a, c *model.Route) int { return int(a.ID) - int(c.ID) })
@@ -157,11 +157,7 @@ func (b *builder) reply(s *schema, r *model.Route, o *mmo.Route) {
 	d := r.Message.Desc
 	r.Kind = protocol.Request
 	if r.Reply = b.message(s, o.Reply); r.Reply == nil {
-		var names []string
-		for _, name := range slices.Sorted(maps.Keys(s.messages)) {
-			names = append(names, strings.TrimPrefix(name, s.Package+"."))
-		}
-		b.add(option(d, "route.reply"), "reply %q is no message of package %s or of a file that it imports: %s", o.Reply, s.Package, didYouMean(o.Reply, names))
+		b.add(option(d, "route.reply"), "reply %q is no message of package %s or of a file that it imports: %s", o.Reply, s.Package, didYouMean(o.Reply, s.messageNames()))
 		return
 	}
 	if hasOption(r.Reply.Desc, "kind") {
@@ -260,6 +256,32 @@ func (b *builder) input(r *model.Route, o *mmo.Route) {
 	r.Seq, r.Tick = find("seq", o.Input.Seq), find("tick", o.Input.Tick)
 	if r.Seq != nil && r.Seq == r.Tick {
 		b.add(option(d, "route.input.tick"), "input.seq and input.tick both name %q: a number and a tick are two fields", o.Input.Tick)
+	}
+}
+
+// command checks who may send the message, and whether it is put on record. The zone does both: elsewhere nobody would.
+func (b *builder) command(r *model.Route, o *mmo.Route) {
+	wrong := func(name, format string, args ...any) { b.add(option(r.Message.Desc, "route."+name), format, args...) }
+	for _, c := range []struct {
+		name string
+		set  bool
+	}{{"right", o.Right != ""}, {"audit", o.Audit}} {
+		switch {
+		case !c.set:
+		case o.From == mmo.Route_SERVER:
+			wrong(c.name, "%s on a route that only the server sends: it is about what clients send, drop it", c.name)
+		case r.Affinity == protocol.Gateway:
+			wrong(c.name, "%s on a route that the gateway handles: only a zone looks after it, say affinity: ZONE or drop it", c.name)
+		case r.Affinity == protocol.Service:
+			wrong(c.name, "%s on a route that a service handles: only a zone looks after it, so look at the rights in the service and drop it", c.name)
+		}
+	}
+	switch {
+	case o.Right == "":
+	case !regexp.MustCompile(`^[a-z][a-z0-9_.:-]{0,63}$`).MatchString(o.Right):
+		wrong("right", "right %q: it stands in login tokens and logs, so it is a word of at most 64 small letters, digits and _ . : -, as in right: \"gm\"", o.Right)
+	case o.Input != nil:
+		wrong("right", "right on an input: whoever commands from outside of the world has no avatar, whose inputs could be numbered; drop input or right")
 	}
 }
 

@@ -143,9 +143,9 @@ func TestTheManualKeepsWhatPeopleWrote(t *testing.T) {
 	text := read(t, root, "docs/manual.md")
 	for _, want := range []string{
 		"# Manual\n<!-- mmo gen game.v1: begin -->\n\n**Routes of game.v1**",
-		"| 64 | game.move | game.v1.Move | push | client → server | playing | zone | | 64 | 30.5/s, burst 31 | reliable | |\n",
-		"| 66 | ask | game.v1.Ask | request | client → server | secured | gateway | game.v1.Answer | 4096 | | reliable | yes |\n",
-		"| 65 | game.hit_by | game.v1.HitBy | push | server → client | | | | 4096 | | AOI event | |\n",
+		"| 64 | game.move | game.v1.Move | push | client → server | playing | zone | | 64 | 30.5/s, burst 31 | reliable | | |\n",
+		"| 66 | ask | game.v1.Ask | request | client → server | secured | gateway | game.v1.Answer | 4096 | | reliable | yes | |\n",
+		"| 65 | game.hit_by | game.v1.HitBy | push | server → client | | | | 4096 | | AOI event | | |\n",
 		"**game.v1.Answer**\n\n| number | name | type | meaning |\n|---|---|---|---|\n| 1 | text | string | |\n",
 		"**Component 7 Stats**: Stats \\| of everything.\n",
 		"| 5 | yaw | float | 1/1024 turn | | 10 | everyone who sees it | the short way round | | |\n",

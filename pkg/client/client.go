@@ -80,7 +80,7 @@ type Handler struct {
 	Push  func(route uint16, payload []byte)        // a game's message
 	Error func(route uint16, id uint32, err *Error) // an error that answers no Request
 
-	// Zone is told of each new row of Zones: the session is in the world.
+	// Zone is told of each row of Zones: the session is in the world. Rows come while it plays, too, and one with the index of an earlier row takes its place.
 	Zone func(z *mmov1.Zone)
 	// Pong is told the round trip time of a ping.
 	Pong func(rtt time.Duration)
@@ -101,7 +101,7 @@ type Handler struct {
 type Client struct {
 	// These belong to Serve's goroutine. Mirror is this client's replica of what it sees; the view of a new connection begins empty.
 	Login   *mmov1.LoginResponse
-	Zones   []*mmov1.Zone
+	Zones   []*mmov1.Zone // one per row of Mirror, in no order
 	Avatar  *mmov1.Avatar // nil until the server has named it
 	Status  *mmov1.Status // the latest
 	Mirror  replica.Mirror

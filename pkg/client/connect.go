@@ -134,7 +134,7 @@ func (c *Client) open(conn *network.Conn, keys *security.Session) error {
 			}
 		}
 	}
-	c.Mirror = replica.Mirror{Enter: c.Mirror.Enter, Leave: c.Mirror.Leave}
+	c.Mirror = replica.Mirror{Enter: c.Mirror.Enter, Leave: c.Mirror.Leave, Move: c.Mirror.Move}
 	c.Zones, c.Layout = nil, nil
 	if c.cfg.Codec != nil && c.Info.SchemaMatches {
 		c.Layout = c.cfg.Codec.Layout

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -225,16 +226,7 @@ func later(at time.Time) time.Time {
 func (c *Client) pushed(f protocol.Frame) error {
 	switch f.Route {
 	case protocol.RouteZone:
-		z := &mmov1.Zone{}
-		if err := parse(f, z); err != nil {
-			return err
-		}
-		c.Zones = append(c.Zones, z)
-		err := c.Mirror.OpenZone(uint8(min(z.Index, 255)), delta.Params{PositionBits: uint8(min(z.PositionBits, 255))}, z.Tick)
-		if err == nil && c.handler.Zone != nil {
-			c.handler.Zone(z)
-		}
-		return err
+		return c.zone(f)
 	case protocol.RouteLayout:
 		return c.learn(f)
 	case protocol.RouteAvatar:
@@ -248,6 +240,27 @@ func (c *Client) pushed(f protocol.Frame) error {
 	}
 	if c.handler.Push != nil {
 		c.handler.Push(f.Route, f.Payload)
+	}
+	return nil
+}
+
+// zone takes a row of the zone table, be it a new one or one that was another zone's.
+func (c *Client) zone(f protocol.Frame) error {
+	z := &mmov1.Zone{}
+	if err := parse(f, z); err != nil {
+		return err
+	}
+	p := delta.Params{PositionBits: uint8(min(z.PositionBits, 255)), OriginX: z.OriginX, OriginZ: z.OriginZ}
+	if err := c.Mirror.OpenZone(uint8(min(z.Index, 255)), z.Zone, p, z.Tick); err != nil {
+		return err
+	}
+	if i := slices.IndexFunc(c.Zones, func(o *mmov1.Zone) bool { return o.Index == z.Index }); i >= 0 {
+		c.Zones[i] = z
+	} else {
+		c.Zones = append(c.Zones, z)
+	}
+	if c.handler.Zone != nil {
+		c.handler.Zone(z)
 	}
 	return nil
 }

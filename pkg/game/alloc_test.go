@@ -3,6 +3,8 @@ package game_test
 import (
 	"testing"
 
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
 	"github.com/tianxia-mmo/tianxia/pkg/game"
 )
 
@@ -80,5 +82,36 @@ func TestStepAllocatesNothingForPlayersWhoLook(t *testing.T) {
 	}
 	if after := z.Stats(); seen < 500 || after.Fragments == before.Fragments {
 		t.Errorf("%d entities seen, %d fragments: the steps had nothing to do", seen, after.Fragments-before.Fragments)
+	}
+}
+
+// TestMessagesAndTimersAllocateNothingBeyondTheMessage has a player send and a timer start itself again in every tick.
+func TestMessagesAndTimersAllocateNothingBeyondTheMessage(t *testing.T) {
+	l := newLab(t)
+	handled, rang := 0, 0
+	var again game.Timer
+	again = l.Timer("again", func(_ *game.Zone, e game.Entity, _ uint64) { rang++; again.After(e, 1, 0) })
+	game.OnPush(l.Game, protocolRoute(95), func(*game.Zone, *game.Player, *wrapperspb.Int64Value) error { handled++; return nil })
+	z := newZone(t, l.Game, game.Config{})
+	z.Step([]game.Input{attach(1), join(1, 1)})
+	for p := range z.Players {
+		again.After(p.Avatar(), 1, 0)
+	}
+	in := []game.Input{send(1, 95, 0, wrapperspb.Int64(1)), send(1, 95, 0, wrapperspb.Int64(2))}
+	for range 50 {
+		z.Step(in)
+	}
+	before := rang
+	if n := testing.AllocsPerRun(100, func() { z.Step(in) }); n != 2+1 { // two messages, and After's Being
+		t.Errorf("%v allocations for two messages and a timer", n)
+	}
+	if handled < 300 || rang-before < 100 {
+		t.Errorf("%d were handled, %d rang", handled, rang-before)
+	}
+	if n := testing.AllocsPerRun(100, func() { z.Hash() }); n != 0 {
+		t.Errorf("%v allocations for a hash", n)
+	}
+	if n := testing.AllocsPerRun(100, func() { z.Nearest(5, 5, 500, 3, nil) }); n != 0 {
+		t.Errorf("%v allocations for a query", n)
 	}
 }

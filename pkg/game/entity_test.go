@@ -2,6 +2,7 @@ package game_test
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -111,7 +112,7 @@ func TestMisusePanicsWithAdvice(t *testing.T) {
 			setHP(dead, 1)
 		},
 	} {
-		t.Run(name, func(t *testing.T) { panics(t, "entity 1 does not live (any more): keep its id", do) })
+		t.Run(name, func(t *testing.T) { panics(t, "entity 1 does not live here (any more): keep its id", do) })
 	}
 	panics(t, "entity 0 does not live", func() { game.Entity{}.Kind() })
 	for _, at := range [][2]int32{{-1, 0}, {0, -1}, {1000, 0}, {0, 1000}} {
@@ -264,8 +265,9 @@ func TestConfigRefusesContradictions(t *testing.T) {
 		}
 	}
 	c := newZone(t, &game.Game{Name: "x", Schema: schema()}, game.Config{}).Config()
-	want := game.Config{Zone: 1, Epoch: 1, Width: 128_000, Height: 128_000, EnterRadius: 16_000, LeaveRadius: 17_600, MaxSpectate: 256_000, Mailbox: 256, MaxAhead: 20, FirstTick: 1}
-	if c != want {
+	want := game.Config{Zone: 1, Epoch: 1, Width: 128_000, Height: 128_000, EnterRadius: 16_000, LeaveRadius: 17_600, MaxSpectate: 256_000, Margin: 2560, Mailbox: 256, PerTick: 32, MaxAhead: 20,
+		FirstTick: 1, ReplyTicks: 100, AsyncTicks: 100, MaxAsync: 4096, Panics: 5, PanicTicks: 1200}
+	if !reflect.DeepEqual(c, want) {
 		t.Errorf("defaults %+v, want %+v", c, want)
 	}
 }

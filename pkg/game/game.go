@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/tianxia-mmo/tianxia/pkg/game/tables"
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
 	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
 )
@@ -16,6 +17,7 @@ type Schema struct {
 	Codec       *delta.Codec         // of the game's entities; nil: there are none
 	Fingerprint protocol.Fingerprint // zero: made of routes and layout, understood only by its equal
 	Routes      []protocol.Route     // all that the schema declares, handled or not
+	Tables      *tables.Schema       // of the game's data tables; nil: there are none
 }
 
 // Game is a studio's game. It is made once, before any zone, and not changed afterwards: several zones may run it at the same time,
@@ -32,8 +34,19 @@ type Game struct {
 	// OnLinger is called when a player has lost its connection and may come back, OnReturn when it has; OnLeave follows if it does not.
 	OnLinger func(z *Zone, p *Player)
 	OnReturn func(z *Zone, p *Player)
+	// OnDepart is called when a player's avatar is about to leave for another zone, by crossing a border or by Transfer; OnArrive in that zone when it is there. Neither OnLeave nor OnJoin is: the session goes on.
+	OnDepart func(z *Zone, p *Player, to Destination)
+	OnArrive func(z *Zone, p *Player)
+	// OnDeath is called by Zone.Die, while the entity still exists; by is who killed it, 0: nobody. OnRespawn gives a player a new avatar; an error leaves it without one.
+	OnDeath   func(z *Zone, e Entity, by EntityID)
+	OnRespawn func(z *Zone, p *Player) error
+	// OnGive is what the command gm.give does: it gives a player an amount of what the game knows by a name.
+	OnGive func(z *Zone, p *Player, what string, amount int64) error
 
-	handlers map[uint16]handler
+	handlers map[uint16]*handler
+	timers   []timerKind
+	calls    map[uint16]*callKind
+	worlds   map[string]func(key uint64) Config
 	routes   []protocol.Route
 	err      error
 }
@@ -54,7 +67,8 @@ type handler struct {
 	route  protocol.Route
 	parse  func(payload []byte) (proto.Message, error)
 	due    func(m proto.Message) uint32 // nil: at once
-	handle func(z *Zone, p *Player, m proto.Message) (proto.Message, error)
+	defers bool                         // the first serial number that a call takes is that of its reply
+	handle func(z *Zone, p *Player, m proto.Message, id uint32) (proto.Message, error)
 }
 
 // message is the constraint of a generated message type M, used by pointer.
@@ -73,7 +87,7 @@ func OnPush[M any, P message[M]](g *Game, r protocol.Route, handle func(z *Zone,
 // at the most), and what came later waits behind.
 func OnPushAt[M any, P message[M]](g *Game, r protocol.Route, tick func(m P) uint32, handle func(z *Zone, p *Player, m P) error) {
 	r.Kind = protocol.Push
-	h := handler{route: r, parse: parser[M, P](), handle: func(z *Zone, p *Player, m proto.Message) (proto.Message, error) {
+	h := handler{route: r, parse: parser[M, P](), handle: func(z *Zone, p *Player, m proto.Message, _ uint32) (proto.Message, error) {
 		return nil, handle(z, p, m.(P))
 	}}
 	if tick != nil {
@@ -85,7 +99,7 @@ func OnPushAt[M any, P message[M]](g *Game, r protocol.Route, tick func(m P) uin
 // OnRequest declares a route whose messages are answered, and its handler; an error becomes an error reply.
 func OnRequest[M, R any, P message[M], Q message[R]](g *Game, r protocol.Route, handle func(z *Zone, p *Player, m P) (Q, error)) {
 	r.Kind = protocol.Request
-	g.add(handler{route: r, parse: parser[M, P](), handle: func(z *Zone, p *Player, m proto.Message) (proto.Message, error) {
+	g.add(handler{route: r, parse: parser[M, P](), handle: func(z *Zone, p *Player, m proto.Message, _ uint32) (proto.Message, error) {
 		reply, err := handle(z, p, m.(P))
 		if err != nil {
 			return nil, err
@@ -114,7 +128,7 @@ func parser[M any, P message[M]]() func([]byte) (proto.Message, error) {
 func (g *Game) add(h handler) {
 	if i := slices.IndexFunc(g.Schema.Routes, func(r protocol.Route) bool { return r.ID == h.route.ID }); i >= 0 {
 		if r := g.Schema.Routes[i]; r.Kind != h.route.Kind || r.Direction&protocol.ClientToServer == 0 {
-			g.err = errors.Join(g.err, fmt.Errorf("route %d %q: the schema says %v %v, a handler takes a %v of the client", r.ID, r.Name, r.Kind, r.Direction, h.route.Kind))
+			g.fail(fmt.Errorf("route %d %q: the schema says %v %v, a handler takes a %v of the client", r.ID, r.Name, r.Kind, r.Direction, h.route.Kind))
 		}
 		h.route = g.Schema.Routes[i]
 	} else {
@@ -122,13 +136,31 @@ func (g *Game) add(h handler) {
 		g.routes = append(g.routes, h.route)
 	}
 	if g.handlers == nil {
-		g.handlers = map[uint16]handler{}
+		g.handlers = map[uint16]*handler{}
 	}
 	if _, ok := g.handlers[h.route.ID]; ok {
-		g.err = errors.Join(g.err, fmt.Errorf("route %d %q has two handlers", h.route.ID, h.route.Name))
+		g.fail(fmt.Errorf("route %d %q has two handlers", h.route.ID, h.route.Name))
 	}
-	g.handlers[h.route.ID] = h
+	g.handlers[h.route.ID] = &h
 }
+
+// Instance declares private copies of a zone under a name: Zone.Transfer with a Destination of that name opens one for each key, and the server closes it when nobody has been in it for a while.
+// The zone's number, epoch and first tick are the server's to set, and it has no neighbours.
+func (g *Game) Instance(name string, zone func(key uint64) Config) {
+	if g.worlds == nil {
+		g.worlds = map[string]func(uint64) Config{}
+	}
+	if g.worlds[name] != nil || name == "" || zone == nil {
+		g.fail(fmt.Errorf("instance %q is declared twice, without a name, or without a zone", name))
+	}
+	g.worlds[name] = zone
+}
+
+// InstanceOf is what Instance has declared under a name; nil: nothing.
+func (g *Game) InstanceOf(name string) func(key uint64) Config { return g.worlds[name] }
+
+// fail notes a mistake in how the game was put together: no zone of it can be made.
+func (g *Game) fail(err error) { g.err = errors.Join(g.err, err) }
 
 // Routes is the game's route table with the framework's routes in it, or what is wrong with it.
 func (g *Game) Routes() (*protocol.Routes, error) {

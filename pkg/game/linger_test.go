@@ -9,6 +9,7 @@ import (
 
 	"github.com/tianxia-mmo/tianxia/pkg/game"
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/batch"
 )
 
 // told are the routes and sessions of the messages of a tick, in order.
@@ -16,6 +17,15 @@ func told(out *game.Outputs) []string {
 	lines := []string{}
 	for _, m := range out.Messages {
 		lines = append(lines, fmt.Sprint(m.Route, " to ", m.Session))
+	}
+	for _, o := range out.Batches { // events go once to each gateway
+		var b batch.Batch
+		if err := b.Decode(o.Bytes); err != nil {
+			panic(err)
+		}
+		for _, e := range b.Events {
+			lines = append(lines, fmt.Sprint(e.Route, " at gateway ", o.Gateway))
+		}
 	}
 	return lines
 }
@@ -52,10 +62,10 @@ func TestWhoLingersIsToldReliablyOfWhatItsAvatarSees(t *testing.T) {
 	s := newStage(t, speaking(), small(), 7, 8)
 	near, far := spawn(t, s.Zone, 150, 100), spawn(t, s.Zone, 1000, 1000)
 	s.step()
-	s.wantTold("both connected", s.emit(near, 70, 71, 72), "70 to 7", "70 to 8", "71 to 7", "71 to 8", "72 to 7", "72 to 8")
+	s.wantTold("both connected", s.emit(near, 70, 71, 72), "70 to 7", "70 to 8", "71 at gateway 1", "72 at gateway 1")
 	s.close(7)
 	s.step(disconnect(7))
-	s.wantTold("7 lingers", s.emit(near, 70, 71, 72), "70 to 7", "70 to 8", "71 to 8", "72 to 8")
+	s.wantTold("7 lingers", s.emit(near, 70, 71, 72), "70 to 7", "70 to 8", "71 at gateway 1", "72 at gateway 1")
 	s.wantTold("of what nobody sees", s.emit(far, 70, 71, 72))
 	p := player(t, s.Zone, 7)
 	if e, ok := s.Visible(p, near.ID()); !ok || e != near {
@@ -100,7 +110,7 @@ func TestWhoLostItsGatewayIsToldOfTheOthersWhoDid(t *testing.T) {
 	z := newZone(t, g, small())
 	z.Step([]game.Input{attach(1), attach(2), join(1, 7), join(2, 8), join(1, 9)})
 	got := told(z.Step([]game.Input{{Kind: game.DetachGateway, Gateway: 1}}))
-	want := []string{"70 to 7", "70 to 8", "70 to 9", "71 to 8", "70 to 7", "70 to 8", "70 to 9", "71 to 8"}
+	want := []string{"70 to 7", "70 to 8", "70 to 9", "70 to 7", "70 to 8", "70 to 9", "71 at gateway 2", "71 at gateway 2"}
 	if !slices.Equal(got, want) {
 		t.Errorf("told %q, want %q", got, want)
 	}

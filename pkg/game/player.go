@@ -3,7 +3,6 @@ package game
 import (
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -18,27 +17,35 @@ import (
 // SessionID names a player's conversation.
 type SessionID uint64
 
-// Player is a session as the zone sees it. It lives from OnJoin until OnLeave returned, and may be without a connection for some of that time.
+// Player is a session as the zone sees it. It lives from OnJoin or OnArrive until OnLeave returned or its avatar crossed into another zone, and may be without a connection for some of that time.
 type Player struct {
 	Session SessionID
 	ID      uint64 // of the player, lasting
 	Name    string
 	Rights  []string
-	Data    any // the game's own
+	Data    any // the game's own, in this zone: what must cross a border belongs into a component of the avatar
 
 	// InputSeq is the number of the last input that was handled: generated bindings refuse what is not newer.
 	InputSeq uint32
 
-	gateway   uint32
-	conn      uint64 // of the gateway, and the number of the player's observer in batches; 0: it lingers without one
-	applied   uint32 // number of the last input that took effect
-	gone      bool   // it has left; the zone's list lets go of it before the mailboxes are served
-	avatar    Entity
-	view      aoi.Handle // observer that moves with the avatar, if looks
-	looks     bool
-	spectator aoi.Handle // additional observer, if spectates
-	spectates bool
-	box       []letter
+	gateway    uint32
+	conn       uint64 // of the gateway, and the number of the player's observer in batches; 0: it lingers without one
+	applied    uint32 // number of the last input that took effect
+	gone       bool   // it has left or crossed; the zone's list lets go of it before the mailboxes are served
+	left       bool   // its session ended here
+	visits     bool   // its home is another zone
+	lost       bool   // its avatar died or despawned
+	avatar     Entity
+	view       aoi.Handle // observer that moves with the avatar, if looks
+	looks      bool
+	eyeX, eyeY int32 // where the view is, world quanta
+	enter      int32 // its radii, quanta
+	leave      int32
+	views      []watched  // what neighbours were told of the view
+	spectator  aoi.Handle // additional observer, if spectates
+	spectates  bool
+	radius     int32 // the spectator's, quanta
+	box        []letter
 }
 
 type letter struct {
@@ -47,6 +54,7 @@ type letter struct {
 	id      uint32 // of the request; 0 for a push
 	due     uint32
 	arrived uint32
+	sum     uint64 // of the payload, for Hash
 }
 
 // Has tells whether the login token granted a right.
@@ -55,8 +63,14 @@ func (p *Player) Has(right string) bool { return slices.Contains(p.Rights, right
 // Connected tells whether the player has a connection; without one it lingers, and will come back or leave.
 func (p *Player) Connected() bool { return p.conn != 0 }
 
-// Avatar is the entity that the player controls; the zero Entity before Control.
+// Here tells whether the player is one of this zone: it has neither logged out nor crossed into another.
+func (p *Player) Here() bool { return !p.gone }
+
+// Avatar is the entity that the player controls; the zero Entity before Control. It may have died.
 func (p *Player) Avatar() Entity { return p.avatar }
+
+// Waiting is the number of messages of the player that are not handled yet.
+func (p *Player) Waiting() int { return len(p.box) }
 
 // Applied records the number of the last input of the player that took effect: its client reconciles with it.
 func (z *Zone) Applied(p *Player, seq uint32) {
@@ -64,29 +78,6 @@ func (z *Zone) Applied(p *Player, seq uint32) {
 	if p.Connected() {
 		z.src.Input(p.conn, seq)
 	}
-}
-
-// Push sends a player, in the tick that is being stepped, a message of a route that the game declared. It fails, and sends nothing, for a route that is not the server's to push, a message above
-// the route's MaxBytes, and one that holds text which is not UTF-8.
-func (z *Zone) Push(p *Player, route uint16, m proto.Message) error {
-	r, ok := z.routes.Lookup(route)
-	if !ok || r.Kind != protocol.Push || r.Direction&protocol.ServerToClient == 0 {
-		return fmt.Errorf("push on route %d: the game declares no such route for the server", route)
-	}
-	b, err := encode(m, r.MaxBytes)
-	if err != nil {
-		return fmt.Errorf("push on route %d %q: %w", route, r.Name, err)
-	}
-	z.out.Messages = append(z.out.Messages, Message{p.Session, protocol.TypePush, route, 0, b, r.Delivery == protocol.Reliable})
-	return nil
-}
-
-func encode(m proto.Message, most int) ([]byte, error) {
-	b, err := protocol.Marshal(m)
-	if err == nil && len(b) > most {
-		err = fmt.Errorf("%d bytes, the route's MaxBytes is %d", len(b), most)
-	}
-	return b, err
 }
 
 // Players calls yield for every player, in order of joining.
@@ -98,10 +89,29 @@ func (z *Zone) Players(yield func(*Player) bool) {
 	}
 }
 
+// PlayerOf finds the player of a session; ok is false if it is not in this zone.
+func (z *Zone) PlayerOf(s SessionID) (p *Player, ok bool) {
+	p, ok = z.sessions[s]
+	return p, ok
+}
+
+// PlayerNamed finds a player by its name, the first to join of several; ok is false if there is none.
+func (z *Zone) PlayerNamed(name string) (*Player, bool) {
+	for p := range z.Players {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return nil, false
+}
+
 // compact lets go of the players who have left, and keeps the order of the others. Once for all of a tick: they may be many.
 func (z *Zone) compact() {
 	if len(z.players) != len(z.sessions) {
 		z.players = slices.DeleteFunc(z.players, func(p *Player) bool { return p.gone })
+	}
+	if len(z.visitors) != len(z.visiting) {
+		z.visitors = slices.DeleteFunc(z.visitors, func(p *Player) bool { return p.gone })
 	}
 }
 
@@ -128,17 +138,18 @@ func (z *Zone) join(in *Input) {
 		z.byID[p.ID] = p
 	}
 	if z.game.OnJoin != nil {
-		if err := z.guard("OnJoin", p, func() error { return z.game.OnJoin(z, p) }); err != nil {
+		if err := z.hook("OnJoin", p, func() error { return z.game.OnJoin(z, p) }); err != nil {
 			z.remove(p)
-			z.out.Kicks = append(z.out.Kicks, Kick{in.Session, protocol.DisconnectKicked, err.Error()})
+			z.out.Kicks = append(z.out.Kicks, Kick{in.Session, protocol.DisconnectKicked, strings.ToValidUTF8(err.Error(), "?")})
 		}
 	}
 }
 
+// knows tells whether a gateway is there.
+func (z *Zone) knows(gateway uint32) bool { return slices.Contains(z.gateways, gateway) }
+
 // attached tells whether an input that brings a connection names a gateway that is there; without a connection it need not.
-func (z *Zone) attached(in *Input) bool {
-	return in.Conn == 0 || slices.Contains(z.gateways, in.Gateway)
-}
+func (z *Zone) attached(in *Input) bool { return in.Conn == 0 || z.knows(in.Gateway) }
 
 // connect gives a player another connection: it is shown there what it sees, from the beginning.
 func (z *Zone) connect(in *Input) {
@@ -152,21 +163,23 @@ func (z *Zone) connect(in *Input) {
 	p.gateway, p.conn = in.Gateway, in.Conn
 	z.src.AddObserver(p.conn, p.gateway)
 	z.src.Input(p.conn, p.applied)
-	show := func(h aoi.Handle) {
-		z.space.Visible(h, func(target aoi.Handle) bool {
-			z.src.Enter(p.conn, z.slotOf[target])
-			return true
-		})
-	}
 	if p.looks {
-		show(p.view)
+		z.show(p, p.view)
 	}
 	if p.spectates {
-		show(p.spectator)
+		z.show(p, p.spectator)
 	}
 	if away && z.game.OnReturn != nil {
-		_ = z.guard("OnReturn", p, func() error { z.game.OnReturn(z, p); return nil })
+		_ = z.hook("OnReturn", p, func() error { z.game.OnReturn(z, p); return nil })
 	}
+}
+
+// show tells a player's connection, which is new, what an observer of its sees.
+func (z *Zone) show(p *Player, h aoi.Handle) {
+	z.space.Visible(h, func(target aoi.Handle) bool {
+		z.src.Enter(p.conn, z.slotOf[target])
+		return true
+	})
 }
 
 // disconnect takes a player's connection: it lingers.
@@ -180,7 +193,7 @@ func (z *Zone) disconnect(p *Player) {
 
 func (z *Zone) lingers(p *Player) {
 	if z.game.OnLinger != nil {
-		_ = z.guard("OnLinger", p, func() error { z.game.OnLinger(z, p); return nil })
+		_ = z.hook("OnLinger", p, func() error { z.game.OnLinger(z, p); return nil })
 	}
 }
 
@@ -197,12 +210,15 @@ func (z *Zone) leave(s SessionID) {
 		return // refused at the door, or gone with its gateway
 	}
 	if z.game.OnLeave != nil {
-		_ = z.guard("OnLeave", p, func() error { z.game.OnLeave(z, p); return nil }) // it leaves all the same
+		_ = z.hook("OnLeave", p, func() error { z.game.OnLeave(z, p); return nil }) // it leaves all the same
 	}
 	z.remove(p)
 }
 
 func (z *Zone) remove(p *Player) {
+	if p.gone {
+		return // a hook of its own leave has sent it away
+	}
 	if p.looks {
 		z.dropView(p, p.view, 0, false)
 	}
@@ -215,15 +231,21 @@ func (z *Zone) remove(p *Player) {
 	if p.Connected() {
 		z.src.RemoveObserver(p.conn)
 	}
+	for i := range p.views {
+		z.out.Views = append(z.out.Views, View{Zone: p.views[i].Zone, End: true, Session: p.Session})
+	}
 	delete(z.sessions, p.Session)
-	delete(z.byID, p.ID) // it is this one: a later one would have ended it
-	p.gone, p.looks, p.spectates = true, false, false
+	if z.byID[p.ID] == p {
+		delete(z.byID, p.ID)
+	}
+	p.left = true
+	p.gone, p.looks, p.spectates, p.views, p.box = true, false, false, nil, nil
 }
 
 // receive puts a message into the player's mailbox, or answers why not.
 func (z *Zone) receive(in *Input) {
 	p := z.player(in.Session)
-	h, ok := z.game.handlers[in.Route]
+	h, ok := z.handlers[in.Route]
 	if p == nil {
 		z.stats.Refused++
 		return
@@ -232,13 +254,13 @@ func (z *Zone) receive(in *Input) {
 		z.refuse(p, in.Route, in.ID, &Error{protocol.ErrorUnknownRoute, fmt.Sprintf("the game does not handle route %d", in.Route)})
 		return
 	}
-	m, err := h.parse(in.Payload)
-	switch {
-	case err != nil:
-		z.refuse(p, in.Route, in.ID, &Error{protocol.ErrorMalformed, fmt.Sprintf("%s: the payload does not parse", h.route.Name)})
+	if len(p.box) >= z.cfg.Mailbox {
+		z.turnAway(p, h, in, &Error{protocol.ErrorOverloaded, fmt.Sprintf("%s: %d messages are waiting already", h.route.Name, len(p.box))})
 		return
-	case len(p.box) >= z.cfg.Mailbox:
-		z.refuse(p, in.Route, in.ID, &Error{protocol.ErrorOverloaded, fmt.Sprintf("%s: %d messages are waiting already", h.route.Name, len(p.box))})
+	}
+	m, err := h.parse(in.Payload)
+	if err != nil {
+		z.turnAway(p, h, in, &Error{protocol.ErrorMalformed, fmt.Sprintf("%s: the payload does not parse", h.route.Name)})
 		return
 	}
 	due := z.tick
@@ -251,10 +273,23 @@ func (z *Zone) receive(in *Input) {
 			due = z.tick + z.cfg.MaxAhead
 		}
 	}
-	p.box = append(p.box, letter{&h, m, in.ID, due, z.tick})
+	p.box = append(p.box, letter{h, m, in.ID, due, z.tick, mixBytes(0, in.Payload)})
 }
 
+// turnAway refuses a message that does not get into the mailbox.
+func (z *Zone) turnAway(p *Player, h *handler, in *Input, err error) {
+	if h.route.Audit {
+		z.audited(p, h, slices.Clone(in.Payload), err)
+	}
+	z.refuse(p, in.Route, in.ID, err)
+}
+
+// refuse tells a player why a message of its came to nothing.
 func (z *Zone) refuse(p *Player, route uint16, id uint32, err error) {
+	z.fail(p.Session, route, id, err)
+}
+
+func (z *Zone) fail(s SessionID, route uint16, id uint32, err error) {
 	z.stats.Refused++
 	var e *Error
 	if !errors.As(err, &e) {
@@ -267,49 +302,100 @@ func (z *Zone) refuse(p *Player, route uint16, id uint32, err error) {
 	if err != nil {
 		return // cannot happen: a number and valid text
 	}
-	z.out.Messages = append(z.out.Messages, Message{p.Session, protocol.TypeError, route, id, b, id != 0}) // nobody waits for the error of a push: it must not cost an outbox
+	z.out.Messages = append(z.out.Messages, Message{s, protocol.TypeError, route, id, b, id != 0}) // nobody waits for the error of a push: it must not cost an outbox
 }
 
-// errPanicked is what a caller is told of a handler that panicked.
-var errPanicked = &Error{protocol.ErrorInternal, "the request failed"}
-
-// guard runs a hook or a handler of the game. A panic ends that call only: it is reported, and the world goes on with what the call has changed so far.
-func (z *Zone) guard(what string, p *Player, call func() error) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			z.stats.Panics++
-			z.out.Panics = append(z.out.Panics, Panic{what, p.Session, fmt.Sprint(v), debug.Stack()})
-			err = errPanicked
-		}
-	}()
-	return call()
-}
-
-// deliver hands a player's due messages to their handlers, in order.
+// deliver hands a player's due messages to their handlers, in order, as many as are its due in a tick.
 func (z *Zone) deliver(p *Player) {
-	n := 0
-	for ; n < len(p.box); n++ {
+	n, most := 0, min(len(p.box), z.cfg.PerTick)
+	for ; n < most && !p.gone; n++ {
 		l := &p.box[n]
 		if int32(l.due-z.tick) > 0 {
 			break
 		}
-		var reply proto.Message
-		err := z.guard(l.h.route.Name, p, func() (err error) {
-			reply, err = l.h.handle(z, p, l.m)
-			return err
-		})
-		switch {
-		case err != nil:
-			z.refuse(p, l.h.route.ID, l.id, err)
-		case reply != nil:
-			r, _ := z.routes.Lookup(l.h.route.ID) // it is there: it has a handler
-			b, err := encode(reply, r.MaxBytes)
-			if err != nil {
-				z.refuse(p, l.h.route.ID, l.id, err)
-				continue
-			}
-			z.out.Messages = append(z.out.Messages, Message{p.Session, protocol.TypeResponse, l.h.route.ID, l.id, b, true})
-		}
+		z.handle(p, l)
 	}
-	p.box = slices.Delete(p.box, 0, n)
+	if n > 0 && !p.gone {
+		p.box = slices.Delete(p.box, 0, n)
+	}
+}
+
+// handle handles one message.
+func (z *Zone) handle(p *Player, l *letter) {
+	var reply proto.Message
+	err := z.permit(p, l)
+	if err == nil {
+		reply, err = z.run(p, l)
+	}
+	if l.h.route.Audit {
+		z.audit(p, l, err)
+	}
+	switch {
+	case err == errDeferred:
+	case err != nil:
+		z.refuse(p, l.h.route.ID, l.id, err)
+	case reply != nil:
+		_ = z.reply(p.Session, l.h.route.ID, l.id, reply) // of a reply that cannot be sent the client is told
+	}
+	z.observe(PhaseHandlers, l.h.route.Name)
+}
+
+// permit tells why a player may not call a handler now.
+func (z *Zone) permit(p *Player, l *letter) error {
+	h := l.h
+	switch {
+	case h.route.Right != "" && !p.Has(h.route.Right):
+		return &Error{protocol.ErrorNotAllowed, fmt.Sprintf("%s needs the right %q in the login token", h.route.Name, h.route.Right)}
+	case z.quarantined(h.route.ID):
+		return errQuarantined(h.route.Name)
+	}
+	return nil
+}
+
+func (z *Zone) quarantined(route uint16) bool {
+	f := z.faults[faultKey{'r', route}]
+	return f != nil && f.quarantined
+}
+
+// run runs a handler; what it panics with ends this call only.
+func (z *Zone) run(p *Player, l *letter) (reply proto.Message, err error) {
+	before := z.serial
+	defer func() {
+		if v := recover(); v != nil {
+			z.panicked(z.faultOf('r', l.h.route.ID), l.h.route.Name, p, p.avatar.id, v)
+			reply, err = nil, errPanicked
+			if _, waits := z.replies[before+1]; l.h.defers && !waits {
+				err = errDeferred // it had answered before it panicked
+			} else if l.h.defers {
+				delete(z.replies, before+1)
+			}
+		}
+	}()
+	return l.h.handle(z, p, l.m, l.id)
+}
+
+// audit notes the use of a command.
+func (z *Zone) audit(p *Player, l *letter, err error) {
+	b, e := protocol.Marshal(l.m)
+	if e != nil {
+		b = nil // cannot happen: it was parsed
+	}
+	z.audited(p, l.h, b, err)
+}
+
+func (z *Zone) audited(p *Player, h *handler, payload []byte, err error) {
+	a := Audit{Tick: z.tick, By: p.Name, Player: p.ID, Session: p.Session, Route: h.route.ID, Name: h.route.Name, Payload: payload}
+	if err != nil && err != errDeferred {
+		a.Err = err.Error()
+	}
+	z.out.Audits = append(z.out.Audits, a)
+}
+
+// ParseFailure reads the payload of an error message.
+func ParseFailure(b []byte) (protocol.ErrorCode, string, error) {
+	var e mmov1.Error
+	if err := protocol.Unmarshal(b, &e); err != nil {
+		return 0, "", fmt.Errorf("%w: error message: %w", ErrMalformed, err)
+	}
+	return protocol.ErrorCode(e.Code), e.Message, nil
 }

@@ -43,6 +43,7 @@ func newZone(t testing.TB, g *game.Game, cfg game.Config) *game.Zone {
 	if err != nil {
 		t.Fatal(err)
 	}
+	game.Hold(z)
 	return z
 }
 
@@ -133,7 +134,7 @@ func (e *edge) open(s game.SessionID, conn uint64) {
 	if err := y.mirror.Use(deltatest.Codec(), nil); err != nil {
 		e.t.Fatal(err)
 	}
-	if err := y.mirror.OpenZone(index, e.rep.Params, tick); err != nil {
+	if err := y.mirror.OpenZone(index, e.rep.ID, e.rep.Params, tick); err != nil {
 		e.t.Fatal(err)
 	}
 	e.eyes[s] = y

@@ -6,28 +6,82 @@ import (
 	"math"
 	"slices"
 
-	"google.golang.org/protobuf/proto"
-
-	mmov1 "github.com/tianxia-mmo/tianxia/proto_define/mmo/v1"
-
 	"github.com/tianxia-mmo/tianxia/pkg/aoi"
-	"github.com/tianxia-mmo/tianxia/pkg/protocol"
 )
 
-// Control makes an entity the player's avatar: its view moves with it. It is despawned when the player leaves.
-func (z *Zone) Control(p *Player, e Entity) error {
-	x, y := e.Position()
-	enter, leave := z.radii(e)
-	h, err := z.space.Add(float32(x), float32(y), aoi.Opts{Hidden: true, Radius: float32(enter), LeaveRadius: float32(leave)})
-	if err != nil {
+// Control makes an entity the player's avatar: its view moves with it. It is despawned when the player leaves, and takes the player with it when it crosses into another zone.
+func (z *Zone) Control(p *Player, b Being) error {
+	z.own()
+	e := b.entity()
+	s := e.placed()
+	if p.gone {
+		return fmt.Errorf("control entity %d: player %q is not in zone %d (any more)", e.id, p.Name, z.cfg.Zone)
+	}
+	if s.player != nil && s.player != p {
+		return fmt.Errorf("control entity %d: it is the avatar of %q", e.id, s.player.Name)
+	}
+	old, had := p.view, p.looks
+	p.looks = false // a new view: it sees what its avatar comes to see, whatever the one before saw
+	if err := z.look(p, e); err != nil {
+		p.view, p.looks = old, had
 		return fmt.Errorf("control entity %d: %w", e.id, err)
 	}
-	if p.looks {
-		z.dropView(p, p.view, p.spectator, p.spectates)
+	if had {
+		z.dropView(p, old, p.spectator, p.spectates)
 	}
-	p.avatar, p.view, p.looks = e, h, true
-	z.bindObserver(h, p)
-	return z.Push(p, protocol.RouteAvatar, &mmov1.Avatar{Entity: uint64(e.id), Zone: z.cfg.Zone})
+	if old := p.avatar; old.Alive() {
+		z.ents[old.slot].player = nil
+	}
+	p.avatar, p.lost = e, false
+	s.player = p
+	z.tellAvatar(p)
+	return nil
+}
+
+// look makes a player see what an entity sees.
+func (z *Zone) look(p *Player, e Entity) error {
+	x, y := e.Position()
+	enter, leave := z.radii(e)
+	return z.lookFrom(p, x, y, enter, leave)
+}
+
+// lookFrom makes a player see what is around a place.
+func (z *Zone) lookFrom(p *Player, x, y, enter, leave int32) error {
+	if p.looks && (p.eyeX != x || p.eyeY != y) {
+		if err := z.moveView(p, x, y); err != nil {
+			return err
+		}
+	}
+	if p.looks && (p.enter != enter || p.leave != leave) {
+		if err := z.space.SetRadius(p.view, float32(enter), float32(leave)); err != nil {
+			return err
+		}
+	}
+	if !p.looks {
+		lx, ly := z.local(x, y)
+		h, err := z.space.Add(lx, ly, aoi.Opts{Hidden: true, Radius: float32(enter), LeaveRadius: float32(leave)})
+		if err != nil {
+			return err
+		}
+		p.view, p.looks = h, true
+		z.bindObserver(h, p)
+	}
+	p.eyeX, p.eyeY, p.enter, p.leave = x, y, enter, leave
+	return nil
+}
+
+func (z *Zone) moveView(p *Player, x, y int32) error {
+	lx, ly := z.local(x, y)
+	if err := z.space.Move(p.view, lx, ly); err != nil {
+		return err
+	}
+	p.eyeX, p.eyeY = x, y
+	return nil
+}
+
+// local is a place as the interest index has it: exact within 2^24 quanta of the zone's corner.
+func (z *Zone) local(x, y int32) (float32, float32) {
+	return float32(x - z.cfg.X), float32(y - z.cfg.Y)
 }
 
 // radii are those of an avatar's view, in quanta: its kind's, or the zone's.
@@ -40,10 +94,13 @@ func (z *Zone) radii(e Entity) (enter, leave int32) {
 }
 
 // Spectate adds an observer of a radius (quanta) around the zone's centre to the player's view; 0 removes it. It returns the radius in force, which
-// Config.MaxSpectate bounds.
+// Config.MaxSpectate bounds. It shows this zone only, and ends when the player crosses into another.
 func (z *Zone) Spectate(p *Player, radius int32) (int32, error) {
+	z.own()
 	radius = min(max(radius, 0), z.cfg.MaxSpectate)
 	switch {
+	case p.gone:
+		return 0, fmt.Errorf("spectate: player %q is not in zone %d (any more)", p.Name, z.cfg.Zone)
 	case radius == 0 && p.spectates:
 		p.spectates = false
 		z.dropView(p, p.spectator, p.view, p.looks)
@@ -59,6 +116,7 @@ func (z *Zone) Spectate(p *Player, radius int32) (int32, error) {
 			return 0, fmt.Errorf("spectate: %w", err)
 		}
 	}
+	p.radius = radius
 	return radius, nil
 }
 
@@ -79,25 +137,6 @@ func (z *Zone) dropView(p *Player, h, other aoi.Handle, hasOther bool) {
 	}
 }
 
-// Emit sends a message of a route that the game declared to every player in whose view an entity is as of the last tick. Of a route of Delivery Reliable that
-// includes those who linger without a connection, by what their avatars and spectators see: it is numbered and waits for them. What else is emitted is lost for
-// them. It fails as Push does.
-func (z *Zone) Emit(about Being, route uint16, m proto.Message) error {
-	e := about.entity()
-	e.get()
-	r, ok := z.routes.Lookup(route)
-	waits := ok && r.Delivery == protocol.Reliable
-	for _, p := range z.players {
-		if p.gone || !waits && !p.Connected() || !z.sees(p, e) {
-			continue
-		}
-		if err := z.Push(p, route, m); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // sees tells whether a living entity is in a player's view as of the last tick. Without a connection there is no view that is replicated: the interest index knows.
 func (z *Zone) sees(p *Player, e Entity) bool {
 	switch x := &z.ents[e.slot]; {
@@ -110,33 +149,65 @@ func (z *Zone) sees(p *Player, e Entity) bool {
 	}
 }
 
-// Seen is the number of entities in a session's view as of the last tick, 0 if the session is not here or has no connection to be shown it.
+// Seen is the number of entities of this zone in a session's view as of the last tick, 0 if the session is not here or has no connection to be shown it.
 func (z *Zone) Seen(s SessionID) int {
 	if p := z.player(s); p != nil {
+		return z.src.View(p.conn)
+	}
+	if p := z.visiting[s]; p != nil {
 		return z.src.View(p.conn)
 	}
 	return 0
 }
 
-// interest moves the players' views to their avatars and tells the source of replication who sees whom now.
+// Visitors is the number of players of other zones whose views touch this one.
+func (z *Zone) Visitors() int { return len(z.visiting) }
+
+// followAvatars moves the players' views to their avatars. Who lost its avatar goes on seeing the place where it was.
+func (z *Zone) followAvatars() {
+	for _, p := range z.players {
+		if p.gone || !p.looks || !p.avatar.Alive() {
+			continue
+		}
+		if x, y := p.avatar.Position(); x != p.eyeX || y != p.eyeY {
+			if err := z.moveView(p, x, y); err != nil {
+				panic(fmt.Sprintf("game: view of session %d: %v", p.Session, err))
+			}
+		}
+	}
+}
+
+// interest tells the source of replication who sees whom now.
 func (z *Zone) interest() {
 	for _, slot := range z.despawned {
-		z.src.Despawn(slot)
+		if x := &z.ents[slot]; x.departed {
+			z.src.Depart(slot, x.toZone, x.toEpoch)
+			x.departed = false
+		} else {
+			z.src.Despawn(slot)
+		}
 	}
 	for _, slot := range z.spawned {
 		if e := &z.ents[slot]; e.id != 0 {
 			z.src.Spawn(slot, uint64(e.id), e.kind.codec.Kind.ID, &e.state, z.tick)
+			e.unborn = false
 		}
 	}
-	for _, p := range z.players {
-		if p.gone || !p.looks || !p.avatar.Alive() {
-			continue // who lost its avatar goes on seeing the place where it was
-		}
-		x, y := p.avatar.Position()
-		if err := z.space.Move(p.view, float32(x), float32(y)); err != nil {
-			panic(fmt.Sprintf("game: view of session %d: %v", p.Session, err))
-		}
+	if z.shed >= 2 && z.tick&(1<<(z.shed-1)-1) != 0 && len(z.despawned) == 0 && len(z.blinded) == 0 {
+		z.stats.Shed.Interest++ // views stay as they were; what was spawned enters them with the next look
+	} else {
+		z.lookAround()
 	}
+	for _, p := range z.blinded {
+		z.forgetDead(p)
+	}
+	clear(z.blinded)
+	z.blinded = z.blinded[:0]
+	z.free = append(z.free, z.despawned...)
+	z.spawned, z.despawned = z.spawned[:0], z.despawned[:0]
+}
+
+func (z *Zone) lookAround() {
 	ev := z.space.Tick()
 	for _, l := range ev.Leaves {
 		if p := z.observer[l.Observer]; p != nil && !z.seesOtherwise(p, l) {
@@ -148,13 +219,6 @@ func (z *Zone) interest() {
 			z.src.Enter(p.conn, z.slotOf[e.Target])
 		}
 	}
-	for _, p := range z.blinded {
-		z.forgetDead(p)
-	}
-	clear(z.blinded)
-	z.blinded = z.blinded[:0]
-	z.free = append(z.free, z.despawned...)
-	z.spawned, z.despawned = z.spawned[:0], z.despawned[:0]
 }
 
 // forgetDead takes what died in this tick out of the view of a player who lost an observer in it: that observer reports no leave of it. Many may lose theirs in the

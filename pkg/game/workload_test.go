@@ -59,7 +59,7 @@ func newArena(t testing.TB, n, sample int, polar bool) *arena {
 			if err := y.mirror.Use(c, nil); err != nil {
 				t.Fatal(err)
 			}
-			if err := y.mirror.OpenZone(index, a.z.Params(), tick); err != nil {
+			if err := y.mirror.OpenZone(index, a.z.Config().Zone, a.z.Params(), tick); err != nil {
 				t.Fatal(err)
 			}
 			a.eyes = append(a.eyes, y)

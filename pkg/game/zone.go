@@ -3,17 +3,20 @@ package game
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/fnv"
+	"maps"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 
 	"github.com/tianxia-mmo/tianxia/pkg/aoi"
+	"github.com/tianxia-mmo/tianxia/pkg/game/movement"
+	"github.com/tianxia-mmo/tianxia/pkg/game/tables"
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
 	"github.com/tianxia-mmo/tianxia/pkg/sync/batch"
 	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
 )
 
-// Zone is a rectangle of the world.
+// Zone is a rectangle of the world, or an instance.
 type Zone struct {
 	// Data is the game's own state of this zone; Setup sets it, and handlers find it here.
 	Data any
@@ -25,99 +28,111 @@ type Zone struct {
 	cfg     Config
 	tick    uint32
 	codec   *delta.Codec
-	kinds   map[Kind]*kind
 	quantum float64 // of positions, in the schema's units
-	ents    []entity
-	slots   map[EntityID]uint32
-	free    []uint32
-	lastID  EntityID
-	systems []func()
+	routes  *protocol.Routes
+	tables  *tables.Set
+	pcg     *rand.PCG
+	shed    uint32 // level of shedding
+
+	// Who may change it, see open and own.
+	stepping atomic.Bool
+	owner    uint64 // goroutine of the step
+	uses     uint64
+	trace    [64]byte // goroutine's
+	held     bool     // open outside of steps too: tests
+
+	// Entities.
+	kinds     map[Kind]*kind
+	kindOrder []*kind
+	ents      []entity
+	slots     map[EntityID]uint32
+	free      []uint32
+	lastID    EntityID
+	nth       uint64 // spawns and arrivals so far
+	thinned   []*kind
+	parents   []Entity // that have children
+	dying     []Entity
 
 	spawned, despawned []uint32
 
+	// Where it is, world quanta: its rectangle, where its entities may be, and beyond what they are handed over.
+	rect, bounds, keeps rect
+	neighbours          []Neighbour
+	crossing            []Entity // beyond keeps, or transferred
+	party               []Entity // pack's
+	watched             bool     // a neighbour may show something to a player of this zone
+
+	// Who sees.
 	space    *aoi.Space
 	slotOf   []uint32  // by handle of an entity
 	observer []*Player // by handle of an observer
-
 	src      *batch.Source
 	gateways []uint32
+	blinded  []*Player // lost an observer in this tick, while they had a connection
+
+	// Players.
 	players  []*Player // in order of joining, with those who have left while this tick's inputs are taken
 	sessions map[SessionID]*Player
 	byID     map[uint64]*Player // the session of each player's account; 0, of nobody, is not there
-	blinded  []*Player          // lost an observer in this tick, while they had a connection
-	dead     []uint32           // forgetDead's
-	routes   *protocol.Routes
-	out      Outputs
-	stats    Stats
+	visitors []*Player          // of other zones, whose views touch this one; in order of coming
+	visiting map[SessionID]*Player
+
+	// What happens later, and who waits.
+	systems    []*system
+	serial     uint64 // numbers alarms, replies, futures
+	alarms     alarms
+	replies    map[uint64]pendingReply
+	futures    map[uint64]*future
+	faults     map[faultKey]*fault
+	faultOrder []faultKey
+	history    *movement.History
+	handlers   map[uint16]*handler // the game's, and the commands of any game
+
+	out   Outputs
+	taken bool // the outputs are those of a step that is over
+	stats Stats
+
+	// Scratch.
+	dead   []uint32
+	near   []near
+	found  []Entity
+	chance []byte
+	hashed []byte
 }
 
 // Stats counts what a zone did since it was made.
 type Stats struct {
-	Refused uint64 // messages and joins that were refused
-	Panics  uint64 // calls of hooks and handlers that panicked
+	Refused     uint64 // messages, joins and hand-overs that were refused
+	Panics      uint64 // calls of the game's code that panicked
+	Quarantined int    // handlers, systems and timers that are switched off now
+	LateReplies uint64 // deferred replies that were not given in time, or given for nothing
+	Timeouts    uint64 // results of work and calls that did not come in time
+	Dropped     uint64 // results whose player had left
+	Departures  uint64 // entities that were handed over to other zones
+	Arrivals    uint64
+	Shed        ShedStats
 	batch.Stats
 }
 
-// InputKind tells what an Input is.
-type InputKind uint8
-
-// Kinds of inputs.
-const (
-	AttachGateway   InputKind = iota + 1 // Gateway begins to receive batches, the first a snapshot
-	DetachGateway                        // Gateway is gone; the players that were connected to it linger
-	RequestSnapshot                      // Gateway missed a batch
-	Join                                 // Session of Player, with Conn at Gateway; an older session of the same player ends
-	Leave                                // Session ended
-	Receive                              // Route, ID, Payload from Session
-	Connect                              // Session has Conn at Gateway now, instead of the one before, if it had one
-	Disconnect                           // Session has lost its connection and lingers
-)
-
-// Input is one thing that comes from outside.
-type Input struct {
-	Kind    InputKind
-	Gateway uint32
-	Session SessionID
-	Conn    uint64 // by which batches name the session's view at its gateway; never 0 but for a Join of a session that has lost its connection already
-	Player  uint64
-	Name    string
-	Rights  []string
-	Route   uint16
-	ID      uint32 // of a request; 0 for a push
-	Payload []byte // kept only until Step returns
-}
-
-// Outputs are a tick's results, valid until the next Step.
-type Outputs struct {
-	Batches  []batch.Output
-	Messages []Message
-	Kicks    []Kick
-	Panics   []Panic
-}
-
-// Panic is a call of a hook or handler that panicked: a mistake of the game's, which ended that call.
-type Panic struct {
-	Where   string // name of the route, OnJoin or OnLeave
-	Session SessionID
-	Value   string
-	Stack   []byte
-}
-
-// Message goes to one session.
-type Message struct {
-	Session  SessionID
-	Type     protocol.FrameType // push, response or error
-	Route    uint16
-	ID       uint32
-	Payload  []byte
-	Numbered bool // it must arrive, once and in order, whatever becomes of connections
-}
-
-// Kick ends a session.
-type Kick struct {
-	Session SessionID
-	Code    protocol.DisconnectCode
-	Reason  string
+// Add adds what another zone counted. The level of shedding becomes the higher one.
+func (s *Stats) Add(o *Stats) {
+	s.Refused += o.Refused
+	s.Panics += o.Panics
+	s.Quarantined += o.Quarantined
+	s.LateReplies += o.LateReplies
+	s.Timeouts += o.Timeouts
+	s.Dropped += o.Dropped
+	s.Departures += o.Departures
+	s.Arrivals += o.Arrivals
+	s.Shed.Level = max(s.Shed.Level, o.Shed.Level)
+	s.Shed.Systems += o.Shed.Systems
+	s.Shed.Visits += o.Shed.Visits
+	s.Shed.Interest += o.Shed.Interest
+	s.Publications += o.Publications
+	s.Fragments += o.Fragments
+	s.BatchBytes += o.BatchBytes
+	s.Events += o.Events
+	s.EventsDropped += o.EventsDropped
 }
 
 // NewZone makes a zone and lets the game fill it.
@@ -137,14 +152,18 @@ func NewZone(g *Game, cfg Config) (*Zone, error) {
 	if err != nil {
 		return nil, err
 	}
-	space, err := aoi.New(aoi.Config{MaxX: float32(cfg.Width), MaxZ: float32(cfg.Height)})
+	const reach = 1 << 24 // of whole numbers that a float32 holds, from the zone's corner
+	space, err := aoi.New(aoi.Config{MinX: -reach, MinZ: -reach, MaxX: 2 * reach, MaxZ: 2 * reach})
 	if err != nil {
 		return nil, fmt.Errorf("zone %d: %w", cfg.Zone, err)
 	}
 	z := &Zone{
-		Rand: rand.New(rand.NewPCG(cfg.Seed, uint64(cfg.Zone))), game: g, cfg: cfg, tick: cfg.FirstTick - 1, space: space,
-		routes: routes, sessions: map[SessionID]*Player{}, byID: map[uint64]*Player{}, codec: codec, quantum: quantum, kinds: map[Kind]*kind{}, slots: map[EntityID]uint32{},
+		game: g, cfg: cfg, tick: cfg.FirstTick - 1, codec: codec, quantum: quantum, routes: routes, tables: cfg.Tables, space: space,
+		pcg: rand.NewPCG(cfg.Seed, uint64(cfg.Zone)), rect: rect{cfg.X, cfg.Y, cfg.X + cfg.Width, cfg.Y + cfg.Height}, lastID: EntityID(uint64(cfg.Zone-1) << 32),
+		kinds: map[Kind]*kind{}, slots: map[EntityID]uint32{}, sessions: map[SessionID]*Player{}, byID: map[uint64]*Player{}, visiting: map[SessionID]*Player{},
+		replies: map[uint64]pendingReply{}, futures: map[uint64]*future{}, faults: map[faultKey]*fault{},
 	}
+	z.Rand, z.bounds, z.keeps = rand.New(z.pcg), z.rect, z.rect
 	for i := range codec.Layout.Kinds {
 		k := &kind{codec: codec.Kind(codec.Layout.Kinds[i].ID)}
 		k.place, k.places = k.codec.Place()
@@ -154,12 +173,21 @@ func NewZone(g *Game, cfg Config) (*Zone, error) {
 			k.cells = append(k.cells, cellAt{id, int32(w)})
 		}
 		z.kinds[Kind(k.codec.Kind.ID)] = k
+		z.kindOrder = append(z.kindOrder, k)
 	}
+	if z.history, err = newHistory(&z.cfg); err != nil {
+		return nil, fmt.Errorf("zone %d: %w", cfg.Zone, err)
+	}
+	z.handlers = commands()
+	maps.Copy(z.handlers, g.handlers)
 	z.src = batch.NewSource(cfg.Zone, cfg.Epoch, codec, z.Params())
 	if g.Setup != nil {
+		z.enter()
+		defer z.exit()
 		if err := g.Setup(z); err != nil {
 			return nil, fmt.Errorf("zone %d: set up game %q: %w", cfg.Zone, g.Name, err)
 		}
+		z.thin()
 	}
 	return z, nil
 }
@@ -180,7 +208,11 @@ func (z *Zone) Fingerprint() protocol.Fingerprint {
 
 // Params is what a codec must know of the zone.
 func (z *Zone) Params() delta.Params {
-	return delta.Params{PositionBits: delta.BitsFor(max(z.cfg.Width, z.cfg.Height))}
+	m := z.cfg.Margin
+	if z.cfg.World == 0 { // alone: there is nothing beyond
+		m = 0
+	}
+	return delta.Params{PositionBits: delta.BitsFor(max(z.cfg.Width, z.cfg.Height) + 2*m), OriginX: z.cfg.X - m, OriginZ: z.cfg.Y - m}
 }
 
 // TickHz is the number of ticks per second.
@@ -192,42 +224,59 @@ func (z *Zone) Quantum() float64 { return z.quantum }
 // Tick is the tick that is being stepped, or was stepped last. Ticks wrap.
 func (z *Zone) Tick() uint32 { return z.tick }
 
+// Shed is the level of shedding in force, 0 to MaxShed: a game may do less of what it can do without.
+func (z *Zone) Shed() uint32 { return z.shed }
+
+// Tables are the game's data tables; they change between ticks. nil: there are none.
+func (z *Zone) Tables() *tables.Set { return z.tables }
+
+// Map is what stands in the way; nil: nothing.
+func (z *Zone) Map() Map { return z.cfg.Map }
+
+// Game is the game that the zone runs.
+func (z *Zone) Game() *Game { return z.game }
+
 // Stats returns the zone's counters.
 func (z *Zone) Stats() Stats {
 	s := z.stats
 	s.Stats = z.src.Stats()
+	s.Shed.Level = z.shed
 	return s
 }
 
 // PlayerCount is the number of players.
 func (z *Zone) PlayerCount() int { return len(z.sessions) }
 
-// System adds something that happens every tick, after the handlers, in the order of adding. For Setup.
-func (z *Zone) System(run func()) { z.systems = append(z.systems, run) }
-
-// Within calls yield for every entity within a radius (quanta) of a point.
-func (z *Zone) Within(x, y, radius int32, yield func(Entity) bool) {
-	z.space.Within(float32(x), float32(y), float32(radius), func(h aoi.Handle) bool {
-		slot := z.slotOf[h]
-		return yield(Entity{z, slot, z.ents[slot].id})
-	})
-}
-
 // Step makes one tick of the inputs that came since the last one.
 func (z *Zone) Step(inputs []Input) *Outputs {
+	z.enter()
+	defer z.exit()
 	z.tick++
-	z.out = Outputs{z.out.Batches[:0], z.out.Messages[:0], z.out.Kicks[:0], z.out.Panics[:0]}
+	z.fresh()
+	defer func() { z.taken = true }()
 	for i := range inputs {
 		z.input(&inputs[i])
 	}
 	z.compact()
+	z.observe(PhaseInputs, "")
 	for _, p := range z.players {
 		z.deliver(p)
 	}
-	for _, run := range z.systems {
-		run()
-	}
+	z.observe(PhaseHandlers, "")
+	z.runTimers()
+	z.observe(PhaseTimers, "")
+	z.runSystems()
+	z.observe(PhaseSystems, "")
+	z.bury()
+	z.followParents()
+	z.cross()
+	z.observe(PhaseCrossing, "")
+	z.followAvatars()
 	z.interest()
+	z.thin()
+	z.watchBorders()
+	z.remember()
+	z.observe(PhaseInterest, "")
 	for slot := range z.ents {
 		if e := &z.ents[slot]; e.id != 0 {
 			z.src.Publish(uint32(slot), &e.state, e.dirty, z.tick)
@@ -235,29 +284,41 @@ func (z *Zone) Step(inputs []Input) *Outputs {
 		}
 	}
 	z.out.Batches = z.src.Finish(z.tick, z.out.Batches)
+	z.observe(PhaseEncode, "")
 	return &z.out
+}
+
+// fresh begins new outputs. What Setup or Edit gave out goes with the next step's.
+func (z *Zone) fresh() {
+	if z.taken {
+		z.out.reset()
+		z.taken = false
+	}
+}
+
+// reset empties the outputs and keeps their room.
+func (o *Outputs) reset() {
+	*o = Outputs{
+		Batches: o.Batches[:0], Messages: o.Messages[:0], Kicks: o.Kicks[:0], Panics: o.Panics[:0], Jobs: o.Jobs[:0], Asks: o.Asks[:0], Answers: o.Answers[:0],
+		Departures: o.Departures[:0], Views: o.Views[:0], Gone: o.Gone[:0], Groups: o.Groups[:0], Audits: o.Audits[:0], Operated: o.Operated[:0],
+	}
+}
+
+func (z *Zone) observe(p Phase, name string) {
+	if z.cfg.Observe != nil {
+		z.cfg.Observe(p, name)
+	}
 }
 
 func (z *Zone) input(in *Input) {
 	switch in.Kind {
 	case AttachGateway:
-		if !slices.Contains(z.gateways, in.Gateway) {
+		if !z.knows(in.Gateway) {
 			z.gateways = append(z.gateways, in.Gateway)
 		}
 		z.src.AttachGateway(in.Gateway)
 	case DetachGateway:
-		z.gateways = slices.DeleteFunc(z.gateways, func(g uint32) bool { return g == in.Gateway })
-		z.src.DetachGateway(in.Gateway) // with all its observers
-		var cut []*Player               // all of them, before a hook speaks of what they see
-		for p := range z.Players {
-			if p.Connected() && p.gateway == in.Gateway {
-				p.conn, p.gateway = 0, 0
-				cut = append(cut, p)
-			}
-		}
-		for _, p := range cut {
-			z.lingers(p)
-		}
+		z.detach(in.Gateway)
 	case RequestSnapshot:
 		z.src.RequestSnapshot(in.Gateway)
 	case Join:
@@ -272,9 +333,60 @@ func (z *Zone) input(in *Input) {
 		if p := z.player(in.Session); p != nil {
 			z.disconnect(p)
 		}
+	case Watch:
+		z.watchFrom(in)
+	case Unwatch:
+		z.unwatch(in)
+	case Arrive:
+		z.arrive(in)
+	case Done:
+		z.done(in)
+	case Ask:
+		z.ask(in)
+	case Shed:
+		z.shed = uint32(min(in.Number, MaxShed))
+	case Neighbours:
+		z.border(in.Payload)
+	case Operate:
+		z.operate(in)
+	case UseTables:
+		z.useTables(in.Payload)
+	case Release:
+		z.release(in.Text)
 	default:
 		panic(fmt.Sprintf("game: input of unknown kind %d", in.Kind))
 	}
+}
+
+// detach is the end of a gateway, with all its observers.
+func (z *Zone) detach(gateway uint32) {
+	z.gateways = slices.DeleteFunc(z.gateways, func(g uint32) bool { return g == gateway })
+	z.src.DetachGateway(gateway)
+	var cut []*Player // all of them, before a hook speaks of what they see
+	for p := range z.Players {
+		if p.Connected() && p.gateway == gateway {
+			p.conn, p.gateway = 0, 0
+			cut = append(cut, p)
+		}
+	}
+	for _, v := range z.visitors {
+		if !v.gone && v.Connected() && v.gateway == gateway {
+			v.conn, v.gateway = 0, 0
+		}
+	}
+	for _, p := range cut {
+		z.lingers(p)
+	}
+}
+
+// useTables swaps the data tables. What does not parse changes nothing.
+func (z *Zone) useTables(b []byte) {
+	set, err := tables.Parse(z.game.Schema.Tables, b)
+	if err != nil {
+		z.stats.Refused++
+		return
+	}
+	z.tables = set
 }
 
 func (z *Zone) bind(h aoi.Handle, slot uint32) {
@@ -282,32 +394,6 @@ func (z *Zone) bind(h aoi.Handle, slot uint32) {
 		z.slotOf = append(z.slotOf, 0)
 	}
 	z.slotOf[h] = slot
-}
-
-// Hash is a fingerprint of the world: equal inputs give equal hashes.
-func (z *Zone) Hash() uint64 {
-	h := fnv.New64a()
-	var b []byte
-	b = binary.LittleEndian.AppendUint32(b, z.tick)
-	b = binary.LittleEndian.AppendUint64(b, uint64(z.lastID))
-	for slot := range z.ents {
-		e := &z.ents[slot]
-		if e.id == 0 {
-			continue
-		}
-		b = binary.LittleEndian.AppendUint32(b, uint32(slot))
-		b = binary.LittleEndian.AppendUint64(b, uint64(e.id))
-		b = binary.LittleEndian.AppendUint16(b, e.kind.codec.Kind.ID)
-		b = appendRecord(b, &e.state)
-		h.Write(b)
-		b = b[:0]
-	}
-	for p := range z.Players {
-		b = binary.LittleEndian.AppendUint64(b, uint64(p.Session))
-		b = binary.LittleEndian.AppendUint64(b, uint64(p.avatar.id))
-	}
-	h.Write(b)
-	return h.Sum64()
 }
 
 func appendRecord(b []byte, r *delta.Record) []byte {

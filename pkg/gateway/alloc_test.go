@@ -7,6 +7,10 @@ import (
 	"time"
 
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/batch"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta/deltatest"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/replica"
 )
 
 func TestWhatEveryFrameGoesThroughTakesNoMemory(t *testing.T) {
@@ -81,5 +85,38 @@ func TestFrameForAClientTakesNoMemory(t *testing.T) {
 		plain, _ = s.take(plain[:0])
 	}); n != 0 {
 		t.Errorf("10 frames take %v allocations", n)
+	}
+}
+
+func TestEventsForAClientTakeNoMemory(t *testing.T) {
+	s, _ := forwarding(t)
+	s.g.queue = newQueueLimits(64<<10, 0, 32<<10)
+	codec, p := deltatest.Codec(), delta.Params{PositionBits: 17}
+	src, z := batch.NewSource(1, 1, codec, p), replica.NewZone(1, 1, codec, p)
+	src.AttachGateway(1)
+	src.AddObserver(9, 1)
+	s.client = replica.NewClient(replica.Config{})
+	s.client.Open(z, 9)
+	apply := func(tick uint32) {
+		if err := z.Apply(src.Finish(tick, nil)[0].Bytes); err != nil {
+			t.Fatal(err)
+		}
+		s.client.Frame(&s.g.bits, tick)
+	}
+	for i := range uint32(20) {
+		src.Spawn(i, uint64(i)+1, 1, deltatest.State{}.Record(codec.Kind(1)), 1)
+		src.Enter(9, i)
+	}
+	apply(1)
+	for i := range uint32(20) {
+		src.Event(i, routePlain, make([]byte, 100))
+	}
+	apply(2)
+	plain := s.events(make([]byte, 0, 64<<10), true) // which encodes them, for everyone
+	if len(plain) < 20*100 {
+		t.Fatalf("20 events are %d bytes", len(plain))
+	}
+	if n := testing.AllocsPerRun(1000, func() { plain = s.events(plain[:0], true) }); n != 0 {
+		t.Errorf("20 events take %v allocations", n)
 	}
 }

@@ -75,7 +75,7 @@ func TestDevelopersPlayInPlainText(t *testing.T) {
 	p.say(`{"t":"req","r":"login","i":3,"d":{"token":"` + s.token(8) + `"}}`)
 	u := s.up(link.OpenSession)
 	s.down(link.Down{Kind: link.Opened, Conn: u.Conn, Payload: (&link.Session{ID: 5, Epoch: 6}).Append(nil)})
-	s.down(link.Down{Kind: link.Entered, Conn: u.Conn})
+	s.down(link.Down{Kind: link.Entered, Zone: 5, Conn: u.Conn})
 	if r := p.hears(`{"t":"resp","r":"login","i":3,"d":{`); !strings.Contains(r, `"playerId":"8"`) {
 		t.Errorf("the login is answered by %s", r)
 	}

@@ -79,7 +79,7 @@ func TestFramesInTheWrongStateAreRefused(t *testing.T) {
 	s.opens(p, link.Session{ID: 77, Epoch: 5, Recovered: true, Queued: true})
 	p.control(protocol.RouteResumed, &mmov1.Resumed{})
 	check(p, "authenticated", refused{"a push to the zone", say, protocol.ErrorWrongState}, refused{"a login", s.login(1, 2), protocol.ErrorWrongState})
-	s.down(link.Down{Kind: link.Entered, Conn: p.session})
+	s.down(link.Down{Kind: link.Entered, Zone: 5, Conn: p.session})
 	p.push(protocol.RouteZone)
 	check(p, "playing", refused{"a login", s.login(1, 2), protocol.ErrorWrongState}, refused{"a resume", resumeFrame(t, 0), protocol.ErrorWrongState},
 		refused{"a large push", protocol.AppendPush(nil, routeSay, make([]byte, 5000)), protocol.ErrorTooLarge},

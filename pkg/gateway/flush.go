@@ -43,7 +43,7 @@ func (s *session) service(tick bool) {
 	s.flush(tick)
 }
 
-// present asks the server for a session. The views are there before anything that the server may say of them.
+// present asks the server for a session. Its views open as batches name it, which may be before the server's word that it has entered.
 func (s *session) present(l *login) {
 	s.asked, s.who = true, l
 	u := link.Up{Kind: link.OpenSession, Conn: s.id}
@@ -54,27 +54,8 @@ func (s *session) present(l *login) {
 		o := link.Opening{Player: id.Player, Name: id.Name, Rights: id.Rights, Token: id.TokenID, Ends: id.Expires}
 		u.ID, u.Payload = l.request, o.Append(nil)
 	}
-	if s.texts == nil { // there are no state frames in text
-		s.look()
-	}
-	_ = s.w.link.Send(u) // a closed link ends everything soon
-}
-
-// look opens the views of a session.
-func (s *session) look() {
 	s.client = replica.NewClient(s.g.cfg.Replica)
-	for _, z := range s.w.order {
-		index, tick, ok := s.client.Open(z.rep, s.id)
-		if !ok {
-			break
-		}
-		i := &z.info
-		s.table = append(s.table, &mmov1.Zone{
-			Index: uint32(index), Zone: i.ID, Epoch: i.Epoch, Tick: tick, TickHz: i.TickHz, PositionBits: uint32(i.Params.PositionBits),
-			QuantaPerMetre: i.QuantaPerMetre, Width: uint32(i.Width), Height: uint32(i.Height),
-			EnterRadius: uint32(i.EnterRadius), LeaveRadius: uint32(i.LeaveRadius),
-		})
-	}
+	_ = s.w.link.Send(u) // a closed link ends everything soon
 }
 
 // opened takes the server's word that there is a session.
@@ -109,16 +90,23 @@ func (s *session) notRecovered(reason string) {
 	s.g.counters.resumed(false)
 	s.message(protocol.TypeControl, protocol.RouteResumed, 0, &mmov1.Resumed{Reason: strings.ToValidUTF8(reason, "?")})
 	s.client.Close()
-	s.client, s.asked, s.who, s.table = nil, false, nil, nil
+	s.client, s.asked, s.who, s.table, s.rowless, s.telling = nil, false, nil, nil, nil, false
 	s.mu.Lock()
 	s.asking = false
 	_ = s.conn.SetReadDeadline(time.Now().Add(s.g.cfg.LoginTimeout)) // a failure shows in Next
 	s.mu.Unlock()
 }
 
-// enter tells the client of the world that its session is in.
-func (s *session) enter() {
-	if !s.asked || s.entered {
+// enter tells the client of the world that its session is in, and of the zone that is its home from now on.
+func (s *session) enter(home uint32) {
+	if !s.asked {
+		return
+	}
+	if z := s.w.zones[home]; z != nil {
+		s.client.Home(z.rep)
+		s.look(z)
+	}
+	if s.entered {
 		return
 	}
 	s.entered = true
@@ -127,10 +115,7 @@ func (s *session) enter() {
 	if s.foreign { // before the zones, whose states it explains
 		s.push(protocol.Frame{Type: protocol.TypePush, Route: protocol.RouteLayout, Payload: s.w.hello.Layout})
 	}
-	for _, row := range s.table {
-		s.message(protocol.TypePush, protocol.RouteZone, 0, row)
-	}
-	s.table = nil
+	s.tellRows()
 }
 
 func (s *session) message(t protocol.FrameType, route uint16, id uint32, m proto.Message) {
@@ -146,29 +131,40 @@ func (s *session) message(t protocol.FrameType, route uint16, id uint32, m proto
 // precedes the first state.
 func (s *session) flush(tick bool) {
 	g := s.g
+	tick = tick && s.entered
 	if !s.unstick() {
+		if tick && g.eventful {
+			s.events(nil, false)
+		}
 		return
 	}
 	if s.texts != nil {
+		if tick && g.eventful {
+			s.events(nil, true)
+		}
 		s.flushTexts()
 		return
 	}
-	if tick && s.rows && !s.client.Paused(g.tick) {
-		g.pairTicks.Add(g.ticks * uint64(s.client.Visible()))
-	}
 	plain := g.plain[:0]
-	if tick && s.rows {
+	if tick {
 		if _, ok := s.client.Frame(&g.bits, g.tick); ok {
 			plain = protocol.AppendState(plain, g.bits.Bytes())
 			g.stateBytes.Add(uint64(len(g.bits.Bytes())))
 			g.frames.Add(1)
 			g.counters.flusher().out(protocol.TypeState, classless, len(plain))
 		}
+		if !s.client.Held() {
+			g.pairTicks.Add(g.ticks * uint64(s.client.Visible()))
+		}
+		if g.eventful {
+			plain = s.events(plain, true)
+		}
 	}
 	plain, more := s.take(plain)
 	g.plain = plain
-	if !more && s.entered {
-		s.rows = true
+	if !more && s.telling { // everything that was queued goes with this record
+		s.telling = false
+		s.client.Told()
 	}
 	if len(plain) == 0 {
 		return

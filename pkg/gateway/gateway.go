@@ -60,16 +60,17 @@ type Gateway struct {
 	keys atomic.Pointer[keys] // that took the place of those in cfg.Security; nil: none did
 
 	// The flusher's own:
-	at     time.Duration // since start, of this round
-	wait   time.Duration // before a server is sought, because the last one did not stay
-	tick   uint32        // counts rounds of batches: the clock of the clients' flow
-	ticks  uint64        // of zones, that the round at hand covers
-	downs  []link.Down
-	spare  []*session // room for ready
-	batch  []*session
-	bits   delta.Writer
-	plain  []byte
-	sealed []byte
+	at       time.Duration // since start, of this round
+	wait     time.Duration // before a server is sought, because the last one did not stay
+	tick     uint32        // counts rounds of batches: the clock of the clients' flow
+	ticks    uint64        // of the world, that the round at hand covers
+	downs    []link.Down
+	eventful bool       // the round at hand has events
+	spare    []*session // room for ready
+	batch    []*session
+	bits     delta.Writer
+	plain    []byte
+	sealed   []byte
 }
 
 // New makes a gateway, at rest and without a server.
@@ -184,27 +185,47 @@ func (g *Gateway) receive(w *world) error {
 	if err != nil {
 		return err
 	}
-	ticked := false
-	g.ticks = 0
+	batches := 0
 	for i := range downs {
 		d := &downs[i]
 		switch d.Kind {
 		case link.Batch:
-			ticked = g.apply(w, d) || ticked
+			batches++
+			w.ticked = g.apply(w, d) || w.ticked
 		case link.ToClient, link.Kick, link.Opened, link.Entered, link.NotRecovered:
 			g.toSession(d)
 		case link.Broadcast:
 			g.broadcast(w, d)
+		case link.ZoneOpened:
+			g.openZone(w, d)
+		case link.ZoneClosed:
+			g.closeZone(w, d.Zone)
 		}
+	}
+	// A message is behind the batches of its tick: there is none to wait for.
+	if w.ticked && (batches < len(downs) || !w.gathers()) {
+		g.round(w)
 	}
 	clear(downs)
-	if ticked {
-		g.tick++
-		for _, s := range g.everyone() {
-			s.service(true)
-		}
-	}
 	return nil
+}
+
+// round builds every client's frame.
+func (g *Gateway) round(w *world) {
+	w.ticked, w.gathering = false, false
+	g.tick++
+	g.ticks, g.eventful = 0, false
+	for _, z := range w.order {
+		g.eventful = g.eventful || z.rep.Eventful()
+		g.ticks = max(g.ticks, z.ticks) // the zones step together
+		z.ticks = 0
+	}
+	for _, s := range g.everyone() {
+		s.service(true)
+	}
+	for _, z := range w.order {
+		z.rep.Settle()
+	}
 }
 
 func (g *Gateway) toSession(d *link.Down) {
@@ -220,7 +241,7 @@ func (g *Gateway) toSession(d *link.Down) {
 	case link.Opened:
 		s.opened(d)
 	case link.Entered:
-		s.enter()
+		s.enter(d.Zone)
 	case link.NotRecovered:
 		s.notRecovered(string(d.Payload))
 	default:
@@ -271,7 +292,7 @@ func (g *Gateway) apply(w *world, d *link.Down) bool {
 	switch err := z.rep.Apply(d.Payload); {
 	case err == nil:
 		z.lost = 0
-		g.ticks++
+		z.ticks++
 		return true
 	case errors.Is(err, replica.ErrStale):
 		return false

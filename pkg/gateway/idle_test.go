@@ -219,7 +219,7 @@ func hold(s *stage, n int, playing bool) {
 			for _, u := range s.ups {
 				if u.Kind == link.OpenSession {
 					s.down(link.Down{Kind: link.Opened, Conn: u.Conn, Payload: (&link.Session{ID: u.Conn, Epoch: 1}).Append(nil)})
-					s.down(link.Down{Kind: link.Entered, Conn: u.Conn})
+					s.down(link.Down{Kind: link.Entered, Zone: 5, Conn: u.Conn})
 				}
 			}
 			s.ups = nil

@@ -89,7 +89,7 @@ func (s *stage) playJSON(player uint64) *peer {
 	p.send(inJSON(protocol.Frame{Type: protocol.TypeRequest, Route: protocol.RouteLogin, ID: 9}, `{"token":"`+s.token(player)+`"}`))
 	p.session = s.up(link.OpenSession).Conn
 	s.opens(p, link.Session{ID: 1000 + player, Epoch: epochOf(p)})
-	s.down(link.Down{Kind: link.Entered, Conn: p.session})
+	s.down(link.Down{Kind: link.Entered, Zone: 5, Conn: p.session})
 	var m mmov1.LoginResponse
 	saysJSON(s.t, p.frame(func(f protocol.Frame) bool { return f.Type == protocol.TypeResponse }), &m)
 	if m.PlayerId != player {

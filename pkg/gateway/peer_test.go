@@ -15,6 +15,7 @@ import (
 	"github.com/tianxia-mmo/tianxia/pkg/network"
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
 	"github.com/tianxia-mmo/tianxia/pkg/security"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
 	"github.com/tianxia-mmo/tianxia/pkg/sync/delta/deltatest"
 	"github.com/tianxia-mmo/tianxia/pkg/sync/replica"
 )
@@ -138,7 +139,7 @@ func (p *peer) read() error {
 		case f.Type == protocol.TypePush && f.Route == protocol.RouteZone:
 			var z mmov1.Zone
 			if err = unmarshal(f, &z); err == nil {
-				err = p.mirror.OpenZone(uint8(z.Index), params(), z.Tick)
+				err = p.mirror.OpenZone(uint8(z.Index), z.Zone, delta.Params{PositionBits: uint8(z.PositionBits), OriginX: z.OriginX, OriginZ: z.OriginZ}, z.Tick)
 			}
 		case f.Type == protocol.TypeControl && f.Route == protocol.RouteKick:
 			err = unmarshal(f, &p.kick)
@@ -250,7 +251,7 @@ func (s *stage) play(player uint64) *peer {
 		s.t.Errorf("the server is told of %+v, %v", o, err)
 	}
 	s.opens(p, link.Session{ID: 1000 + player, Epoch: epochOf(p)})
-	s.down(link.Down{Kind: link.Entered, Conn: p.session})
+	s.down(link.Down{Kind: link.Entered, Zone: 5, Conn: p.session})
 	f := p.frame(func(f protocol.Frame) bool { return f.Type == protocol.TypeResponse })
 	var m mmov1.LoginResponse
 	if err := proto.Unmarshal(f.Payload, &m); err != nil || f.ID != 9 || m.SessionId != 1000+player || m.PlayerId != player || m.Server != "v1" {

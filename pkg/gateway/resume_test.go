@@ -76,7 +76,7 @@ func TestResumedSessionGoesOn(t *testing.T) {
 	p := comesBack(s, r, 5, protocol.AppendPing(nil, 1)...)
 	s.opens(p, link.Session{ID: 77, Epoch: epochOf(p), LastRequest: 12, Recovered: true})
 	s.down(link.Down{Kind: link.ToClient, Conn: p.session, Type: protocol.TypePush, Route: routeGot, Seq: 6, Payload: []byte("missed")})
-	s.down(link.Down{Kind: link.Entered, Conn: p.session})
+	s.down(link.Down{Kind: link.Entered, Zone: 5, Conn: p.session})
 	var m mmov1.Resumed
 	p.control(protocol.RouteResumed, &m)
 	if !m.Recovered || m.SessionId != 77 || m.LastRequest != 12 {

@@ -59,12 +59,13 @@ type session struct {
 	// The flusher's own:
 	who     *login // of whom the server was asked, until it has answered
 	client  *replica.Client
-	table   []*mmov1.Zone // rows of the zone table, until the client is told
+	table   []*mmov1.Zone // rows of the zone table, until they are queued for the client
+	rowless []uint32      // zones for which the client had no row
 	texts   *texts        // of the development listener; nil: it is another
 	stuck   []byte        // a sealed record that the connection could not take yet
 	asked   bool          // the server was asked for a session, or has given one
 	entered bool          // it is in the world
-	rows    bool          // the zone table has been sent: state frames may follow
+	telling bool          // rows of the zone table are queued: their sections may follow when they have left
 	dropped bool
 }
 

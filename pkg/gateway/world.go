@@ -13,7 +13,6 @@ import (
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
 	"github.com/tianxia-mmo/tianxia/pkg/security"
 	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
-	"github.com/tianxia-mmo/tianxia/pkg/sync/replica"
 )
 
 // world is what the gateway knows of the server at the other end of one link. It comes with the link and goes with it: the next one may be of another build, or another
@@ -31,14 +30,13 @@ type world struct {
 
 	// The flusher's own:
 	since time.Time
+	codec *delta.Codec
 	zones map[uint32]*zone
-	order []*zone
-}
+	order []*zone // of opening
 
-type zone struct {
-	info link.Zone
-	rep  *replica.Zone
-	lost int // batches refused since the last good one
+	ticked    bool   // batches were applied since the last round
+	gathering bool   // the round waits for the other zones' batches
+	gathered  uint32 // of this tick
 }
 
 // Waits between two attempts to find a server, doubling from the first to the last; each is shortened by chance, so that gateways that lost the same server do not
@@ -97,10 +95,9 @@ func (g *Gateway) know(h link.Hello) (*world, error) {
 	if least := len(h.Layout) + 4<<10; g.cfg.QueueBytes < least {
 		return nil, fmt.Errorf("gateway: QueueBytes of %d cannot hold the layout of game %q for a client that has to learn it: need %d", g.cfg.QueueBytes, h.Game, least)
 	}
+	w.codec = codec
 	for _, info := range h.Zones {
-		z := &zone{info: info, rep: replica.NewZone(info.ID, info.Epoch, codec, info.Params)}
-		w.zones[info.ID] = z
-		w.order = append(w.order, z)
+		g.addZone(w, info)
 	}
 	return w, nil
 }

@@ -140,9 +140,12 @@ func sampleHello() Hello {
 	h := Hello{
 		Gateway: 70000, Game: "plains", Routes: protocol.FrameworkRoutes(), Schema: protocol.FingerprintOf(0x0123456789abcdef), Layout: make([]byte, 65000),
 		Zones: []Zone{
-			{ID: 1, Epoch: 1 << 31, Params: delta.Params{PositionBits: 17}, TickHz: 20, QuantaPerMetre: 320, Width: 128000, Height: 1 << 24, EnterRadius: 16000, LeaveRadius: 17600},
+			{ID: 1, Epoch: 1 << 31, Params: delta.Params{PositionBits: 17, OriginX: -1 << 31, OriginZ: 1<<31 - 1}, TickHz: 20, QuantaPerMetre: 320, Width: 128000, Height: 1 << 24, EnterRadius: 16000, LeaveRadius: 17600, Margin: 640},
 			{ID: 2},
 		},
+	}
+	for i := range h.Routes {
+		h.Routes[i].Right, h.Routes[i].Audit = "", false // the zone's business: they do not travel
 	}
 	for i := range h.Layout {
 		h.Layout[i] = byte(i * 7)
@@ -182,6 +185,9 @@ func sampleDowns() []Down {
 		{Kind: ToClient, Conn: 1<<40 | 7, Type: protocol.TypeResponse, Route: 65535, ID: 1<<32 - 1, Payload: make([]byte, 1<<16)},
 		{Kind: ToClient},
 		{Kind: Kick, Conn: 9, Code: protocol.DisconnectServerShutdown, Payload: []byte("über")},
+		{Kind: Entered, Conn: 1<<40 | 7, Zone: 1<<32 - 1},
+		{Kind: ZoneOpened, Payload: AppendZone(nil, &Zone{ID: 9, Epoch: 2, Params: delta.Params{PositionBits: 20, OriginX: -320}, TickHz: 20})},
+		{Kind: ZoneClosed, Zone: 9},
 		{Kind: 200, Zone: 1, Conn: 2, Type: 3, Route: 4, ID: 5, Code: 65535, Seq: 9, Payload: []byte{6}},
 	}
 }

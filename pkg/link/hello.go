@@ -13,7 +13,8 @@ import (
 //
 //	1  2026-11-22  first version
 //	2  2026-11-23  sessions of the server, over connections of the gateway: resume, acknowledgements, epochs; descriptors
-const Version = 2
+//	3  2026-11-23  several zones of one world: origins, home zones, zones that open and close; batches with departures, removed observers and events
+const Version = 3
 
 // The first words of a link (numbers are uvarint unless a size is given; a text is size and bytes):
 //
@@ -102,9 +103,9 @@ func parseWelcome(b []byte) (bounds PipeConfig, h Hello, err error) {
 // hello: gateway · game · schema 8 bytes · layout · descriptors · n · n × route · n · n × zone
 //
 //	route   id · name · kind u8 · direction u8 · states u8 · affinity u8 · most bytes · rate f64 · burst · cost · delivery u8 · idempotent u8 · message · reply
-//	zone    id · epoch · position bits u8 · tick rate · quanta per metre f64 · width · height · enter radius · leave radius
+//	zone    id · epoch · position bits u8 · origin x · origin z · tick rate · quanta per metre f64 · width · height · enter radius · leave radius
 //
-// f64 is IEEE 754, LE; what is an int32 in a zone is not negative.
+// f64 is IEEE 754, LE. The two of an origin are zigzag (varint); what else is an int32 in a zone is not negative.
 func appendHello(b []byte, h *Hello) []byte {
 	b = binary.AppendUvarint(b, uint64(h.Gateway))
 	b = appendText(b, h.Game)
@@ -130,23 +131,38 @@ func appendHello(b []byte, h *Hello) []byte {
 	}
 	b = binary.AppendUvarint(b, uint64(len(h.Zones)))
 	for i := range h.Zones {
-		z := &h.Zones[i]
-		b = binary.AppendUvarint(b, uint64(z.ID))
-		b = binary.AppendUvarint(b, uint64(z.Epoch))
-		b = append(b, z.Params.PositionBits)
-		b = binary.AppendUvarint(b, uint64(z.TickHz))
-		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(z.QuantaPerMetre))
-		for _, v := range [...]int32{z.Width, z.Height, z.EnterRadius, z.LeaveRadius} {
-			b = binary.AppendUvarint(b, uint64(uint32(v)))
-		}
+		b = AppendZone(b, &h.Zones[i])
 	}
 	return b
+}
+
+// AppendZone appends a zone: the payload of ZoneOpened.
+func AppendZone(b []byte, z *Zone) []byte {
+	b = binary.AppendUvarint(b, uint64(z.ID))
+	b = binary.AppendUvarint(b, uint64(z.Epoch))
+	b = append(b, z.Params.PositionBits)
+	b = binary.AppendVarint(b, int64(z.Params.OriginX))
+	b = binary.AppendVarint(b, int64(z.Params.OriginZ))
+	b = binary.AppendUvarint(b, uint64(z.TickHz))
+	b = binary.LittleEndian.AppendUint64(b, math.Float64bits(z.QuantaPerMetre))
+	for _, v := range [...]int32{z.Width, z.Height, z.EnterRadius, z.LeaveRadius, z.Margin} {
+		b = binary.AppendUvarint(b, uint64(uint32(v)))
+	}
+	return b
+}
+
+// ParseZone reads what AppendZone wrote; an error wraps ErrMalformed.
+func ParseZone(b []byte) (Zone, error) {
+	c := cursor{b: b}
+	z := c.zone()
+	c.payload(0)
+	return z, c.err
 }
 
 // routeSize and zoneSize are the least bytes of one: what a number of them is held against before anything is allocated.
 const (
 	routeSize = 21
-	zoneSize  = 16
+	zoneSize  = 19
 )
 
 func (c *cursor) hello() (h Hello) {
@@ -188,10 +204,19 @@ func (c *cursor) route() protocol.Route {
 
 func (c *cursor) zone() Zone {
 	quanta := func(what string) int32 { return int32(c.uvarint(what, math.MaxInt32)) }
+	origin := func() int32 {
+		v, n := binary.Varint(c.b)
+		if n <= 0 || v < math.MinInt32 || v > math.MaxInt32 {
+			c.fail("origin of a zone")
+			return 0
+		}
+		c.b = c.b[n:]
+		return int32(v)
+	}
 	return Zone{
 		ID: uint32(c.uvarint("id of a zone", math.MaxUint32)), Epoch: uint32(c.uvarint("epoch of a zone", math.MaxUint32)),
-		Params: delta.Params{PositionBits: c.byte("position bits of a zone")}, TickHz: uint32(c.uvarint("tick rate of a zone", math.MaxUint32)),
+		Params: delta.Params{PositionBits: c.byte("position bits of a zone"), OriginX: origin(), OriginZ: origin()}, TickHz: uint32(c.uvarint("tick rate of a zone", math.MaxUint32)),
 		QuantaPerMetre: math.Float64frombits(c.u64("quanta per metre of a zone")),
-		Width:          quanta("width of a zone"), Height: quanta("height of a zone"), EnterRadius: quanta("enter radius of a zone"), LeaveRadius: quanta("leave radius of a zone"),
+		Width:          quanta("width of a zone"), Height: quanta("height of a zone"), EnterRadius: quanta("enter radius of a zone"), LeaveRadius: quanta("leave radius of a zone"), Margin: quanta("margin of a zone"),
 	}
 }

@@ -13,14 +13,14 @@ func TestOtherVersionsAreRefusedByName(t *testing.T) {
 	if err != nil || a.version != 7 {
 		t.Fatalf("%+v, %v", a, err)
 	}
-	if text := wrongVersion("server", "gateway", a.version); !strings.Contains(text, "gateway speaks version 7") || !strings.Contains(text, "this server version 2") {
+	if text := wrongVersion("server", "gateway", a.version); !strings.Contains(text, "gateway speaks version 7") || !strings.Contains(text, "this server version 3") {
 		t.Error(text)
 	}
 	var bounds PipeConfig
 	bounds.validate()
 	w := appendWelcome(nil, &bounds, &Hello{})
 	w[0] = 9
-	if _, _, err := parseWelcome(w[:1]); err == nil || !strings.Contains(err.Error(), "server speaks version 9") || !strings.Contains(err.Error(), "this gateway version 2") {
+	if _, _, err := parseWelcome(w[:1]); err == nil || !strings.Contains(err.Error(), "server speaks version 9") || !strings.Contains(err.Error(), "this gateway version 3") {
 		t.Error(err)
 	}
 }
@@ -58,6 +58,41 @@ func FuzzParseAttach(f *testing.F) {
 			if again, err := parseAttach(a.append(nil)); err != nil || again != a {
 				t.Fatalf("%+v became %+v, %v", a, again, err)
 			}
+		}
+	})
+}
+
+func TestZoneComesBackAndDamageIsRefused(t *testing.T) {
+	for _, z := range sampleHello().Zones {
+		b := AppendZone(nil, &z)
+		if got, err := ParseZone(b); err != nil || got != z {
+			t.Errorf("%+v became %+v, %v", z, got, err)
+		}
+		for n := range b {
+			if _, err := ParseZone(b[:n]); !errors.Is(err, ErrMalformed) {
+				t.Fatalf("cut to %d of %d bytes: %v", n, len(b), err)
+			}
+		}
+		if _, err := ParseZone(append(b, 0)); !errors.Is(err, ErrMalformed) {
+			t.Errorf("with a byte too many: %v", err)
+		}
+	}
+}
+
+func FuzzParseZone(f *testing.F) {
+	for _, z := range sampleHello().Zones {
+		f.Add(AppendZone(nil, &z))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		z, err := ParseZone(b)
+		if err != nil {
+			if !errors.Is(err, ErrMalformed) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if again, err := ParseZone(AppendZone(nil, &z)); err != nil || again != z && z.QuantaPerMetre == z.QuantaPerMetre { // not a NaN
+			t.Fatalf("%+v became %+v, %v", z, again, err)
 		}
 	})
 }

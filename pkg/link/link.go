@@ -57,6 +57,7 @@ type Zone struct {
 	Width, Height  int32 // position quanta
 	EnterRadius    int32
 	LeaveRadius    int32
+	Margin         int32 // that the zone holds beyond its borders: full positions count from before its corner by so much
 }
 
 // UpKind tells what an Up is.
@@ -97,8 +98,10 @@ const (
 	Broadcast                        // Type, Route, Payload for every session of the gateway; may be lost
 	Kick                             // Conn ends with Code; Payload is the reason, a line of text
 	Opened                           // Conn has a session: Payload is a Session
-	Entered                          // the session of Conn is in the world from the next batch on
+	Entered                          // the session of Conn is in the world from the next batch on; Zone is its home
 	NotRecovered                     // there is nothing to resume for Conn; Payload is the reason, a line of text
+	ZoneOpened                       // there is a zone more: Payload is a Zone, as AppendZone writes it; batches of it follow
+	ZoneClosed                       // Zone is over: what it holds leaves everyone's view, and no batch of it follows
 )
 
 // Down goes from a server to a gateway.

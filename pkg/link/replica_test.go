@@ -34,7 +34,7 @@ func fallsBehind(t *testing.T, open opener) {
 		t.Fatal(err)
 	}
 	index, at, _ := client.Open(rep, 500)
-	if err := mirror.OpenZone(index, params, at); err != nil {
+	if err := mirror.OpenZone(index, zone, params, at); err != nil {
 		t.Fatal(err)
 	}
 

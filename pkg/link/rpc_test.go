@@ -198,7 +198,7 @@ func TestStrangeFirstWordsAreRefused(t *testing.T) {
 		first, second *attach
 		want          string
 	}{
-		{"another version", word(9, 1, messages), word(9, 1, batches), "the gateway speaks version 9 of the link, this server version 2"},
+		{"another version", word(9, 1, messages), word(9, 1, batches), "the gateway speaks version 9 of the link, this server version 3"},
 		{"no word", nil, nil, "has opened a stream and not said what for"},
 		{"one stream only", word(Version, 1, messages), nil, "the stream of batches has not come"},
 		{"another number", word(Version, 1, messages), word(Version, 2, batches), "the stream of batches has not come"},

@@ -10,7 +10,8 @@ package protocol
 //	1  2026-11-22  first version: records sealed by Noise NK keys, frames of types 0-6, state frames of layout 1
 //	2  2026-11-22  generated layouts: states of any components, route 36 tells the layout, fingerprints instead of schema hashes
 //	3  2026-11-23  sessions that outlive their connection: suite 2, tickets, numbered messages and ACK, RESUME, a login queue, payloads in JSON
-const Version = 3
+//	4  2026-11-23  worlds of several zones: entities cross and keep their index, rows change, origins, short ids of the section's zone; components that an entity may lack
+const Version = 4
 
 // Subprotocol is the WebSocket subprotocol of Version; it is bound into the handshake's prologue.
 const Subprotocol = "mmo.v1"

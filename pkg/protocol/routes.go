@@ -99,6 +99,9 @@ type Route struct {
 
 	Message string // full name of the protobuf message that the payload is, "" unknown
 	Reply   string // of the message that answers a request
+
+	Right string // that a session needs in order to send it, "" none. The zone checks it; a gateway does not know it
+	Audit bool   // the zone puts every message of it on record
 }
 
 // Routes is an immutable table of routes with the control routes included.
@@ -129,10 +132,23 @@ const (
 	RouteStatus uint16 = 35
 	RouteLayout uint16 = 36
 	RouteTicket uint16 = 37
+
+	RouteTeleport uint16 = 48
+	RouteSpawn    uint16 = 49
+	RouteDespawn  uint16 = 50
+	RouteInspect  uint16 = 51
+	RouteGive     uint16 = 52
 )
 
-// FrameworkRoutes returns the routes 32-37, which every game's table includes.
+// RightGM is the right that the framework's commands need.
+const RightGM = "gm"
+
+// FrameworkRoutes returns the routes 32-37 and the commands 48-52, which every game's table includes.
 func FrameworkRoutes() []Route {
+	command := func(id uint16, name, message string, most int) Route {
+		return Route{ID: id, Name: "gm." + name, Kind: Request, Direction: ClientToServer, States: Playing, Affinity: Zone, MaxBytes: most,
+			Message: "mmo.v1." + message + "Request", Reply: "mmo.v1." + message + "Response", Right: RightGM, Audit: true}
+	}
 	return []Route{
 		{ID: RouteLogin, Name: "login", Kind: Request, Direction: ClientToServer, States: Secured, Affinity: Gateway, MaxBytes: DefaultMaxBytes, Message: "mmo.v1.LoginRequest", Reply: "mmo.v1.LoginResponse"},
 		{ID: RouteZone, Name: "zone", Kind: Push, Direction: ServerToClient, States: AnyState, Affinity: Gateway, MaxBytes: DefaultMaxBytes, Message: "mmo.v1.Zone"},
@@ -140,8 +156,16 @@ func FrameworkRoutes() []Route {
 		{ID: RouteStatus, Name: "status", Kind: Push, Direction: ServerToClient, States: AnyState, Affinity: Gateway, MaxBytes: DefaultMaxBytes, Delivery: Latest, Message: "mmo.v1.Status"},
 		{ID: RouteLayout, Name: "layout", Kind: Push, Direction: ServerToClient, States: AnyState, Affinity: Gateway, MaxBytes: 65000, Message: "mmo.v1.Layout"},
 		{ID: RouteTicket, Name: "ticket", Kind: Push, Direction: ServerToClient, States: AnyState, Affinity: Gateway, MaxBytes: DefaultMaxBytes, Message: "mmo.v1.Ticket"},
+		command(RouteTeleport, "teleport", "Teleport", DefaultMaxBytes),
+		command(RouteSpawn, "spawn", "Spawn", DefaultMaxBytes),
+		command(RouteDespawn, "despawn", "Despawn", DefaultMaxBytes),
+		command(RouteInspect, "inspect", "Inspect", inspectMaxBytes),
+		command(RouteGive, "give", "Give", DefaultMaxBytes),
 	}
 }
+
+// inspectMaxBytes is for all the components of an entity as JSON; what has more is inspected one by one.
+const inspectMaxBytes = 16 << 10
 
 // NewRoutes checks and indexes a table, usually FrameworkRoutes and the game's. It refuses ids below 32, ids of 32-63 that
 // are not the framework's, ids or names used twice, empty names or names with space in them, and values out of range.
@@ -204,6 +228,8 @@ func (r *Route) validate() error {
 		return fmt.Errorf("unknown affinity %d", r.Affinity)
 	case r.Rate < 0 || r.Rate > 1e6 || r.Rate != r.Rate || r.Rate > 0 && r.Burst < max(r.Cost, 1):
 		return fmt.Errorf("rate of %v per second with a burst of %d and a cost of %d: need 0 to 1e6, and a burst that pays for a message", r.Rate, r.Burst, r.Cost)
+	case r.Direction&ClientToServer == 0 && (r.Right != "" || r.Audit):
+		return fmt.Errorf("right %q and audit are about what clients send, and the server alone sends it", r.Right)
 	case r.Delivery > Latest:
 		return fmt.Errorf("unknown delivery %d", r.Delivery)
 	case r.MaxBytes < 0 || r.MaxBytes > MaxRouteBytes:

@@ -95,6 +95,8 @@ func TestNewRoutesRefusesContradictions(t *testing.T) {
 		"strange affinity":  with(func(r *Route) { r.Affinity = 4 }),
 		"negative maximum":  with(func(r *Route) { r.MaxBytes = -1 }),
 		"huge maximum":      with(func(r *Route) { r.MaxBytes = MaxRouteBytes + 1 }),
+		"right of pushes":   with(func(r *Route) { r.Direction, r.Right = ServerToClient, "gm" }),
+		"record of pushes":  with(func(r *Route) { r.Direction, r.Audit = ServerToClient, true }),
 		"id twice":          {good, {ID: 64, Name: "b", Kind: Push, Direction: ClientToServer}},
 		"name twice":        {good, {ID: 65, Name: "a", Kind: Push, Direction: ClientToServer}},
 	}
@@ -168,7 +170,8 @@ func TestUnlockedFingerprint(t *testing.T) {
 		t.Error("layout or a missing route does not change the hash")
 	}
 	table, _ := NewRoutes(append(base, a)...)
-	text := "32 login request c2s\n33 zone push s2c\n34 avatar push s2c\n35 status push s2c\n36 layout push s2c\n37 ticket push s2c\n64 a push c2s\n"
+	text := "32 login request c2s\n33 zone push s2c\n34 avatar push s2c\n35 status push s2c\n36 layout push s2c\n37 ticket push s2c\n" +
+		"48 gm.teleport request c2s\n49 gm.spawn request c2s\n50 gm.despawn request c2s\n51 gm.inspect request c2s\n52 gm.give request c2s\n64 a push c2s\n"
 	if got := CanonicalSchema(table); got != text {
 		t.Errorf("canonical text is %q", got)
 	}

@@ -47,7 +47,7 @@ func Example() {
 	record := atClient.Sealer.Seal(nil, []byte("frames"))
 	frames, err := atServer.Opener.Open(record)
 	fmt.Println(len(hs1), len(hs2), len(record), info.Version, string(frames), err)
-	// Output: 80 103 23 3 frames <nil>
+	// Output: 80 103 23 4 frames <nil>
 }
 
 func ExampleDevTokens() {

@@ -16,9 +16,9 @@ func fuzzBegin(f *testing.F, fix *fixture) {
 	f.Add(hs1)
 	f.Add([]byte{})
 	f.Add(hs1[:7])
-	f.Add(append([]byte{RecordHS1, SuiteNK, vectorKeyID, 0, 0, 0, 3, 3}, make([]byte, 72)...))
-	f.Add(append([]byte{RecordHS1, SuiteNKpsk2, vectorKeyID, 0, 0, 0, 3, 3}, make([]byte, 73)...))
-	f.Add(append([]byte{RecordHS1, SuiteNKpsk2, vectorKeyID, 0, 0, 0, 3, 3}, make([]byte, 72+MaxTicket)...))
+	f.Add(append([]byte{RecordHS1, SuiteNK, vectorKeyID, 0, 0, 0, protocolVersion, protocolVersion}, make([]byte, 72)...))
+	f.Add(append([]byte{RecordHS1, SuiteNKpsk2, vectorKeyID, 0, 0, 0, protocolVersion, protocolVersion}, make([]byte, 73)...))
+	f.Add(append([]byte{RecordHS1, SuiteNKpsk2, vectorKeyID, 0, 0, 0, protocolVersion, protocolVersion}, make([]byte, 72+MaxTicket)...))
 	f.Add([]byte{RecordHS1, 9, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		kept := bytes.Clone(b)
@@ -91,7 +91,7 @@ func fuzzFinish(f *testing.F, fix *fixture) {
 func FuzzParseReject(f *testing.F) {
 	_, server := vectorServer(f)
 	f.Add(newReject(RejectKeyUnknown, nil, server.Current.cert.Marshal()...).Bytes)
-	f.Add(newReject(RejectVersion, nil, 3, 3).Bytes)
+	f.Add(newReject(RejectVersion, nil, protocolVersion, protocolVersion).Bytes)
 	f.Add(newReject(RejectTicket, nil).Bytes)
 	f.Add(BusyReject().Bytes)
 	f.Add([]byte{RecordReject})

@@ -364,7 +364,7 @@ func TestClientJudgesAuthenticParameters(t *testing.T) {
 	zero := func(at int) []byte { b := bytes.Clone(good); copy(b[at:], make([]byte, 4)); return b }
 	with := func(at int, v byte) []byte { b := bytes.Clone(good); b[at] = v; return b }
 	for name, b := range map[string][]byte{
-		"short": good[:53], "long": append(bytes.Clone(good), 0), "version 0": with(0, 0), "version 2": with(0, 2), "version 4": with(0, 4), "flags": with(1, 1),
+		"short": good[:53], "long": append(bytes.Clone(good), 0), "version 0": with(0, 0), "version before": with(0, protocolVersion-1), "version behind": with(0, protocolVersion+1), "flags": with(1, 1),
 		"record maximum 0": zero(34), "idle 0": zero(38), "rekey records 0": zero(42), "rekey bytes 0": zero(46),
 		"acknowledge every 0": with(50, 0), "acknowledge after 0": with(52, 0),
 	} {

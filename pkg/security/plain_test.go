@@ -13,7 +13,7 @@ func plainNoise(t *testing.T, f *fixture, c noise.Config) *noise.HandshakeState 
 	t.Helper()
 	c.CipherSuite = noise.NewCipherSuite(noise.DH25519, noise.CipherAESGCM, noise.HashSHA256)
 	c.Pattern = noise.HandshakeNK
-	c.Prologue = []byte("MMOGW\x01\x01\x03\x03\x07\x00\x00\x00\x06mmo.v1\x03dev")
+	c.Prologue = []byte("MMOGW\x01\x01\x04\x04\x07\x00\x00\x00\x06mmo.v1\x03dev")
 	if f.client.Resume != nil {
 		c.Prologue[6] = 2
 		c.PresharedKey, c.PresharedKeyPlacement = f.secret[:], 2
@@ -53,7 +53,7 @@ func TestServerAgainstPlainNoise(t *testing.T) {
 		public := f.client.Cert.Public
 		hs := plainNoise(t, f, noise.Config{Initiator: true, PeerStatic: public[:], Random: bytes.NewReader(pattern(0x33, 32))})
 		payload1 := pattern(0, size-HS1Size+payload1Size)
-		hs1, _, _, err := hs.WriteMessage([]byte{0x40, suite, 7, 0, 0, 0, 3, 3}, payload1)
+		hs1, _, _, err := hs.WriteMessage([]byte{0x40, suite, 7, 0, 0, 0, 4, 4}, payload1)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -57,7 +57,7 @@ const (
 const DefaultSubprotocol = "mmo.v1"
 
 // protocolVersion is the default of both version ranges, on both sides.
-const protocolVersion = 3
+const protocolVersion = 4
 
 func randomOr(r io.Reader) io.Reader {
 	if r == nil {

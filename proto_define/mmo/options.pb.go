@@ -278,7 +278,7 @@ func (x Sync_Audience) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Sync_Audience.Descriptor instead.
 func (Sync_Audience) EnumDescriptor() ([]byte, []int) {
-	return file_mmo_options_proto_rawDescGZIP(), []int{5, 0}
+	return file_mmo_options_proto_rawDescGZIP(), []int{6, 0}
 }
 
 type Sync_Interp int32
@@ -327,7 +327,7 @@ func (x Sync_Interp) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Sync_Interp.Descriptor instead.
 func (Sync_Interp) EnumDescriptor() ([]byte, []int) {
-	return file_mmo_options_proto_rawDescGZIP(), []int{5, 1}
+	return file_mmo_options_proto_rawDescGZIP(), []int{6, 1}
 }
 
 type Sync_Priority int32
@@ -376,7 +376,7 @@ func (x Sync_Priority) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Sync_Priority.Descriptor instead.
 func (Sync_Priority) EnumDescriptor() ([]byte, []int) {
-	return file_mmo_options_proto_rawDescGZIP(), []int{5, 2}
+	return file_mmo_options_proto_rawDescGZIP(), []int{6, 2}
 }
 
 // Schema says what is generated for a proto package and where it goes. One file of the package carries it.
@@ -480,8 +480,12 @@ type Route struct {
 	MaxBytes uint32         `protobuf:"varint,8,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
 	Delivery Route_Delivery `protobuf:"varint,9,opt,name=delivery,proto3,enum=mmo.Route_Delivery" json:"delivery,omitempty"`
 	// idempotent: sending it twice does what sending it once does, so it may be retried.
-	Idempotent    bool         `protobuf:"varint,10,opt,name=idempotent,proto3" json:"idempotent,omitempty"`
-	Input         *Route_Input `protobuf:"bytes,11,opt,name=input,proto3" json:"input,omitempty"`
+	Idempotent bool         `protobuf:"varint,10,opt,name=idempotent,proto3" json:"idempotent,omitempty"`
+	Input      *Route_Input `protobuf:"bytes,11,opt,name=input,proto3" json:"input,omitempty"`
+	// right that the sender's login token must grant, "gm": the zone refuses who has not got it. Handlers of such a route work without an avatar.
+	Right string `protobuf:"bytes,12,opt,name=right,proto3" json:"right,omitempty"`
+	// audit: every message is put on record, with who sent it and what came of it, refused ones too.
+	Audit         bool `protobuf:"varint,13,opt,name=audit,proto3" json:"audit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -593,6 +597,84 @@ func (x *Route) GetInput() *Route_Input {
 	return nil
 }
 
+func (x *Route) GetRight() string {
+	if x != nil {
+		return x.Right
+	}
+	return ""
+}
+
+func (x *Route) GetAudit() bool {
+	if x != nil {
+		return x.Audit
+	}
+	return false
+}
+
+// Call makes a message a call from one entity to another, wherever that one lives. It is handled in a later tick, and answered in one after that.
+type Call struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// id, 1-65535, by which zones name the call; apart from the ids of routes.
+	Id uint32 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// reply is the message type that answers; without it nothing does, but the caller learns whether it was handled.
+	Reply string `protobuf:"bytes,2,opt,name=reply,proto3" json:"reply,omitempty"`
+	// kind of entities that it is for, by the name of its message: others refuse it. Without it any kind may be called.
+	Kind          string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Call) Reset() {
+	*x = Call{}
+	mi := &file_mmo_options_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Call) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Call) ProtoMessage() {}
+
+func (x *Call) ProtoReflect() protoreflect.Message {
+	mi := &file_mmo_options_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Call.ProtoReflect.Descriptor instead.
+func (*Call) Descriptor() ([]byte, []int) {
+	return file_mmo_options_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Call) GetId() uint32 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Call) GetReply() string {
+	if x != nil {
+		return x.Reply
+	}
+	return ""
+}
+
+func (x *Call) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
 // Component makes a message a replicated, stored piece of an entity.
 type Component struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -608,7 +690,7 @@ type Component struct {
 
 func (x *Component) Reset() {
 	*x = Component{}
-	mi := &file_mmo_options_proto_msgTypes[2]
+	mi := &file_mmo_options_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -620,7 +702,7 @@ func (x *Component) String() string {
 func (*Component) ProtoMessage() {}
 
 func (x *Component) ProtoReflect() protoreflect.Message {
-	mi := &file_mmo_options_proto_msgTypes[2]
+	mi := &file_mmo_options_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -633,7 +715,7 @@ func (x *Component) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Component.ProtoReflect.Descriptor instead.
 func (*Component) Descriptor() ([]byte, []int) {
-	return file_mmo_options_proto_rawDescGZIP(), []int{2}
+	return file_mmo_options_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Component) GetId() uint32 {
@@ -676,7 +758,7 @@ type Position struct {
 
 func (x *Position) Reset() {
 	*x = Position{}
-	mi := &file_mmo_options_proto_msgTypes[3]
+	mi := &file_mmo_options_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -688,7 +770,7 @@ func (x *Position) String() string {
 func (*Position) ProtoMessage() {}
 
 func (x *Position) ProtoReflect() protoreflect.Message {
-	mi := &file_mmo_options_proto_msgTypes[3]
+	mi := &file_mmo_options_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -701,7 +783,7 @@ func (x *Position) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Position.ProtoReflect.Descriptor instead.
 func (*Position) Descriptor() ([]byte, []int) {
-	return file_mmo_options_proto_rawDescGZIP(), []int{3}
+	return file_mmo_options_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Position) GetX() string {
@@ -772,14 +854,16 @@ type Kind struct {
 	// layer of interest management.
 	Layer string `protobuf:"bytes,4,opt,name=layer,proto3" json:"layer,omitempty"`
 	// avatar: players who join get an entity of this kind.
-	Avatar        bool `protobuf:"varint,5,opt,name=avatar,proto3" json:"avatar,omitempty"`
+	Avatar bool `protobuf:"varint,5,opt,name=avatar,proto3" json:"avatar,omitempty"`
+	// optional names those of the components that an entity may lack: it is spawned without them, and they come and go.
+	Optional      []string `protobuf:"bytes,6,rep,name=optional,proto3" json:"optional,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Kind) Reset() {
 	*x = Kind{}
-	mi := &file_mmo_options_proto_msgTypes[4]
+	mi := &file_mmo_options_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -791,7 +875,7 @@ func (x *Kind) String() string {
 func (*Kind) ProtoMessage() {}
 
 func (x *Kind) ProtoReflect() protoreflect.Message {
-	mi := &file_mmo_options_proto_msgTypes[4]
+	mi := &file_mmo_options_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -804,7 +888,7 @@ func (x *Kind) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Kind.ProtoReflect.Descriptor instead.
 func (*Kind) Descriptor() ([]byte, []int) {
-	return file_mmo_options_proto_rawDescGZIP(), []int{4}
+	return file_mmo_options_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Kind) GetId() uint32 {
@@ -842,6 +926,13 @@ func (x *Kind) GetAvatar() bool {
 	return false
 }
 
+func (x *Kind) GetOptional() []string {
+	if x != nil {
+		return x.Optional
+	}
+	return nil
+}
+
 // Sync says how a field of a component travels.
 type Sync struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -868,7 +959,7 @@ type Sync struct {
 
 func (x *Sync) Reset() {
 	*x = Sync{}
-	mi := &file_mmo_options_proto_msgTypes[5]
+	mi := &file_mmo_options_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -880,7 +971,7 @@ func (x *Sync) String() string {
 func (*Sync) ProtoMessage() {}
 
 func (x *Sync) ProtoReflect() protoreflect.Message {
-	mi := &file_mmo_options_proto_msgTypes[5]
+	mi := &file_mmo_options_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -893,7 +984,7 @@ func (x *Sync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sync.ProtoReflect.Descriptor instead.
 func (*Sync) Descriptor() ([]byte, []int) {
-	return file_mmo_options_proto_rawDescGZIP(), []int{5}
+	return file_mmo_options_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Sync) GetQuantize() float64 {
@@ -996,7 +1087,7 @@ type RpcOptions struct {
 
 func (x *RpcOptions) Reset() {
 	*x = RpcOptions{}
-	mi := &file_mmo_options_proto_msgTypes[6]
+	mi := &file_mmo_options_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1008,7 +1099,7 @@ func (x *RpcOptions) String() string {
 func (*RpcOptions) ProtoMessage() {}
 
 func (x *RpcOptions) ProtoReflect() protoreflect.Message {
-	mi := &file_mmo_options_proto_msgTypes[6]
+	mi := &file_mmo_options_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1021,7 +1112,7 @@ func (x *RpcOptions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RpcOptions.ProtoReflect.Descriptor instead.
 func (*RpcOptions) Descriptor() ([]byte, []int) {
-	return file_mmo_options_proto_rawDescGZIP(), []int{6}
+	return file_mmo_options_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RpcOptions) GetIdempotent() bool {
@@ -1073,6 +1164,142 @@ func (x *RpcOptions) GetPooled() bool {
 	return false
 }
 
+// Table makes a message a row of game data: numbers that designers keep in a file, which servers load and never send.
+type Table struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// name of the file that holds the rows, without its ending: "monsters" for monsters.yaml or monsters.csv.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// key names the field that tells rows apart: a whole number, an enum or a string.
+	Key           string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Table) Reset() {
+	*x = Table{}
+	mi := &file_mmo_options_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Table) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Table) ProtoMessage() {}
+
+func (x *Table) ProtoReflect() protoreflect.Message {
+	mi := &file_mmo_options_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Table.ProtoReflect.Descriptor instead.
+func (*Table) Descriptor() ([]byte, []int) {
+	return file_mmo_options_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Table) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Table) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+// Column says what a field of a table's row, or of a message in it, may hold.
+type Column struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// min and max bound a number, and the numbers in a list or map.
+	Min *float64 `protobuf:"fixed64,1,opt,name=min,proto3,oneof" json:"min,omitempty"`
+	Max *float64 `protobuf:"fixed64,2,opt,name=max,proto3,oneof" json:"max,omitempty"`
+	// table names a table: the value is the key of a row there.
+	Table string `protobuf:"bytes,3,opt,name=table,proto3" json:"table,omitempty"`
+	// default is the value where none is given, written as in a file.
+	Default *string `protobuf:"bytes,4,opt,name=default,proto3,oneof" json:"default,omitempty"`
+	// required: a list, a map or a message must be given, and hold something. Single values must be given anyway, unless they are optional or have a default.
+	Required      bool `protobuf:"varint,5,opt,name=required,proto3" json:"required,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Column) Reset() {
+	*x = Column{}
+	mi := &file_mmo_options_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Column) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Column) ProtoMessage() {}
+
+func (x *Column) ProtoReflect() protoreflect.Message {
+	mi := &file_mmo_options_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Column.ProtoReflect.Descriptor instead.
+func (*Column) Descriptor() ([]byte, []int) {
+	return file_mmo_options_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Column) GetMin() float64 {
+	if x != nil && x.Min != nil {
+		return *x.Min
+	}
+	return 0
+}
+
+func (x *Column) GetMax() float64 {
+	if x != nil && x.Max != nil {
+		return *x.Max
+	}
+	return 0
+}
+
+func (x *Column) GetTable() string {
+	if x != nil {
+		return x.Table
+	}
+	return ""
+}
+
+func (x *Column) GetDefault() string {
+	if x != nil && x.Default != nil {
+		return *x.Default
+	}
+	return ""
+}
+
+func (x *Column) GetRequired() bool {
+	if x != nil {
+		return x.Required
+	}
+	return false
+}
+
 // Rate bounds how often one session may send: a bucket of burst tokens, refilled by per_second, from which a message takes cost.
 type Route_Rate struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1085,7 +1312,7 @@ type Route_Rate struct {
 
 func (x *Route_Rate) Reset() {
 	*x = Route_Rate{}
-	mi := &file_mmo_options_proto_msgTypes[7]
+	mi := &file_mmo_options_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1097,7 +1324,7 @@ func (x *Route_Rate) String() string {
 func (*Route_Rate) ProtoMessage() {}
 
 func (x *Route_Rate) ProtoReflect() protoreflect.Message {
-	mi := &file_mmo_options_proto_msgTypes[7]
+	mi := &file_mmo_options_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1145,7 +1372,7 @@ type Route_Input struct {
 
 func (x *Route_Input) Reset() {
 	*x = Route_Input{}
-	mi := &file_mmo_options_proto_msgTypes[8]
+	mi := &file_mmo_options_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1157,7 +1384,7 @@ func (x *Route_Input) String() string {
 func (*Route_Input) ProtoMessage() {}
 
 func (x *Route_Input) ProtoReflect() protoreflect.Message {
-	mi := &file_mmo_options_proto_msgTypes[8]
+	mi := &file_mmo_options_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1197,7 +1424,7 @@ type Sync_Range struct {
 
 func (x *Sync_Range) Reset() {
 	*x = Sync_Range{}
-	mi := &file_mmo_options_proto_msgTypes[9]
+	mi := &file_mmo_options_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1209,7 +1436,7 @@ func (x *Sync_Range) String() string {
 func (*Sync_Range) ProtoMessage() {}
 
 func (x *Sync_Range) ProtoReflect() protoreflect.Message {
-	mi := &file_mmo_options_proto_msgTypes[9]
+	mi := &file_mmo_options_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1222,7 +1449,7 @@ func (x *Sync_Range) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sync_Range.ProtoReflect.Descriptor instead.
 func (*Sync_Range) Descriptor() ([]byte, []int) {
-	return file_mmo_options_proto_rawDescGZIP(), []int{5, 0}
+	return file_mmo_options_proto_rawDescGZIP(), []int{6, 0}
 }
 
 func (x *Sync_Range) GetMin() float64 {
@@ -1250,7 +1477,7 @@ type Sync_Tolerance struct {
 
 func (x *Sync_Tolerance) Reset() {
 	*x = Sync_Tolerance{}
-	mi := &file_mmo_options_proto_msgTypes[10]
+	mi := &file_mmo_options_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1262,7 +1489,7 @@ func (x *Sync_Tolerance) String() string {
 func (*Sync_Tolerance) ProtoMessage() {}
 
 func (x *Sync_Tolerance) ProtoReflect() protoreflect.Message {
-	mi := &file_mmo_options_proto_msgTypes[10]
+	mi := &file_mmo_options_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1275,7 +1502,7 @@ func (x *Sync_Tolerance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sync_Tolerance.ProtoReflect.Descriptor instead.
 func (*Sync_Tolerance) Descriptor() ([]byte, []int) {
-	return file_mmo_options_proto_rawDescGZIP(), []int{5, 1}
+	return file_mmo_options_proto_rawDescGZIP(), []int{6, 1}
 }
 
 func (x *Sync_Tolerance) GetDistance() float64 {
@@ -1326,11 +1553,35 @@ var file_mmo_options_proto_extTypes = []protoimpl.ExtensionInfo{
 		Filename:      "mmo/options.proto",
 	},
 	{
+		ExtendedType:  (*descriptorpb.MessageOptions)(nil),
+		ExtensionType: (*Call)(nil),
+		Field:         50106,
+		Name:          "mmo.call",
+		Tag:           "bytes,50106,opt,name=call",
+		Filename:      "mmo/options.proto",
+	},
+	{
+		ExtendedType:  (*descriptorpb.MessageOptions)(nil),
+		ExtensionType: (*Table)(nil),
+		Field:         50107,
+		Name:          "mmo.table",
+		Tag:           "bytes,50107,opt,name=table",
+		Filename:      "mmo/options.proto",
+	},
+	{
 		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
 		ExtensionType: (*Sync)(nil),
 		Field:         50104,
 		Name:          "mmo.sync",
 		Tag:           "bytes,50104,opt,name=sync",
+		Filename:      "mmo/options.proto",
+	},
+	{
+		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
+		ExtensionType: (*Column)(nil),
+		Field:         50108,
+		Name:          "mmo.column",
+		Tag:           "bytes,50108,opt,name=column",
 		Filename:      "mmo/options.proto",
 	},
 	{
@@ -1357,18 +1608,24 @@ var (
 	E_Component = &file_mmo_options_proto_extTypes[2]
 	// optional mmo.Kind kind = 50103;
 	E_Kind = &file_mmo_options_proto_extTypes[3]
+	// optional mmo.Call call = 50106;
+	E_Call = &file_mmo_options_proto_extTypes[4]
+	// optional mmo.Table table = 50107;
+	E_Table = &file_mmo_options_proto_extTypes[5]
 )
 
 // Extension fields to descriptorpb.FieldOptions.
 var (
 	// optional mmo.Sync sync = 50104;
-	E_Sync = &file_mmo_options_proto_extTypes[4]
+	E_Sync = &file_mmo_options_proto_extTypes[6]
+	// optional mmo.Column column = 50108;
+	E_Column = &file_mmo_options_proto_extTypes[7]
 )
 
 // Extension fields to descriptorpb.MethodOptions.
 var (
 	// optional mmo.RpcOptions rpc = 50105;
-	E_Rpc = &file_mmo_options_proto_extTypes[5]
+	E_Rpc = &file_mmo_options_proto_extTypes[8]
 )
 
 var File_mmo_options_proto protoreflect.FileDescriptor
@@ -1383,7 +1640,7 @@ const file_mmo_options_proto_rawDesc = "" +
 	"typescript\x12\x10\n" +
 	"\x03sdk\x18\x03 \x01(\tR\x03sdk\x12\x16\n" +
 	"\x06manual\x18\x04 \x01(\tR\x06manual\x12\x17\n" +
-	"\atick_hz\x18\x05 \x01(\rR\x06tickHz\"\xe3\x05\n" +
+	"\atick_hz\x18\x05 \x01(\rR\x06tickHz\"\x8f\x06\n" +
 	"\x05Route\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12#\n" +
@@ -1398,7 +1655,9 @@ const file_mmo_options_proto_rawDesc = "" +
 	"idempotent\x18\n" +
 	" \x01(\bR\n" +
 	"idempotent\x12&\n" +
-	"\x05input\x18\v \x01(\v2\x10.mmo.Route.InputR\x05input\x1aO\n" +
+	"\x05input\x18\v \x01(\v2\x10.mmo.Route.InputR\x05input\x12\x14\n" +
+	"\x05right\x18\f \x01(\tR\x05right\x12\x14\n" +
+	"\x05audit\x18\r \x01(\bR\x05audit\x1aO\n" +
 	"\x04Rate\x12\x1d\n" +
 	"\n" +
 	"per_second\x18\x01 \x01(\x01R\tperSecond\x12\x14\n" +
@@ -1429,7 +1688,11 @@ const file_mmo_options_proto_rawDesc = "" +
 	"\bRELIABLE\x10\x00\x12\r\n" +
 	"\tAOI_EVENT\x10\x01\x12\n" +
 	"\n" +
-	"\x06LATEST\x10\x02\"`\n" +
+	"\x06LATEST\x10\x02\"@\n" +
+	"\x04Call\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\rR\x02id\x12\x14\n" +
+	"\x05reply\x18\x02 \x01(\tR\x05reply\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\"`\n" +
 	"\tComponent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12)\n" +
 	"\bposition\x18\x02 \x01(\v2\r.mmo.PositionR\bposition\x12\x18\n" +
@@ -1442,7 +1705,7 @@ const file_mmo_options_proto_rawDesc = "" +
 	"\x02vy\x18\x05 \x01(\tR\x02vy\x12\x0e\n" +
 	"\x02vz\x18\x06 \x01(\tR\x02vz\x12\x18\n" +
 	"\aheading\x18\a \x01(\tR\aheading\x12\x14\n" +
-	"\x05polar\x18\b \x01(\bR\x05polar\"x\n" +
+	"\x05polar\x18\b \x01(\bR\x05polar\"\x94\x01\n" +
 	"\x04Kind\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x1e\n" +
 	"\n" +
@@ -1450,7 +1713,8 @@ const file_mmo_options_proto_rawDesc = "" +
 	"components\x12\x12\n" +
 	"\x04sees\x18\x03 \x01(\x01R\x04sees\x12\x14\n" +
 	"\x05layer\x18\x04 \x01(\tR\x05layer\x12\x16\n" +
-	"\x06avatar\x18\x05 \x01(\bR\x06avatar\"\x80\x05\n" +
+	"\x06avatar\x18\x05 \x01(\bR\x06avatar\x12\x1a\n" +
+	"\boptional\x18\x06 \x03(\tR\boptional\"\x80\x05\n" +
 	"\x04Sync\x12\x1a\n" +
 	"\bquantize\x18\x01 \x01(\x01R\bquantize\x12\x12\n" +
 	"\x04bits\x18\x02 \x01(\rR\x04bits\x12%\n" +
@@ -1499,13 +1763,30 @@ const file_mmo_options_proto_rawDesc = "" +
 	"\x06inline\x18\x04 \x01(\bR\x06inline\x12\x12\n" +
 	"\x04bulk\x18\x05 \x01(\bR\x04bulk\x12\x10\n" +
 	"\x03key\x18\x06 \x01(\tR\x03key\x12\x16\n" +
-	"\x06pooled\x18\a \x01(\bR\x06pooled:C\n" +
+	"\x06pooled\x18\a \x01(\bR\x06pooled\"-\n" +
+	"\x05Table\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\"\xa3\x01\n" +
+	"\x06Column\x12\x15\n" +
+	"\x03min\x18\x01 \x01(\x01H\x00R\x03min\x88\x01\x01\x12\x15\n" +
+	"\x03max\x18\x02 \x01(\x01H\x01R\x03max\x88\x01\x01\x12\x14\n" +
+	"\x05table\x18\x03 \x01(\tR\x05table\x12\x1d\n" +
+	"\adefault\x18\x04 \x01(\tH\x02R\adefault\x88\x01\x01\x12\x1a\n" +
+	"\brequired\x18\x05 \x01(\bR\brequiredB\x06\n" +
+	"\x04_minB\x06\n" +
+	"\x04_maxB\n" +
+	"\n" +
+	"\b_default:C\n" +
 	"\x06schema\x12\x1c.google.protobuf.FileOptions\x18\xb4\x87\x03 \x01(\v2\v.mmo.SchemaR\x06schema:C\n" +
 	"\x05route\x12\x1f.google.protobuf.MessageOptions\x18\xb5\x87\x03 \x01(\v2\n" +
 	".mmo.RouteR\x05route:O\n" +
 	"\tcomponent\x12\x1f.google.protobuf.MessageOptions\x18\xb6\x87\x03 \x01(\v2\x0e.mmo.ComponentR\tcomponent:@\n" +
-	"\x04kind\x12\x1f.google.protobuf.MessageOptions\x18\xb7\x87\x03 \x01(\v2\t.mmo.KindR\x04kind:>\n" +
-	"\x04sync\x12\x1d.google.protobuf.FieldOptions\x18\xb8\x87\x03 \x01(\v2\t.mmo.SyncR\x04sync:C\n" +
+	"\x04kind\x12\x1f.google.protobuf.MessageOptions\x18\xb7\x87\x03 \x01(\v2\t.mmo.KindR\x04kind:@\n" +
+	"\x04call\x12\x1f.google.protobuf.MessageOptions\x18\xba\x87\x03 \x01(\v2\t.mmo.CallR\x04call:C\n" +
+	"\x05table\x12\x1f.google.protobuf.MessageOptions\x18\xbb\x87\x03 \x01(\v2\n" +
+	".mmo.TableR\x05table:>\n" +
+	"\x04sync\x12\x1d.google.protobuf.FieldOptions\x18\xb8\x87\x03 \x01(\v2\t.mmo.SyncR\x04sync:D\n" +
+	"\x06column\x12\x1d.google.protobuf.FieldOptions\x18\xbc\x87\x03 \x01(\v2\v.mmo.ColumnR\x06column:C\n" +
 	"\x03rpc\x12\x1e.google.protobuf.MethodOptions\x18\xb9\x87\x03 \x01(\v2\x0f.mmo.RpcOptionsR\x03rpcB5Z3github.com/tianxia-mmo/tianxia/proto_define/mmo;mmob\x06proto3"
 
 var (
@@ -1521,7 +1802,7 @@ func file_mmo_options_proto_rawDescGZIP() []byte {
 }
 
 var file_mmo_options_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_mmo_options_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_mmo_options_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_mmo_options_proto_goTypes = []any{
 	(Route_From)(0),                     // 0: mmo.Route.From
 	(Route_State)(0),                    // 1: mmo.Route.State
@@ -1532,49 +1813,58 @@ var file_mmo_options_proto_goTypes = []any{
 	(Sync_Priority)(0),                  // 6: mmo.Sync.Priority
 	(*Schema)(nil),                      // 7: mmo.Schema
 	(*Route)(nil),                       // 8: mmo.Route
-	(*Component)(nil),                   // 9: mmo.Component
-	(*Position)(nil),                    // 10: mmo.Position
-	(*Kind)(nil),                        // 11: mmo.Kind
-	(*Sync)(nil),                        // 12: mmo.Sync
-	(*RpcOptions)(nil),                  // 13: mmo.RpcOptions
-	(*Route_Rate)(nil),                  // 14: mmo.Route.Rate
-	(*Route_Input)(nil),                 // 15: mmo.Route.Input
-	(*Sync_Range)(nil),                  // 16: mmo.Sync.Range
-	(*Sync_Tolerance)(nil),              // 17: mmo.Sync.Tolerance
-	(*descriptorpb.FileOptions)(nil),    // 18: google.protobuf.FileOptions
-	(*descriptorpb.MessageOptions)(nil), // 19: google.protobuf.MessageOptions
-	(*descriptorpb.FieldOptions)(nil),   // 20: google.protobuf.FieldOptions
-	(*descriptorpb.MethodOptions)(nil),  // 21: google.protobuf.MethodOptions
+	(*Call)(nil),                        // 9: mmo.Call
+	(*Component)(nil),                   // 10: mmo.Component
+	(*Position)(nil),                    // 11: mmo.Position
+	(*Kind)(nil),                        // 12: mmo.Kind
+	(*Sync)(nil),                        // 13: mmo.Sync
+	(*RpcOptions)(nil),                  // 14: mmo.RpcOptions
+	(*Table)(nil),                       // 15: mmo.Table
+	(*Column)(nil),                      // 16: mmo.Column
+	(*Route_Rate)(nil),                  // 17: mmo.Route.Rate
+	(*Route_Input)(nil),                 // 18: mmo.Route.Input
+	(*Sync_Range)(nil),                  // 19: mmo.Sync.Range
+	(*Sync_Tolerance)(nil),              // 20: mmo.Sync.Tolerance
+	(*descriptorpb.FileOptions)(nil),    // 21: google.protobuf.FileOptions
+	(*descriptorpb.MessageOptions)(nil), // 22: google.protobuf.MessageOptions
+	(*descriptorpb.FieldOptions)(nil),   // 23: google.protobuf.FieldOptions
+	(*descriptorpb.MethodOptions)(nil),  // 24: google.protobuf.MethodOptions
 }
 var file_mmo_options_proto_depIdxs = []int32{
 	0,  // 0: mmo.Route.from:type_name -> mmo.Route.From
 	1,  // 1: mmo.Route.states:type_name -> mmo.Route.State
 	2,  // 2: mmo.Route.affinity:type_name -> mmo.Route.Affinity
-	14, // 3: mmo.Route.rate:type_name -> mmo.Route.Rate
+	17, // 3: mmo.Route.rate:type_name -> mmo.Route.Rate
 	3,  // 4: mmo.Route.delivery:type_name -> mmo.Route.Delivery
-	15, // 5: mmo.Route.input:type_name -> mmo.Route.Input
-	10, // 6: mmo.Component.position:type_name -> mmo.Position
-	16, // 7: mmo.Sync.range:type_name -> mmo.Sync.Range
+	18, // 5: mmo.Route.input:type_name -> mmo.Route.Input
+	11, // 6: mmo.Component.position:type_name -> mmo.Position
+	19, // 7: mmo.Sync.range:type_name -> mmo.Sync.Range
 	4,  // 8: mmo.Sync.audience:type_name -> mmo.Sync.Audience
 	5,  // 9: mmo.Sync.interp:type_name -> mmo.Sync.Interp
 	6,  // 10: mmo.Sync.priority:type_name -> mmo.Sync.Priority
-	17, // 11: mmo.Sync.tolerance:type_name -> mmo.Sync.Tolerance
-	18, // 12: mmo.schema:extendee -> google.protobuf.FileOptions
-	19, // 13: mmo.route:extendee -> google.protobuf.MessageOptions
-	19, // 14: mmo.component:extendee -> google.protobuf.MessageOptions
-	19, // 15: mmo.kind:extendee -> google.protobuf.MessageOptions
-	20, // 16: mmo.sync:extendee -> google.protobuf.FieldOptions
-	21, // 17: mmo.rpc:extendee -> google.protobuf.MethodOptions
-	7,  // 18: mmo.schema:type_name -> mmo.Schema
-	8,  // 19: mmo.route:type_name -> mmo.Route
-	9,  // 20: mmo.component:type_name -> mmo.Component
-	11, // 21: mmo.kind:type_name -> mmo.Kind
-	12, // 22: mmo.sync:type_name -> mmo.Sync
-	13, // 23: mmo.rpc:type_name -> mmo.RpcOptions
-	24, // [24:24] is the sub-list for method output_type
-	24, // [24:24] is the sub-list for method input_type
-	18, // [18:24] is the sub-list for extension type_name
-	12, // [12:18] is the sub-list for extension extendee
+	20, // 11: mmo.Sync.tolerance:type_name -> mmo.Sync.Tolerance
+	21, // 12: mmo.schema:extendee -> google.protobuf.FileOptions
+	22, // 13: mmo.route:extendee -> google.protobuf.MessageOptions
+	22, // 14: mmo.component:extendee -> google.protobuf.MessageOptions
+	22, // 15: mmo.kind:extendee -> google.protobuf.MessageOptions
+	22, // 16: mmo.call:extendee -> google.protobuf.MessageOptions
+	22, // 17: mmo.table:extendee -> google.protobuf.MessageOptions
+	23, // 18: mmo.sync:extendee -> google.protobuf.FieldOptions
+	23, // 19: mmo.column:extendee -> google.protobuf.FieldOptions
+	24, // 20: mmo.rpc:extendee -> google.protobuf.MethodOptions
+	7,  // 21: mmo.schema:type_name -> mmo.Schema
+	8,  // 22: mmo.route:type_name -> mmo.Route
+	10, // 23: mmo.component:type_name -> mmo.Component
+	12, // 24: mmo.kind:type_name -> mmo.Kind
+	9,  // 25: mmo.call:type_name -> mmo.Call
+	15, // 26: mmo.table:type_name -> mmo.Table
+	13, // 27: mmo.sync:type_name -> mmo.Sync
+	16, // 28: mmo.column:type_name -> mmo.Column
+	14, // 29: mmo.rpc:type_name -> mmo.RpcOptions
+	30, // [30:30] is the sub-list for method output_type
+	30, // [30:30] is the sub-list for method input_type
+	21, // [21:30] is the sub-list for extension type_name
+	12, // [12:21] is the sub-list for extension extendee
 	0,  // [0:12] is the sub-list for field type_name
 }
 
@@ -1583,15 +1873,16 @@ func file_mmo_options_proto_init() {
 	if File_mmo_options_proto != nil {
 		return
 	}
-	file_mmo_options_proto_msgTypes[5].OneofWrappers = []any{}
+	file_mmo_options_proto_msgTypes[6].OneofWrappers = []any{}
+	file_mmo_options_proto_msgTypes[9].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_mmo_options_proto_rawDesc), len(file_mmo_options_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   11,
-			NumExtensions: 6,
+			NumMessages:   14,
+			NumExtensions: 9,
 			NumServices:   0,
 		},
 		GoTypes:           file_mmo_options_proto_goTypes,

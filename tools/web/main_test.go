@@ -54,8 +54,15 @@ func TestReportHoldsTheBudget(t *testing.T) {
 	if err := report(map[string][]byte{"a.css": noise}); err != nil {
 		t.Errorf("styles are not scripts: %v", err)
 	}
-	if err := report(map[string][]byte{"a.js": noise}); err == nil || !strings.Contains(err.Error(), "over the budget") {
+	if err := report(map[string][]byte{"main-X.js": noise}); err == nil || !strings.Contains(err.Error(), "of every page") {
 		t.Errorf("got %v", err)
+	}
+	page := []byte(`import{a}from"./chunk-A.js";import"./chunk-B.js";import("./chunk-C.js")`)
+	if err := report(map[string][]byte{"main-X.js": page, "chunk-B.js": noise}); err == nil || !strings.Contains(err.Error(), "of every page") {
+		t.Errorf("a chunk of the page: %v", err)
+	}
+	if err := report(map[string][]byte{"main-X.js": page, "chunk-C.js": noise}); err == nil || !strings.Contains(err.Error(), "without cryptography") {
+		t.Errorf("a chunk that is loaded later: %v", err)
 	}
 }
 

@@ -17,6 +17,8 @@ export class Camera {
   private far = 1; // scale at which the world fits
   private worldX = 0;
   private worldZ = 0;
+  private cornerX = 0;
+  private cornerZ = 0;
   private settled = false;
   /** left for the panel on the right, CSS pixels: the world is fitted into what remains. */
   inset = 0;
@@ -30,8 +32,10 @@ export class Camera {
     this.height = height;
   }
 
-  /** know takes the world's size and the view radius in metres; call it every frame, it refits what is held. */
-  know(worldX: number, worldZ: number, viewRadius: number): void {
+  /** know takes the world's size, the view radius and the world's corner in metres; call it every frame, it refits what is held. */
+  know(worldX: number, worldZ: number, viewRadius: number, cornerX = 0, cornerZ = 0): void {
+    this.cornerX = cornerX;
+    this.cornerZ = cornerZ;
     this.worldX = worldX;
     this.worldZ = worldZ;
     const w = Math.max(200, this.width - this.inset);
@@ -78,8 +82,8 @@ export class Camera {
     const rise = span <= 0 ? 0 : Math.min(1, Math.max(0, (Math.log(this.near * 0.7) - Math.log(this.scale)) / span));
     this.fitted += ((this.isWhole ? 1 : 0) - this.fitted) * k;
     const blend = Math.max(rise * rise * (3 - 2 * rise), this.fitted);
-    this.x = x + (this.worldX / 2 - x) * blend + this.inset / 2 / this.scale;
-    this.z = z + (this.worldZ / 2 - z) * blend + (this.bottom - this.top) / 2 / this.scale;
+    this.x = x + (this.cornerX + this.worldX / 2 - x) * blend + this.inset / 2 / this.scale;
+    this.z = z + (this.cornerZ + this.worldZ / 2 - z) * blend + (this.bottom - this.top) / 2 / this.scale;
   }
 
   /** screenX, screenZ map metres to CSS pixels, worldAt maps back. */

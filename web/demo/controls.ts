@@ -12,7 +12,9 @@ export interface Commands {
   /** steered: the wish changed; apply it at once. */
   steered(): void;
   zoom(factor: number): void;
-  command(name: "whole" | "pilot" | "drop" | "graph"): void;
+  command(name: "whole" | "pilot" | "drop" | "graph" | "strike" | "talk" | "mouth"): void;
+  /** strikeAt: a click or touch at a place of the window; true: there was somebody to strike at, so that nobody walks there. */
+  strikeAt(px: number, py: number): boolean;
   /** used: the player has given a command of any kind. */
   used(): void;
 }
@@ -24,8 +26,8 @@ export class Controls {
   /** target to walk to, quanta. */
   target: { x: number; z: number } | undefined;
   pilot = false;
-  /** size of the world in quanta, for the auto-pilot. */
-  world = { width: 0, height: 0 };
+  /** world is what may be walked on, quanta. */
+  world = { x: 0, y: 0, width: 0, height: 0 };
   /** quanta per metre. */
   quanta = 320;
 
@@ -60,6 +62,14 @@ export class Controls {
       return;
     }
     if (!down) return;
+    if ((e.code === "Space" || e.key === "Enter") && e.target instanceof Element && e.target.closest("button, summary") !== null) return; // it is pressed
+    const act = e.code === "Space" ? "strike" : e.key === "Enter" ? "talk" : e.code === "KeyE" ? "mouth" : undefined;
+    if (act !== undefined) {
+      e.preventDefault();
+      this.commands.used();
+      if (act === "strike" || !e.repeat) this.commands.command(act); // a key that is held strikes on
+      return;
+    }
     if (/^[-+=_]$/.test(e.key) || /^Key[MBXN]$/.test(e.code)) this.commands.used();
     if (e.key === "+" || e.key === "=") this.commands.zoom(1.25);
     else if (e.key === "-" || e.key === "_") this.commands.zoom(0.8);
@@ -73,6 +83,7 @@ export class Controls {
     this.stage.focus({ preventScroll: true });
     this.stage.setPointerCapture(e.pointerId);
     this.commands.used();
+    if (this.pointers.size === 0 && e.button === 0 && this.commands.strikeAt(e.clientX, e.clientY)) return;
     this.pointers.set(e.pointerId, { x: e.clientX, y: e.clientY });
     if (this.pointers.size === 1 && e.button === 0) this.walkTo(e.clientX, e.clientY);
     else this.pinch = this.spread();
@@ -114,10 +125,7 @@ export class Controls {
   private walkTo(px: number, py: number): void {
     if (this.world.width === 0) return;
     const at = this.camera.worldAt(px, py);
-    this.target = {
-      x: Math.round(Math.min(this.world.width - 1, Math.max(0, at.x * this.quanta))),
-      z: Math.round(Math.min(this.world.height - 1, Math.max(0, at.z * this.quanta))),
-    };
+    this.walkTowards(at.x * this.quanta, at.z * this.quanta);
     this.commands.steered();
   }
 
@@ -130,6 +138,7 @@ export class Controls {
       dz += steps[code]![1];
     }
     if (dx !== 0 || dz !== 0) return aim(dx, dz);
+    if ((s.wantVx !== 0 || s.wantVz !== 0) && s.vx === 0 && s.vz === 0) this.target = undefined; // a wall is in the way
     if (this.pilot && this.target === undefined) this.wander(s);
     if (this.target === undefined) return { vx: 0, vz: 0 };
     dx = this.target.x - s.x;
@@ -151,9 +160,15 @@ export class Controls {
     if (this.world.width === 0) return;
     const reach = 40 * this.quanta;
     const a = Math.random() * Math.PI * 2;
+    this.walkTowards(s.x + Math.cos(a) * reach, s.z + Math.sin(a) * reach);
+  }
+
+  /** walkTowards sets the target, or what of the world is nearest to it. */
+  private walkTowards(x: number, z: number): void {
+    const w = this.world;
     this.target = {
-      x: Math.round(Math.min(this.world.width - 1, Math.max(0, s.x + Math.cos(a) * reach))),
-      z: Math.round(Math.min(this.world.height - 1, Math.max(0, s.z + Math.sin(a) * reach))),
+      x: Math.round(Math.min(w.x + w.width - 1, Math.max(w.x, x))),
+      z: Math.round(Math.min(w.y + w.height - 1, Math.max(w.y, z))),
     };
   }
 }

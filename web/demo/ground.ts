@@ -1,12 +1,23 @@
-/** The ground under the crowd: grid, border of the world, the view's circle, marks. Metres in, lines in CSS pixels out; words are DOM. */
+/** The ground under the crowd: grid, walls, borders of zones and of the world, the view's circle, marks. Metres in, lines in CSS pixels out; words are DOM. */
 import type { Camera } from "./camera.ts";
 import type { Lines } from "./lines.ts";
 import type { Theme } from "./palette.ts";
 
-/** Scene is what the ground shows besides the grid; metres. */
-export interface Scene {
+/** Box is a rectangle of the world, metres. */
+export interface Box {
+  x: number;
+  z: number;
   width: number;
   height: number;
+}
+
+/** Scene is what the ground shows besides the grid; metres. */
+export interface Scene {
+  /** bounds of what may be walked on. */
+  bounds: Box;
+  /** zones around, the own one first. */
+  zones: readonly (Box & { zone: number })[];
+  walls: readonly Box[];
   own: { x: number; z: number } | undefined;
   enterRadius: number;
   leaveRadius: number;
@@ -14,6 +25,8 @@ export interface Scene {
   ghost: { x: number; z: number } | undefined;
   target: { x: number; z: number } | undefined;
   name: string;
+  /** word is what a player must be told at once, at the avatar. */
+  word: string;
   now: number;
   still: boolean;
 }
@@ -22,11 +35,14 @@ const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
 const LABEL_FROM_PX = 130; // a smaller circle needs no figures
 const MARGIN_PX = 8;
 const HALF_LINE_PX = 9;
+const LABEL_RISE_PX = 90; // of zones' names above the avatar, to be out of its way
 
 /** drawGround puts the frame's lines. */
 export function drawGround(to: Lines, cam: Camera, s: Scene, theme: Theme): void {
-  grid(to, cam, s, theme);
-  border(to, cam, s, theme);
+  grid(to, cam, s.bounds, theme);
+  for (const w of s.walls) wall(to, cam, w, theme);
+  if (s.zones.length > 1 || differs(s.zones[0], s.bounds)) for (const z of s.zones) zoneBorder(to, cam, z, s.bounds, theme);
+  border(to, cam, s.bounds, theme);
   if (s.own === undefined) return;
   const x = cam.screenX(s.own.x);
   const z = cam.screenZ(s.own.z);
@@ -45,14 +61,47 @@ export function drawGround(to: Lines, cam: Camera, s: Scene, theme: Theme): void
   }
 }
 
-function grid(to: Lines, cam: Camera, s: Scene, theme: Theme): void {
+function differs(a: Box | undefined, b: Box): boolean {
+  return a !== undefined && (a.x !== b.x || a.z !== b.z || a.width !== b.width || a.height !== b.height);
+}
+
+function wall(to: Lines, cam: Camera, w: Box, theme: Theme): void {
+  const l = cam.screenX(w.x);
+  const t = cam.screenZ(w.z);
+  const r = cam.screenX(w.x + w.width);
+  const b = cam.screenZ(w.z + w.height);
+  to.line(l, (t + b) / 2, r, (t + b) / 2, b - t, theme.wall);
+  edges(to, l, t, r, b, 1.2, theme.wallEdge, 1);
+}
+
+/** zoneBorder draws the sides of a zone that are not the world's. */
+function zoneBorder(to: Lines, cam: Camera, z: Box, world: Box, theme: Theme): void {
+  const [l, t, r, b] = [cam.screenX(z.x), cam.screenZ(z.z), cam.screenX(z.x + z.width), cam.screenZ(z.z + z.height)];
+  const side = (ax: number, ay: number, bx: number, by: number): void => {
+    to.line(ax, ay, bx, by, 6, theme.zone, 0.16);
+    to.line(ax, ay, bx, by, 1.6, theme.zone, 0.9);
+  };
+  if (z.x > world.x) side(l, t, l, b);
+  if (z.z > world.z) side(l, t, r, t);
+  if (z.x + z.width < world.x + world.width) side(r, t, r, b);
+  if (z.z + z.height < world.z + world.height) side(l, b, r, b);
+}
+
+function edges(to: Lines, l: number, t: number, r: number, b: number, width: number, c: Theme["border"], alpha: number): void {
+  to.line(l, t, r, t, width, c, alpha);
+  to.line(l, b, r, b, width, c, alpha);
+  to.line(l, t, l, b, width, c, alpha);
+  to.line(r, t, r, b, width, c, alpha);
+}
+
+function grid(to: Lines, cam: Camera, s: Box, theme: Theme): void {
   const minor = STEPS.find((m) => m * cam.scale >= 26) ?? STEPS.at(-1)!;
   const a = cam.worldAt(0, 0);
   const b = cam.worldAt(cam.width, cam.height);
-  const x0 = Math.max(0, a.x);
-  const z0 = Math.max(0, a.z);
-  const x1 = Math.min(s.width, b.x);
-  const z1 = Math.min(s.height, b.z);
+  const x0 = Math.max(s.x, a.x);
+  const z0 = Math.max(s.z, a.z);
+  const x1 = Math.min(s.x + s.width, b.x);
+  const z1 = Math.min(s.z + s.height, b.z);
   const left = cam.screenX(x0);
   const right = cam.screenX(x1);
   const top = cam.screenZ(z0);
@@ -67,11 +116,11 @@ function grid(to: Lines, cam: Camera, s: Scene, theme: Theme): void {
   }
 }
 
-function border(to: Lines, cam: Camera, s: Scene, theme: Theme): void {
-  const l = cam.screenX(0);
-  const t = cam.screenZ(0);
-  const r = cam.screenX(s.width);
-  const b = cam.screenZ(s.height);
+function border(to: Lines, cam: Camera, s: Box, theme: Theme): void {
+  const l = cam.screenX(s.x);
+  const t = cam.screenZ(s.z);
+  const r = cam.screenX(s.x + s.width);
+  const b = cam.screenZ(s.z + s.height);
   const { width: w, height: h } = cam;
   // what lies beyond, as four broad lines
   if (l > 0) to.line(l / 2, 0, l / 2, h, l, theme.void);
@@ -80,12 +129,7 @@ function border(to: Lines, cam: Camera, s: Scene, theme: Theme): void {
   const until = Math.min(w, r);
   if (t > 0) to.line(from, t / 2, until, t / 2, t, theme.void);
   if (b < h) to.line(from, (b + h) / 2, until, (b + h) / 2, h - b, theme.void);
-  for (const [width, alpha] of [[7, 0.14], [1.5, 0.85]] as const) {
-    to.line(l, t, r, t, width, theme.border, alpha);
-    to.line(l, b, r, b, width, theme.border, alpha);
-    to.line(l, t, l, b, width, theme.border, alpha);
-    to.line(r, t, r, b, width, theme.border, alpha);
-  }
+  for (const [width, alpha] of [[7, 0.14], [1.5, 0.85]] as const) edges(to, l, t, r, b, width, theme.border, alpha);
 }
 
 /** Labels are the few words on the map: DOM nodes moved by transforms, kept inside the part of the window that nothing covers. */
@@ -93,11 +137,14 @@ export class Labels {
   private readonly name: Label;
   private readonly enter: Label;
   private readonly leave: Label;
+  private readonly word: Label;
+  private readonly zones: Label[] = [];
 
-  constructor(parent: HTMLElement) {
+  constructor(private readonly parent: HTMLElement) {
     this.name = new Label(parent, "who");
     this.enter = new Label(parent, "radius");
     this.leave = new Label(parent, "radius");
+    this.word = new Label(parent, "word");
   }
 
   place(cam: Camera, s: Scene): void {
@@ -106,9 +153,12 @@ export class Labels {
     this.name.show(own !== undefined);
     this.enter.show(own !== undefined && near);
     this.leave.show(own !== undefined && near);
+    this.word.show(own !== undefined && s.word !== "");
+    this.placeZones(cam, s);
     if (own === undefined) return;
     const x = cam.screenX(own.x);
     const z = cam.screenZ(own.z);
+    if (s.word !== "") this.word.put(cam, s.word, x, z + Math.max(24, 2.6 * cam.scale), 0.5);
     const lift = Math.max(26, 2.9 * cam.scale);
     this.name.put(cam, s.name, x, z - lift < cam.top + HALF_LINE_PX ? z + lift : z - lift, 0.5);
     if (!near) return;
@@ -118,10 +168,32 @@ export class Labels {
     const at = this.leave.put(cam, `leave ${s.leaveRadius.toFixed(0)} m`, x - (leave + 8) * k, z - (leave + 12) * k, 1);
     this.enter.put(cam, `enter ${s.enterRadius.toFixed(0)} m`, x - (enter - 12) * k, z - (enter - 12) * k, 0, at);
   }
+
+  /** placeZones writes on both sides of each border whose the land is, as near to the avatar as the border comes. */
+  private placeZones(cam: Camera, s: Scene): void {
+    const [home, ...others] = s.zones;
+    const words: { text: string; x: number; z: number; anchor: number }[] = [];
+    if (home !== undefined && s.own !== undefined) {
+      for (const o of others) {
+        const x = clamp(s.own.x, o.x, o.x + o.width);
+        const z = clamp(s.own.z, o.z, o.z + o.height) - (LABEL_RISE_PX / cam.scale);
+        const side = Math.sign(o.x + o.width / 2 - (home.x + home.width / 2)); // which way the other one lies, 0: above or below
+        words.push({ text: `zone ${o.zone}`, x: cam.screenX(x) + 12 * side, z: cam.screenZ(z), anchor: side < 0 ? 1 : 0 });
+        words.push({ text: `zone ${home.zone}`, x: cam.screenX(x) - 12 * side, z: cam.screenZ(z) + (side === 0 ? 40 : 0), anchor: side < 0 ? 0 : 1 });
+      }
+    }
+    while (this.zones.length < words.length) this.zones.push(new Label(this.parent, "zone"));
+    this.zones.forEach((label, i) => {
+      const w = words[i];
+      const seen = w !== undefined && w.x > 0 && w.x < cam.width - cam.inset && w.z > cam.top && w.z < cam.height - cam.bottom;
+      label.show(seen);
+      if (seen) label.put(cam, w.text, w.x, w.z, w.anchor);
+    });
+  }
 }
 
-/** Box is where a label lies, CSS pixels: its left edge, its middle line, its width. */
-interface Box {
+/** Lying is where a label lies, CSS pixels: its left edge, its middle line, its width. */
+interface Lying {
   left: number;
   y: number;
   width: number;
@@ -142,7 +214,7 @@ class Label {
   }
 
   /** put writes the text with `anchor` of its width left of x; clamped onto another label it goes below that. */
-  put(cam: Camera, text: string, x: number, y: number, anchor: number, other?: Box): Box {
+  put(cam: Camera, text: string, x: number, y: number, anchor: number, other?: Lying): Lying {
     if (this.node.textContent !== text || this.width === 0) {
       this.node.textContent = text;
       this.width = this.node.offsetWidth;

@@ -1,20 +1,21 @@
 /** The demo page: wires the sample game's client to canvas, keys and panel. Parameters: ?zoom=world, ?bot=1, ?name=…. */
-import { parseBootstrap, Plains, type Driver, RefusedError, RequestError } from "../sdk/index.ts";
+import { parseBootstrap, Plains, type Driver, RefusedError } from "../sdk/index.ts";
 import { Camera } from "./camera.ts";
+import { Chat } from "./chat.ts";
 import { Controls } from "./controls.ts";
-import { Crowd } from "./crowd.ts";
+import { bar, Crowd, mix, type Picture } from "./crowd.ts";
 import { testDoor } from "./door.ts";
-import { drawGround, Labels, type Scene } from "./ground.ts";
+import { type Box, drawGround, Labels, type Scene } from "./ground.ts";
 import { Meter, type Rates } from "./meter.ts";
 import { arrange, curtain, element, Hint, narrow, Note, press, storedName } from "./page.ts";
 import { bytes, type Kind, Panel } from "./panel.ts";
 import { readTheme } from "./palette.ts";
+import { Play } from "./play.ts";
 import { Renderer, Shape } from "./renderer.ts";
+import { Spectator } from "./spectate.ts";
 
 const PROGRAM = "web/0.1";
 const PANEL_MS = 250;
-const SPECTATE_SETTLE_MS = 200;
-const FILLED_MS = 2000; // a spectator's replica that has not grown for so long is as full as it gets
 
 const parameters = new URLSearchParams(location.search);
 const motion = matchMedia("(prefers-reduced-motion: reduce)");
@@ -50,14 +51,28 @@ const plains = new Plains({
     resumed: () => note.show("Reconnected: the session went on, nothing was missed.", "session"),
     notRecovered: (reason) => note.show(`The session was not recovered (${reason}): messages may have been missed. Logging in anew.`, "session"),
     warning: (w) => note.show(`The server warns: ${w.message || `code ${w.code}`}`),
+    refused: (_route, error) => note.show(error.message.replace(/^game error \d+: /, "")),
     goaway: (g) => note.show(`This server is going away (${g.reason || "no reason given"}): moving over in ${(g.reconnectAfterMs / 1000).toFixed(1)} s.`),
   },
   refused: (r) => note.show(`The server refused a move: speed ${(r.speed / 16).toFixed(1)} m/s, allowed ${(r.limit / 16).toFixed(1)} m/s.`),
+  hit: (hit) => crowd.hit(plains.replica.indexOf(hit.target)),
+  fell: (fell) => {
+    crowd.fell(fell.target);
+    if (fell.target === plains.me) play.died();
+  },
+  said: (said) => chat.hear(said),
+  embodied: () => {
+    controls.target = undefined;
+    crowd.quiet(1500);
+    play.born();
+  },
 });
+const play = new Play(plains, crowd, camera);
+const chat = new Chat((text) => plains.say(text));
 
-/** entityLeft: those who leave in play fade out; when a new connection forgets the old world, nobody does. */
+/** entityLeft: those who leave in play fade out; nobody does when a new connection forgets the old world, or the avatar is in another. */
 function entityLeft(index: number): void {
-  if (plains.client.state === "playing" && !plains.renewing) crowd.left(plains.replica, index);
+  if (plains.client.state === "playing" && !plains.renewing && plains.isAround(plains.replica.row[index]!)) crowd.left(plains.replica, index);
 }
 
 const controls = new Controls(stage, camera, {
@@ -71,12 +86,13 @@ const controls = new Controls(stage, camera, {
     zoomChanged();
   },
   command: (command) => commands[command](),
+  strikeAt: (px, py) => play.strikeAt(px, py),
   used: () => hint.dismiss(),
 });
 
 const commands = {
   whole: (): void => {
-    camera.whole(!seesWhole());
+    camera.whole(!spectator.sees);
     zoomChanged();
   },
   pilot: (): void => {
@@ -85,6 +101,9 @@ const commands = {
     press("pilot", controls.pilot);
   },
   drop: (): void => plains.client.drop(),
+  strike: (): void => play.strike(),
+  talk: (): void => chat.open(),
+  mouth: (): void => play.mouth(),
   graph: (): void => {
     const root = element("panel");
     root.hidden = !root.hidden;
@@ -120,62 +139,17 @@ function stateChanged(): void {
   if (client.state === "playing") {
     element("curtain").hidden = true;
     crowd.quiet(1500);
-    spectateRefused = false;
+    spectator.refused = false;
   }
   if (client.state !== "playing") note.hide("spectate");
   if (client.state === "ended") curtain(plains.login === undefined ? "Not connected" : "Disconnected", client.describe().replace(/^disconnected: /, ""), true);
 }
 
-// ---- the spectator's view -------------------------------------------------------------------------------------------------------
-
-let spectateTimer: ReturnType<typeof setTimeout> | undefined;
-let spectateRefused = false;
-let spectateBusy = false;
-
-/** seesWhole says whether the view is the whole world, by the button, by the wheel, or because it is that small. */
-function seesWhole(): boolean {
-  return camera.isWhole || plains.spectating > 0;
-}
+const spectator = new Spectator(plains, camera, crowd, note);
 
 function zoomChanged(): void {
-  press("whole", seesWhole());
-  clearTimeout(spectateTimer);
-  spectateTimer = setTimeout(() => void matchSpectating(), SPECTATE_SETTLE_MS);
-}
-
-/** matchSpectating asks for a world-wide view when the camera looks beyond the own one, and gives it back when it does not. */
-async function matchSpectating(): Promise<void> {
-  const zone = plains.zone;
-  if (zone === undefined || plains.client.state !== "playing" || spectateBusy) return;
-  const wholeRadius = Math.ceil(Math.hypot(zone.width, zone.height));
-  const wanted = camera.seesBeyond(zone.leaveRadius / zone.quantaPerMetre) || (camera.isWhole && wholeRadius > zone.leaveRadius);
-  if (wanted === plains.spectating > 0 || (wanted && spectateRefused)) return;
-  spectateBusy = true;
-  crowd.quiet(1500);
-  try {
-    await plains.spectate(wanted ? wholeRadius : 0);
-    filled = { most: 0, at: performance.now(), said: false };
-    if (plains.spectating > 0) note.show("Spectating the whole world · the circle is your own view", "spectate");
-    else note.hide("spectate");
-  } catch (error) {
-    spectateRefused = wanted;
-    if (error instanceof RequestError) note.show(`The server does not let you spectate (${error.message}); only your own view is shown.`);
-  } finally {
-    spectateBusy = false;
-  }
-}
-
-let filled = { most: 0, at: 0, said: false };
-
-/** fullNote says so when a spectator's replica has stopped growing short of the world; undefined while it grows or holds all. */
-function fullNote(now: number): string | undefined {
-  const { replica, status } = plains;
-  if (plains.spectating === 0 || status === undefined) return undefined;
-  const n = replica.count;
-  if (n > filled.most * 1.002) filled = { ...filled, most: n, at: now };
-  // some come and go between two messages of the server's status
-  if (now - filled.at < FILLED_MS || n >= status.entities * 0.98 - 8) return undefined;
-  return `${n.toLocaleString("en")} of ${status.entities.toLocaleString("en")}: a client holds no more`;
+  press("whole", spectator.sees);
+  spectator.soon();
 }
 
 // ---- drawing --------------------------------------------------------------------------------------------------------------------
@@ -187,6 +161,7 @@ let drawn = 0;
 let scriptMs = 0;
 let moving = 0;
 let ownHeading = 0;
+let lastSeen: { x: number; z: number } | undefined; // where the camera stays while there is no avatar, metres
 let startZoomed = parameters.get("zoom") === "world";
 
 function resize(): void {
@@ -211,6 +186,7 @@ function frame(): void {
     labels.place(camera, scene);
     drawCrowd(now, scene);
   }
+  play.show(now);
   drawn++;
   scriptMs += performance.now() - now;
   if (now - lastPanel >= PANEL_MS) fillPanel(now);
@@ -221,27 +197,36 @@ function look(now: number, dt: number): Scene | undefined {
   const zone = plains.zone;
   if (zone === undefined) return undefined;
   const q = zone.quantaPerMetre;
-  controls.world = zone;
+  const { land } = plains;
+  controls.world = land.bounds;
   controls.quanta = q;
-  camera.know(zone.width / q, zone.height / q, zone.leaveRadius / q);
+  const bounds = metres(land.bounds, q);
+  camera.know(bounds.width, bounds.height, zone.leaveRadius / q, bounds.x, bounds.z);
   const at = ownPosition(now);
   if (startZoomed) {
     startZoomed = false;
     camera.whole(true);
     zoomChanged();
   }
-  if (at !== undefined) camera.follow(at.x / q, at.z / q, dt, motion.matches);
+  if (at !== undefined) lastSeen = { x: at.x / q, z: at.z / q };
+  if (lastSeen !== undefined) camera.follow(lastSeen.x, lastSeen.z, dt, motion.matches);
   const server = plains.serverPosition();
   return {
-    width: zone.width / q, height: zone.height / q, own: at && { x: at.x / q, z: at.z / q },
-    enterRadius: zone.enterRadius / q, leaveRadius: zone.leaveRadius / q,
+    bounds, zones: land.zones.map((z) => ({ zone: z.zone, ...metres(z, q) })),
+    walls: land.walls.map((w) => metres({ x: w.x0, y: w.z0, width: w.x1 - w.x0, height: w.z1 - w.z0 }, q)),
+    own: at && { x: at.x / q, z: at.z / q }, enterRadius: zone.enterRadius / q, leaveRadius: zone.leaveRadius / q,
     ghost: server && { x: server.x / q, z: server.z / q },
     target: controls.target && !controls.pilot ? { x: controls.target.x / q, z: controls.target.z / q } : undefined,
-    name: plains.login?.name || name, now, still: motion.matches,
+    name: plains.login?.name || name, word: play.saying(now), now, still: motion.matches,
   };
 }
 
+function metres(b: { x: number; y: number; width: number; height: number }, q: number): Box {
+  return { x: b.x / q, z: b.y / q, width: b.width / q, height: b.height / q };
+}
+
 function ownPosition(now: number): { x: number; z: number } | undefined {
+  if (plains.ownIndex() < 0) return undefined;
   return plains.predictor?.ready ? plains.predictor.position(now) : plains.serverPosition();
 }
 
@@ -253,15 +238,23 @@ function drawCrowd(now: number, scene: Scene): void {
   const view = scene.own && { x: scene.own.x * q, z: scene.own.z * q, leave: zone.leaveRadius };
   renderer.begin();
   renderer.lines.begin(dpr);
+  renderer.over.begin(dpr);
   drawGround(renderer.lines, camera, scene, theme);
-  crowd.put(renderer, plains.replica, theme, own, plains.renderTick(now, zone.index), q, camera.x, camera.z, view, motion.matches);
+  const hp = plains.world.vitals.hp;
+  const picture: Picture = { theme, own, tick: plains.renderTick(now), q, cx: camera.x, cz: camera.z, view, still: motion.matches, hp, around: (row) => plains.isAround(row) };
+  const screen = (x: number, z: number): readonly [number, number] => [camera.screenX(x), camera.screenZ(z)];
+  crowd.put(renderer, plains.replica, picture);
+  crowd.bars(renderer.over, plains.replica, picture, camera.scale, screen);
   if (scene.own !== undefined) {
     const s = plains.predictor?.state;
     if (s !== undefined && (s.wantVx !== 0 || s.wantVz !== 0)) {
       const turn = Math.atan2(s.wantVz, s.wantVx) - ownHeading;
       ownHeading += Math.atan2(Math.sin(turn), Math.cos(turn)) * (motion.matches ? 1 : 0.3);
     }
-    renderer.put(scene.own.x - camera.x, scene.own.z - camera.z, ownHeading, 1.35, ...theme.own, 1, Shape.own, 0);
+    const flash = crowd.flash(own);
+    renderer.put(scene.own.x - camera.x, scene.own.z - camera.z, ownHeading, 1.35, ...mix(theme.own, theme.dyingRgb, flash), 1, Shape.own, 0);
+    const full = crowd.full(plains.replica, own, hp[own]!);
+    if (hp[own]! < full) bar(renderer.over, screen(scene.own.x, scene.own.z), hp[own]! / full, camera.scale * 1.15, theme);
   }
   renderer.draw(camera.scale * dpr, 2.2 * dpr);
 }
@@ -270,7 +263,7 @@ function fillPanel(now: number): void {
   const seconds = (now - lastPanel) / 1000;
   lastPanel = now;
   showState();
-  press("whole", seesWhole());
+  press("whole", spectator.sees);
   const { client, replica } = plains;
   const rates = meter.take(plains, now);
   moving = 0;
@@ -282,11 +275,7 @@ function fillPanel(now: number): void {
   const ms = scriptMs / Math.max(1, drawn);
   drawn = scriptMs = 0;
   const playing = client.state === "playing";
-  const full = playing ? fullNote(now) : undefined;
-  if (full !== undefined && !filled.said) {
-    filled.said = true;
-    note.show(full, "spectate");
-  }
+  const full = playing ? spectator.full(now) : undefined;
   if (element("panel").hidden) return;
   if (playing) fillConnection(now, rates, full);
   else panel.disconnected();
@@ -314,6 +303,13 @@ function fillConnection(now: number, rates: Rates, full: string | undefined): vo
   else panel.perPair.set(rates.perPair.toFixed(2), "B", rates.perPair);
   const stale = plains.staleMs(now);
   panel.stale.set(stale.toFixed(0), "ms", stale, stale > 500 ? "bad" : stale > 100 ? "warn" : "plain");
+  const own = plains.ownIndex();
+  if (own >= 0) {
+    const hp = plains.world.vitals.hp[own]!;
+    panel.hp.set(String(hp), "of 100", hp, hp > 60 ? "good" : hp > 30 ? "warn" : "bad");
+    panel.coins.set(plains.world.purse.coins[own]!.toLocaleString("en"));
+  } else panel.hp.set("dead", "", 0, "bad");
+  panel.zone.set(plains.inside ? "a den" : `zone ${plains.zone?.zone ?? "–"}`, plains.land.zones.length > 1 ? `sees ${plains.land.zones.length}` : "");
   const q = plains.zone?.quantaPerMetre ?? 320;
   if (predictor !== undefined && !Number.isNaN(predictor.error)) {
     panel.error.set((predictor.meanError / q).toFixed(3), "m", predictor.error / q);
@@ -329,7 +325,7 @@ function fillConnection(now: number, rates: Rates, full: string | undefined): vo
 // ---- start ----------------------------------------------------------------------------------------------------------------------
 
 function start(): void {
-  Object.assign(window, { tianxia: testDoor(plains, () => ({ drawn: renderer?.count ?? 0, moving })) });
+  Object.assign(window, { tianxia: testDoor(plains, () => ({ drawn: renderer?.count ?? 0, moving, blows: play.blows, landed: play.landed, heard: chat.count })) });
   addEventListener("error", (e) => plains.client.note(`script error: ${e.message}`));
   addEventListener("unhandledrejection", (e) => plains.client.note(`script error: ${String(e.reason)}`));
   addEventListener("pagehide", () => plains.client.stop());
@@ -341,9 +337,10 @@ function start(): void {
   element("zoom-in").onclick = () => (camera.zoom(1.4), zoomChanged());
   element("zoom-out").onclick = () => (camera.zoom(1 / 1.4), zoomChanged());
   element("again").onclick = () => plains.client.start();
-  for (const id of ["whole", "pilot", "drop", "graph"] as const) element(id).onclick = () => commands[id]();
+  for (const id of ["whole", "pilot", "drop", "graph", "strike", "talk"] as const) element(id).onclick = () => commands[id]();
   element("dock").addEventListener("click", () => hint.dismiss());
-  new ResizeObserver(() => arrange(camera)).observe(element("dock")); // a pressed button is wider
+  const room = new ResizeObserver(() => arrange(camera));
+  for (const id of ["dock", "bar", "vitals"]) room.observe(element(id)); // a pressed button is wider
   element<HTMLDetailsElement>("legend").open = !narrow.matches && innerHeight >= 740;
   if (parameters.get("bot") === "1") commands.pilot();
   if (narrow.matches) commands.graph();
@@ -356,8 +353,6 @@ function start(): void {
   addEventListener("online", () => {
     if (plains.client.state === "reconnecting") plains.client.start(); // no need to wait out the back-off
   });
-  // A session that was not recovered has no view but its own: ask again for the spectator's once the avatar is there.
-  setInterval(() => void matchSpectating(), 1000);
   requestAnimationFrame(frame);
 }
 

@@ -33,13 +33,13 @@ export class Note {
   private about = "";
 
   /** show replaces whatever is shown; about names the subject for {@link hide}. */
-  show(text: string, about = ""): void {
+  show(text: string, about = "", ms = NOTE_MS): void {
     const node = element("note");
     this.about = about;
     node.textContent = text;
     node.hidden = false;
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.hide(about), NOTE_MS);
+    this.timer = setTimeout(() => this.hide(about), ms);
   }
 
   /** hide takes a note back if it is about this. */
@@ -74,7 +74,8 @@ export function arrange(camera: Camera): void {
   const beside = !narrow.matches && !panel.hidden;
   camera.inset = beside ? innerWidth - panel.getBoundingClientRect().left + PANEL_GAP_PX : 0;
   set("--inset", camera.inset);
-  const header = element("state").getBoundingClientRect().bottom + EDGE_PX;
+  const bottom = (id: string): number => element(id).getBoundingClientRect().bottom; // 0 of what is hidden
+  const header = Math.max(bottom("state"), bottom("vitals")) + EDGE_PX;
   set("--header", header);
   camera.bottom = innerHeight - element("dock").getBoundingClientRect().top + EDGE_PX;
   set("--dock", camera.bottom);

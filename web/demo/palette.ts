@@ -13,6 +13,11 @@ export type Rgba = readonly [number, number, number, number];
 export interface Theme {
   entities: Rgb[];
   own: Rgb;
+  wolf: Rgb;
+  coin: Rgb;
+  den: Rgb;
+  /** flash is what somebody who was just hit looks like. */
+  flash: Rgb;
   ownLine: Rgba;
   grid: Rgba;
   gridStrong: Rgba;
@@ -20,6 +25,16 @@ export interface Theme {
   void: Rgba;
   aoi: Rgba;
   aoiFill: Rgba;
+  wall: Rgba;
+  wallEdge: Rgba;
+  /** zone is the border between zones. */
+  zone: Rgba;
+  /** well, hurt, dying: health bars, on trough. */
+  well: Rgba;
+  hurt: Rgba;
+  dying: Rgba;
+  trough: Rgba;
+  dyingRgb: Rgb;
   spark: string;
 }
 
@@ -28,12 +43,15 @@ export function readTheme(): Theme {
   const css = getComputedStyle(document.documentElement);
   const text = (name: string): string => css.getPropertyValue(name).trim();
   const rgba = (name: string): Rgba => parse(text(name));
+  const rgb = (name: string): Rgb => rgba(name).slice(0, 3) as unknown as Rgb;
   const own = rgba("--own");
   return {
     entities: matchMedia("(prefers-color-scheme: light)").matches ? light : dark,
-    own: [own[0], own[1], own[2]], ownLine: own,
+    own: rgb("--own"), ownLine: own,
+    wolf: rgb("--wolf"), coin: rgb("--coin"), den: rgb("--den"), flash: rgb("--text"),
     grid: rgba("--grid"), gridStrong: rgba("--grid-strong"), border: rgba("--border"), void: rgba("--void"),
     aoi: rgba("--aoi"), aoiFill: rgba("--aoi-fill"), spark: text("--spark"),
+    wall: rgba("--wall"), wallEdge: rgba("--wall-edge"), zone: rgba("--zone"), well: rgba("--good"), hurt: rgba("--warn"), dying: rgba("--bad"), trough: rgba("--trough"), dyingRgb: rgb("--bad"),
   };
 }
 

@@ -81,6 +81,9 @@ class Row {
 
 /** Panel builds all rows once. */
 export class Panel {
+  readonly hp: Row;
+  readonly coins: Row;
+  readonly zone: Row;
   readonly rtt: Row;
   readonly jitter: Row;
   readonly frames: Row;
@@ -105,6 +108,10 @@ export class Panel {
       this.rows.push(row);
       return row;
     };
+    this.heading("You");
+    this.hp = add("Health", "Points of your hero");
+    this.coins = add("Coins", "Walk over coins to pick them up; wolves drop some", false);
+    this.zone = add("In", "The zone that your hero is in, and how many it sees into", false);
     this.heading("Network");
     this.rtt = add("Round trip", "Smoothed time from PING to PONG");
     this.jitter = add("Jitter", "How late sections come against the least delayed, 90th percentile");

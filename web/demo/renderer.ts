@@ -7,7 +7,8 @@
 
 import { Lines, link } from "./lines.ts";
 
-export const Shape = { resting: 0, walking: 1, own: 2, player: 3 } as const;
+/** Shape numbers the outlines that the shader knows: kinds differ in it, not in colour alone. */
+export const Shape = { pebble: 0, dart: 1, own: 2, player: 3, wolf: 4, coin: 5, den: 6 } as const;
 
 const STRIDE = 24;
 
@@ -29,7 +30,7 @@ void main() {
   vec2 corner = vec2(float(gl_VertexID & 1), float(gl_VertexID >> 1)) * 2.0 - 1.0;
   shape = int(look.x + 0.5);
   pulse = look.y / 255.0;
-  px = max(radius * scale, shape == 2 ? least * 2.2 : least);
+  px = max(radius * scale, shape == 2 || shape == 6 ? least * 2.2 : least);
   float pad = shape == 2 ? 4.2 : pulse > 0.0 ? 2.6 : 1.0 + 1.5 / px;
   float c = cos(heading), s = sin(heading);
   p = corner * pad;
@@ -55,8 +56,19 @@ float dart(vec2 q) {                       // an arrowhead: two half-planes, mir
 float drop(vec2 q) {                       // a pebble with a short nose
   float body = length(q + vec2(0.12, 0.0)) - 0.62;
   q.y = abs(q.y);
-  float nose = max(dot(q - vec2(0.82, 0.0), normalize(vec2(0.62, 0.78))), -q.x);
+  float nose = max(dot(q - vec2(0.82, 0.0), normalize(vec2(0.62, 0.78))), 0.2 - q.x);
   return min(body, nose);
+}
+float wolf(vec2 q) {                       // a muzzle and two ears
+  q.y = abs(q.y);
+  float head = max(dot(q - vec2(1.0, 0.0), normalize(vec2(0.62, 1.15))), -q.x - 0.45);
+  vec2 tip = q - vec2(-1.05, 0.8);
+  float ear = max(max(dot(tip, normalize(vec2(0.08, 0.75))), dot(tip, normalize(vec2(-0.65, -0.6)))), q.x + 0.3);
+  return min(head, ear);
+}
+float square(vec2 q, float half_) { return max(abs(q.x), abs(q.y)) - half_; }
+float arch(vec2 q, float r) {              // half a disc that stands on a block
+  return max(min(length(q) - r, max(abs(q.x) - r, -q.y)), q.y - 0.6);
 }
 void main() {
   float aa = 1.0 / px;
@@ -65,13 +77,16 @@ void main() {
     frag = vec4(rgba.rgb * dot, dot);
     return;
   }
-  float d = px < 3.4 ? length(p) - 0.85 : shape == 0 ? drop(p) : dart(p);
+  float d = px < 3.4 ? length(p) - 0.85 : shape == 0 ? drop(p) : shape == 4 ? wolf(p) : shape == 5 ? max(length(p) - 0.85, -square(p, 0.28)) : shape == 6 ? arch(p, 0.95) : dart(p);
   float fill = 1.0 - smoothstep(-aa, aa, d);
   vec3 tint = rgba.rgb;
-  if (px > 5.0) {
+  if (px > 5.0 && shape < 5) {
     float light = 0.86 + 0.22 * smoothstep(-0.9, 0.8, p.x);
     tint *= light;
   }
+  if (shape == 4 && px > 6.0) tint *= 0.2 + 0.8 * smoothstep(0.0, 1.5 * aa, length(vec2(p.x - 0.1, abs(p.y) - 0.28)) - 0.13);
+  if (shape == 5 && px > 4.0) tint *= 0.66 + 0.34 * smoothstep(0.0, 1.5 * aa, abs(length(p) - 0.62) - 0.04);
+  if (shape == 6) tint *= 0.12 + 0.88 * smoothstep(-aa, aa, arch(p - vec2(0.0, 0.14), 0.5));
   float a = fill;
   if (shape == 3 && px >= 3.4) {           // other players wear an outline
     float line = 1.0 - smoothstep(0.0, 1.5 * aa, abs(d + 1.2 * aa) - 0.6 * aa);
@@ -105,8 +120,9 @@ export class Renderer {
   private program!: WebGLProgram;
   private buffer!: WebGLBuffer;
   private vao!: WebGLVertexArrayObject;
-  /** lines are drawn first, under the crowd. */
+  /** lines are drawn first, under the crowd; over, above it. */
   readonly lines: Lines;
+  readonly over: Lines;
   private uniforms!: { view: WebGLUniformLocation | null; scale: WebGLUniformLocation | null; least: WebGLUniformLocation | null };
   /** count of instances put since begin. */
   count = 0;
@@ -114,10 +130,12 @@ export class Renderer {
   private constructor(private readonly canvas: HTMLCanvasElement, gl: WebGL2RenderingContext) {
     this.gl = gl;
     this.lines = new Lines(gl);
+    this.over = new Lines(gl);
     this.prepare();
     canvas.addEventListener("webglcontextlost", (e) => e.preventDefault());
     canvas.addEventListener("webglcontextrestored", () => {
       this.lines.prepare();
+      this.over.prepare();
       this.prepare();
     });
   }
@@ -204,5 +222,6 @@ export class Renderer {
     gl.bufferSubData(gl.ARRAY_BUFFER, 0, this.bytes, 0, this.count * STRIDE);
     gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, this.count);
     gl.bindVertexArray(null);
+    this.over.draw(this.canvas.width, this.canvas.height);
   }
 }

@@ -66,6 +66,8 @@ export interface KindLayout {
   id: number;
   name: string;
   components: Component[];
+  /** optional are those of the components that an entity may lack. */
+  optional: Component[];
 }
 
 export interface Layout {
@@ -102,7 +104,7 @@ export function camel(name: string): string {
 export function parseLayout(table: Bytes): Layout {
   if (table.length > MAX_TABLE) bad(`table of ${table.length} bytes`);
   const l: Layout = { name: "", fingerprint: new Uint8Array(8), tickHz: 0, components: new Map(), kinds: new Map() };
-  const kinds: { id: number; name: string; ids: number[] }[] = [];
+  const kinds: KindRow[] = [];
   const r = new ProtoReader(table);
   while (r.next()) {
     switch (r.number) {
@@ -126,10 +128,13 @@ export function parseLayout(table: Bytes): Layout {
     if (k.id < 1 || k.id >= MAX_ID || l.kinds.has(k.id) || k.ids.length > MAX_PARTS) no("the id is taken or no id, or there are too many components");
     const components = k.ids.map((id) => l.components.get(id) ?? no(`component ${id} is not there`));
     if (twice(k.ids) || components.filter((c) => c.motion).length > 1) no("a component is named twice, or more than one has a place");
+    const optional = components.filter((c) => k.optional.includes(c.id));
+    if (twice(k.optional) || optional.length < k.optional.length || optional.some((c) => c.motion || c.fields.length === 0))
+      no("an optional component is none of its own, or named twice, or has a place, or no fields");
     const worst = [0, 0, 0];
-    for (const c of components) c.worst.forEach((bits, audience) => (worst[audience]! += bits));
+    for (const c of components) c.worst.forEach((bits, audience) => (worst[audience]! += bits + (bits > 0 && optional.includes(c) ? 1 : 0)));
     if (Math.max(...worst) > MAX_PART_BITS) no("a full state may be too large");
-    l.kinds.set(k.id, { id: k.id, name: k.name, components });
+    l.kinds.set(k.id, { id: k.id, name: k.name, components, optional });
   }
   return l;
 }
@@ -138,13 +143,22 @@ function bad(what: string): never {
   throw new MalformedError(`layout: ${what}`);
 }
 
-function kind(r: ProtoReader): { id: number; name: string; ids: number[] } {
-  const k = { id: 0, name: "", ids: [] as number[] };
+/** KindRow is a kind as the table has it. */
+interface KindRow {
+  id: number;
+  name: string;
+  ids: number[];
+  optional: number[];
+}
+
+function kind(r: ProtoReader): KindRow {
+  const k: KindRow = { id: 0, name: "", ids: [], optional: [] };
   while (r.next()) {
     switch (r.number) {
       case 1: k.id = r.uint32(); break;
       case 2: k.name = r.string(); break;
       case 3: r.numbers(k.ids, (r) => r.uint32()); break;
+      case 6: r.numbers(k.optional, (r) => r.uint32()); break;
     }
   }
   return k;

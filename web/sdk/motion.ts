@@ -2,7 +2,7 @@
  * Motion: places and velocities of entities. Each entity keeps its last publications: the newest is the base that updates are coded against, the
  * older ones let a picture of the recent past be drawn exactly. Everything in integers of 32 bits, as the server does.
  *
- *   full  = axes of the position · velocity per axis, against 0 · the other fields' full form       x, z: position_bits of the zone unless they have a range
+ *   full  = axes of the position · velocity per axis, against 0 · the other fields' full form       x, z: position_bits of the zone, from its origin, unless they have a range
  *   delta = velocity · per other field `0` as before | `1` new form · position
  *     velocity = `0` as before | `1` velocity per axis
  *     position = `0` as predicted | `1` [hypothesis 1, only if the velocity changed] · residual per axis
@@ -159,13 +159,14 @@ export class MotionCodec {
     this.slots = this.rest.filter((s) => s !== "heading");
   }
 
-  full(r: BitReader, i: number, tick: number, positionBits: number): void {
+  /** full reads a full state; originX and originZ are what its place on the ground plane counts from. */
+  full(r: BitReader, i: number, tick: number, positionBits: number, originX: number, originZ: number): void {
     const m = this.m;
     m.y = m.vy = m.yaw = 0;
     for (const a of this.axes) {
       const f = this.fields[a]!;
       if (ranged(f)) m[AXES[a]!] = Number(f.min) + readRangedFull(r, f.bits, Number(f.limit - f.min));
-      else m[AXES[a]!] = a === 1 ? readNum32(r, 0) : r.bits(positionBits) | 0; // a height may be negative
+      else m[AXES[a]!] = a === 1 ? readNum32(r, 0) : (r.bits(positionBits) + (a === 0 ? originX : originZ)) | 0; // a height may be negative
     }
     if (this.polar !== undefined) {
       m.yaw = r.bits(this.heading);

@@ -19,8 +19,8 @@ export const SUBPROTOCOL = "mmo.v1";
 /** LOGIN is suite 1, RESUME is suite 2. */
 const LOGIN = 1;
 const RESUME = 2;
-const VERSION_MIN = 3;
-const VERSION_MAX = 3;
+const VERSION_MIN = 4;
+const VERSION_MAX = 4;
 // Neither name is longer than the hash: zero-padded rather than hashed.
 const LOGIN_NAME = "Noise_NK_25519_AESGCM_SHA256";
 const RESUME_NAME = "Noise_NKpsk2_25519_AESGCM_SHA256";

@@ -5,9 +5,12 @@
  * reaches the zone before that tick. Ticks are simulated with the zone's own rule (rules.ts); between ticks head-1 and head the
  * position is interpolated. A section (tick T, last input s, own state at T) replays the inputs after s on that state; what the eye
  * would see as a jump is carried as an offset that fades in about 100 ms. Time is given in milliseconds of a monotonic clock.
+ *
+ * Places are the world's, so that a border between zones is nothing special: the next section is another zone's, and counts on.
  */
+import type { Ground } from "./fixed/terrain.ts";
 import type { Move } from "./gen/plains.ts";
-import { type Mover, step } from "./rules.ts";
+import { type Mover, walk } from "./rules.ts";
 
 const HISTORY = 64; // ticks of predicted states kept: power of two, beyond any sane round trip
 const SNAP_QUANTA = 4 * 320; // a correction of more than 4 m is a teleport, not an error to smooth
@@ -52,8 +55,8 @@ export class Predictor {
   private offsetX = 0;
   private offsetZ = 0;
   private offsetAt = 0;
-  private width = 0;
-  private height = 0;
+  private ground: Ground | undefined;
+  private forgiven = false; // an answer may be a teleport's
   /** margin in ticks on top of the round trip; grows when inputs come too late. */
   margin = MARGIN.start;
   /** lateInputs counts inputs that the zone got after their tick. */
@@ -164,7 +167,7 @@ export class Predictor {
         m.wantVz = i.vz;
       }
     }
-    step(m, this.width, this.height);
+    if (this.ground !== undefined) walk(m, this.ground);
     this.store(tick, m);
   }
 
@@ -173,16 +176,21 @@ export class Predictor {
     this.inputs = this.inputs.filter((i) => i.seq !== seq);
   }
 
-  /**
-   * reconcile takes the server's word: at tick T, with inputs up to `applied`, the avatar is at `own`, in a zone of width × height
-   * quanta.
-   */
-  reconcile(T: number, applied: number, own: { x: number; z: number; vx: number; vz: number }, width: number, height: number, nowMs: number): void {
-    this.width = width;
-    this.height = height;
+  /** forgive says that the avatar is in another zone now: if an answer is far off, it was carried there, and nothing was predicted badly. */
+  forgive(): void {
+    this.forgiven = true;
+  }
+
+  /** reconcile takes the server's word: at tick T, with inputs up to `applied`, the avatar is at `own`, on this ground. */
+  reconcile(T: number, applied: number, own: { x: number; z: number; vx: number; vz: number }, ground: Ground, nowMs: number): void {
+    this.ground = ground;
     const drawn = this.ready;
     const before = this.raw();
-    if (drawn && this.has(T)) this.judge(Math.hypot(this.at(T).x - own.x, this.at(T).z - own.z));
+    if (drawn && this.has(T)) {
+      const error = Math.hypot(this.at(T).x - own.x, this.at(T).z - own.z);
+      if (this.forgiven && error > SNAP_QUANTA) this.forgiven = false;
+      else this.judge(error);
+    }
     this.noteLate(T, applied);
 
     // The want in force at T is that of the last applied input; its velocity may be 0 at a wall while the want is not.

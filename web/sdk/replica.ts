@@ -23,10 +23,14 @@ export interface Section {
   input: number;
 }
 
-/** ReplicaEvents tells of structural changes, during apply. On a leave the arrays still hold the entity. */
+/**
+ * ReplicaEvents tells of structural changes, during apply. On a leave the arrays still hold the entity. A move is of an entity that stays in sight while another zone
+ * shows it from now on: it keeps its index and its history.
+ */
 export interface ReplicaEvents {
   enter?(index: number): void;
   leave?(index: number): void;
+  move?(index: number, fromRow: number): void;
 }
 
 interface Row {
@@ -56,12 +60,12 @@ export class Replica {
   private readonly byId = new Map<bigint, number>();
   private readonly rows: (Row | undefined)[] = [];
   private readonly bits = new BitReader();
-  private displaced: { index: number; row: number }[] = [];
 
   /** sections of the last frame applied. */
   readonly sections: Section[] = [];
-  /** enters and updates count what was decoded since the replica was made. */
+  /** enters, moves and updates count what was decoded since the replica was made. */
   enters = 0;
+  moves = 0;
   updates = 0;
 
   /** table is the layout table of this page's schema. */
@@ -84,7 +88,10 @@ export class Replica {
     return this.store.layout.fingerprint;
   }
 
-  /** setZone sets a row of the zone table: its next section counts from the row's tick and from input 0. schema is the server's, if it is known. */
+  /**
+   * setZone sets a row of the zone table: its next section counts from the row's tick and from input 0. The row may have been that of a zone of which nothing is
+   * left. schema is the server's, if it is known.
+   */
   setZone(zone: Zone, schema = this.fingerprint): void {
     // A row that cannot be read with is refused here, so that nobody divides by it later.
     const { positionBits: bits, quantaPerMetre: q } = zone;
@@ -92,6 +99,7 @@ export class Replica {
       throw new MalformedError("zone row out of range");
     }
     if (hex(schema) !== hex(this.fingerprint)) throw new MalformedError("a zone before the layout table that it is read by");
+    if (this.live.subarray(0, this.count).some((i) => this.row[i] === zone.index)) throw new MalformedError("a zone row is replaced while entities of it live");
     this.rows[zone.index] = { zone, tick: zone.tick | 0, input: 0 };
   }
 
@@ -160,11 +168,9 @@ export class Replica {
     const r = this.bits;
     r.reset(frame);
     this.sections.length = 0;
-    this.displaced.length = 0;
     do this.section(r);
     while (r.bit() === 1);
     if (r.left >= 8) throw new MalformedError("state frame with bytes after its end");
-    if (this.displaced.length > 0) throw new MalformedError("enter at an index in use");
   }
 
   private section(r: BitReader): void {
@@ -181,18 +187,13 @@ export class Replica {
     // An entity takes at least one bit, so a count beyond what is left is a lie; refuse before looping on it.
     if (leaves + enters + updates > r.left) throw new MalformedError("state frame counts more than it holds");
     const before = this.updates;
-    for (let i = 0; i < leaves; i++) this.leave(r.bits(width), index);
+    for (let i = 0; i < leaves; i++) this.leave(r.bits(width));
     for (let i = 0; i < enters; i++) this.enter(r, r.bits(width), index, row);
     for (let i = 0; i < updates; i++) this.update(r, r.bits(width), row, before);
     this.sections.push({ row: index, tick: row.tick, input: row.input });
   }
 
-  private leave(index: number, row: number): void {
-    const moved = this.displaced.findIndex((d) => d.index === index && d.row === row);
-    if (moved >= 0) {
-      this.displaced.splice(moved, 1); // already gone: another section of this frame took its index first
-      return;
-    }
+  private leave(index: number): void {
     if (!this.alive(index)) throw new MalformedError(`leave of unused index ${index}`);
     this.remove(index);
   }
@@ -212,16 +213,12 @@ export class Replica {
 
   private enter(r: BitReader, index: number, rowIndex: number, row: Row): void {
     if (index >= this.place.length) this.grow(index + 1);
-    if (this.alive(index)) {
-      // The leave that frees this index stands in a later section of another zone in the same frame.
-      this.displaced.push({ index, row: this.row[index]! });
-      this.remove(index);
-    }
     const low = r.bit() === 0;
     const first = BigInt(r.bits(32));
-    const id = low ? first : first | (BigInt(r.bits(32)) << 32n);
+    const id = (low ? BigInt((row.zone.zone - 1) >>> 0) : BigInt(r.bits(32))) << 32n | first;
     const short = r.bits(4);
     const kind = short === 15 ? r.bits(16) : short;
+    if (this.alive(index)) return this.move(r, index, rowIndex, row, id, kind);
     this.store.begin(kind, index);
     this.id[index] = id;
     this.kind[index] = kind;
@@ -232,6 +229,16 @@ export class Replica {
     this.full(r, index, row);
     this.enters++;
     this.events.enter?.(index);
+  }
+
+  /** move is an enter at an index in use: the entity has crossed into the section's zone. */
+  private move(r: BitReader, index: number, rowIndex: number, row: Row, id: bigint, kind: number): void {
+    if (this.id[index] !== id || this.kind[index] !== kind) throw new MalformedError(`enter at index ${index}, which is another entity's`);
+    const from = this.row[index]!;
+    this.row[index] = rowIndex;
+    this.full(r, index, row);
+    this.moves++;
+    this.events.move?.(index, from);
   }
 
   /** update reads an update; before it and its section there were some already. A section has one of an index at most: each may copy a long list. */
@@ -249,7 +256,7 @@ export class Replica {
   }
 
   private full(r: BitReader, index: number, row: Row): void {
-    this.store.full(r, this.kind[index]!, index, Audience.aoi, (row.tick - readAge(r)) | 0, row.zone.positionBits);
+    this.store.full(r, this.kind[index]!, index, Audience.aoi, (row.tick - readAge(r)) | 0, row.zone.positionBits, row.zone.originX ?? 0, row.zone.originZ ?? 0);
   }
 
   private grow(wanted: number): void {

@@ -3,7 +3,9 @@
  * server's: what the page does not know is read all the same, because the next field begins where it ends, and kept out of sight.
  *
  *   full state of an audience  = the motion, then every group of fields, component by component
+ *                                of an optional component: `0` absent | `1` group
  *   delta                      = [moved 1 · motion] · per group `0` as before | `1` group            moved: only for AOI, only of a kind with a place
+ *                                of an optional component: `0` as before | `1` group in full, if it was absent | `10` group | `11` absent from now on
  *   group                      = full: every field | delta: per field `0` as before | `1` new form, without the bit if there is only one
  */
 import { type BitReader, type Bytes, MalformedError } from "./bytes.ts";
@@ -16,7 +18,17 @@ import { codec } from "./values.ts";
 interface Kind {
   readonly motion: MotionCodec | undefined;
   /** groups by audience. */
-  readonly groups: Slot[][][];
+  readonly groups: Group[][];
+  /** seen are the components by number: the audiences that tell whether an entity has it; none: it always has. */
+  readonly seen: Map<number, number[]>;
+}
+
+/** Group is what an audience gets of a component. */
+interface Group {
+  readonly slots: Slot[];
+  readonly component: number;
+  /** bit of an optional component in present, by its place in the kind; 0: it is always there. */
+  readonly bit: number;
 }
 
 /** Part is a component of kinds: its group of fields by audience. */
@@ -36,6 +48,7 @@ export class Store {
   private readonly kinds = new Map<number, Kind>();
   private readonly parts = new Map<Component, Part>();
   private told = new Uint8Array(0); // by index: a bit per audience whose full state was read
+  private readonly present = [0, 1, 2].map(() => new Uint16Array(0)); // by audience and index: bits of optional components that are there
 
   constructor(table: Bytes) {
     this.mine = this.layout = parseLayout(table);
@@ -71,24 +84,55 @@ export class Store {
     this.motions.grow(size);
     for (const c of this.columns.values()) c.grow(size);
     this.told = widened(this.told, size);
+    this.present.forEach((bits, audience) => (this.present[audience] = widened(bits, size)));
   }
 
-  /** full reads what an audience gets of an entity; tick is the base tick. */
-  full(r: BitReader, kind: number, i: number, audience: number, tick: number, positionBits: number): void {
+  /** full reads what an audience gets of an entity; tick is the base tick. Bits and origin are the zone's. */
+  full(r: BitReader, kind: number, i: number, audience: number, tick: number, positionBits: number, originX = 0, originZ = 0): void {
     const k = this.kind(kind);
     this.told[i]! |= 1 << audience;
-    if (audience === Audience.aoi) k.motion?.full(r, i, tick, positionBits);
-    for (const group of k.groups[audience]!) for (const s of group) s.column.put(i, s.codec.full(r), tick);
+    if (audience === Audience.aoi) k.motion?.full(r, i, tick, positionBits, originX, originZ);
+    for (const g of k.groups[audience]!) {
+      if (g.bit !== 0 && r.bit() === 0) this.lose(g, i, audience);
+      else this.whole(r, g, i, audience, tick);
+    }
+  }
+
+  private whole(r: BitReader, g: Group, i: number, audience: number, tick: number): void {
+    this.present[audience]![i]! |= g.bit;
+    for (const s of g.slots) s.column.put(i, s.codec.full(r), tick);
+  }
+
+  private lose(g: Group, i: number, audience: number): void {
+    this.present[audience]![i]! &= ~g.bit;
+    for (const s of g.slots) s.column.reset(i);
   }
 
   /** delta reads what has changed since the audience's full state; tick is the new base tick if the entity moved. */
   delta(r: BitReader, kind: number, i: number, audience: number, tick: number): void {
     const k = this.kind(kind);
     if (audience === Audience.aoi && k.motion !== undefined && r.bit() === 1) k.motion.delta(r, i, tick);
-    for (const group of k.groups[audience]!) {
+    for (const g of k.groups[audience]!) {
       if (r.bit() === 0) continue;
-      for (const s of group) if (group.length === 1 || r.bit() === 1) s.column.put(i, s.codec.delta(r, s.column.at(i)), tick);
+      if (g.bit !== 0 && (this.present[audience]![i]! & g.bit) === 0) this.whole(r, g, i, audience, tick);
+      else if (g.bit !== 0 && r.bit() === 1) this.lose(g, i, audience);
+      else for (const s of g.slots) if (g.slots.length === 1 || r.bit() === 1) s.column.put(i, s.codec.delta(r, s.column.at(i)), tick);
     }
+  }
+
+  /**
+   * has tells whether an entity of a kind has a component, by the server's layout: what everyone gets of an optional one tells, or if that is nothing, what
+   * anyone does.
+   */
+  has(kind: number, i: number, component: number): boolean {
+    const seen = this.kind(kind).seen.get(component);
+    if (seen === undefined || seen.length === 0) return seen !== undefined;
+    return seen.some((audience) => this.gets(kind, i, component, audience));
+  }
+
+  /** gets tells whether an audience was told of a component of an entity. */
+  gets(kind: number, i: number, component: number, audience: number): boolean {
+    return this.kind(kind).groups[audience]!.some((g) => g.component === component && (g.bit === 0 || (this.present[audience]![i]! & g.bit) !== 0));
   }
 
   /** begin makes an unused index that of an entity of a kind, with default values. */
@@ -102,8 +146,9 @@ export class Store {
     const k = this.kind(kind);
     const reset = (s: Slot): void => s.column.reset(i);
     // What was told took a bit at least; the columns of other audiences are as they were.
-    k.groups.forEach((groups, audience) => this.told[i]! & (1 << audience) && groups.forEach((g) => g.forEach(reset)));
+    k.groups.forEach((groups, audience) => this.told[i]! & (1 << audience) && groups.forEach((g) => g.slots.forEach(reset)));
     k.motion?.slots.forEach(reset);
+    for (const bits of this.present) bits[i] = 0;
     this.told[i] = 0;
   }
 
@@ -119,8 +164,13 @@ export class Store {
 
   private compile(layout: KindLayout): Kind {
     const parts = layout.components.map((c) => this.part(c));
-    const groups = [0, 1, 2].map((audience) => parts.map((p) => p.groups[audience]!).filter((g) => g.length > 0));
-    return { motion: parts.find((p) => p.motion)?.motion, groups };
+    const group = (slots: Slot[], n: number): Group => {
+      const c = layout.components[n]!;
+      return { slots, component: c.id, bit: layout.optional.includes(c) ? 1 << n : 0 };
+    };
+    const groups = [0, 1, 2].map((audience) => parts.map((p, n) => group(p.groups[audience]!, n)).filter((g) => g.slots.length > 0));
+    const seen = new Map(layout.components.map((c) => [c.id, layout.optional.includes(c) ? audiencesOf(c) : []]));
+    return { motion: parts.find((p) => p.motion)?.motion, groups, seen };
   }
 
   /** part compiles a component once, for all kinds that have it. */
@@ -144,6 +194,12 @@ export class Store {
     }
     return s;
   }
+}
+
+/** audiencesOf are those by which a client knows that a component is there. */
+function audiencesOf(c: Component): number[] {
+  const all = [...new Set(c.fields.map((f) => f.audience))];
+  return all.includes(Audience.aoi) ? [Audience.aoi] : all;
 }
 
 /** moves tells whether a field is kept in motions. */

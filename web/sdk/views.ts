@@ -21,6 +21,11 @@ export class Entities {
     return this.replica.ofKind();
   }
 
+  /** has tells whether a live entity has a component, by its number: one that is optional may be absent, and its columns then hold defaults. */
+  has(index: number, component: number): boolean {
+    return this.replica.alive(index) && this.replica.store.has(this.replica.kind[index]!, index, component);
+  }
+
   /** entity checks that an index is that of a live entity of a kind. */
   protected entity(index: number, kind: number, name: string): number {
     if (!this.replica.alive(index) || this.replica.kind[index] !== kind) throw new RangeError(`no ${name} at index ${index}`);
@@ -32,8 +37,13 @@ export class Entities {
 export class Columns {
   readonly columns: readonly Column[];
 
-  constructor(replica: Replica, component: number, fields: readonly number[]) {
-    this.columns = fields.map((f) => replica.store.column(component, f));
+  constructor(private readonly $replica: Replica, private readonly $component: number, fields: readonly number[]) {
+    this.columns = fields.map((f) => $replica.store.column($component, f));
+  }
+
+  /** $has tells whether a live entity has the component. Where it is optional and absent, the columns hold defaults. */
+  $has(index: number): boolean {
+    return this.$replica.alive(index) && this.$replica.store.has(this.$replica.kind[index]!, index, this.$component);
   }
 }
 

@@ -239,7 +239,7 @@ function axes(c: Component): Axes {
   return { position, velocity, heading, rest: c.fields.filter((f) => f.audience === 0 && !position.includes(f) && !velocity.includes(f) && f !== heading) };
 }
 
-export function encodeFull(w: BitWriter, l: Layout, kind: number, audience: number, positionBits: number, v: Content): void {
+export function encodeFull(w: BitWriter, l: Layout, kind: number, audience: number, positionBits: number, v: Content, originX = 0, originZ = 0): void {
   const moving = audience === 0 ? parts(l, kind).find((c) => c.motion) : undefined;
   if (moving !== undefined) {
     const at = v[moving.name];
@@ -247,7 +247,7 @@ export function encodeFull(w: BitWriter, l: Layout, kind: number, audience: numb
     for (const f of position) {
       if (ranged(f)) w.bits(at[f.name] - Number(f.min), f.bits);
       else if (f.id === moving.motion!.y) num32(w, at[f.name], 0);
-      else w.bits(at[f.name], positionBits);
+      else w.bits((at[f.name] - (f.id === moving.motion!.x ? originX : originZ)) >>> 0, positionBits);
     }
     if (heading === undefined) for (const f of speed) velocity(w, at[f.name], 0);
     else {
@@ -262,8 +262,10 @@ export function encodeFull(w: BitWriter, l: Layout, kind: number, audience: numb
     for (const f of rest) full(w, f, at[f.name]);
   }
   for (const c of parts(l, kind)) {
-    if (c === moving) continue;
-    for (const f of c.fields) if (f.audience === audience) full(w, f, v[c.name][f.name]);
+    const fields = c.fields.filter((f) => f.audience === audience);
+    if (c === moving || fields.length === 0) continue;
+    if (optional(l, kind, c)) w.bits(v[c.name] === null ? 0 : 1, 1);
+    if (v[c.name] !== null) for (const f of fields) full(w, f, v[c.name][f.name]);
   }
 }
 
@@ -277,10 +279,22 @@ export function encodeDelta(w: BitWriter, l: Layout, kind: number, audience: num
   for (const c of parts(l, kind)) {
     const fields = c.fields.filter((f) => f.audience === audience);
     if (c === moving || fields.length === 0) continue;
-    const same = fields.every((f) => isDeepStrictEqual(a[c.name][f.name], b[c.name][f.name]));
+    const same = isDeepStrictEqual(a[c.name], b[c.name]);
     w.bits(same ? 0 : 1, 1);
+    if (!same && optional(l, kind, c)) {
+      if (a[c.name] === null) {
+        for (const f of fields) full(w, f, b[c.name][f.name]);
+        continue;
+      }
+      w.bits(b[c.name] === null ? 1 : 0, 1);
+      if (b[c.name] === null) continue;
+    }
     if (!same) fieldsAnew(w, fields, a[c.name], b[c.name]);
   }
+}
+
+function optional(l: Layout, kind: number, c: Component): boolean {
+  return l.kinds.get(kind)!.optional.includes(c);
 }
 
 function motionDelta(w: BitWriter, c: Component, a: any, b: any, dt: number, force?: boolean): void {

@@ -15,7 +15,7 @@ import { bench, boot, frame, isEcho, isRequest, logIn, numbered, type Peer, resu
 import { changed, fieldOf } from "./tables.ts";
 
 const zone = encodeZone({
-  index: 0, zone: 7, epoch: 1, tick: 100, tickHz: 20, positionBits: 20, quantaPerMetre: 320, width: 32000, height: 32000, enterRadius: 16000, leaveRadius: 17600,
+  index: 0, zone: 1, epoch: 1, tick: 100, tickHz: 20, positionBits: 20, quantaPerMetre: 320, width: 32000, height: 32000, enterRadius: 16000, leaveRadius: 17600, originX: 0, originZ: 0, margin: 0,
 });
 const stateFrame = (s: SectionSpec): Bytes => {
   const body = encodeState([s]);

@@ -28,6 +28,10 @@ export interface Base extends State {
 export interface SectionSpec {
   row: number;
   positionBits: number;
+  /** zone is the id of the row's zone, 1 unless given; its origin is 0, 0 unless given. */
+  zone?: number;
+  originX?: number;
+  originZ?: number;
   lastTick: number;
   tick: number;
   lastInput: number;
@@ -42,7 +46,7 @@ const plains = parseLayout(unbase64(LAYOUT));
 
 /** content is an entity of the sample game as the layout has it. */
 export function content(s: State, tick: number): Content {
-  return { tick, Transform: { x: s.x, z: s.z, vx: s.vx, vz: s.vz, yaw: s.yaw }, Vitals: { hp: s.hp } } as Content;
+  return { tick, Transform: { x: s.x, z: s.z, vx: s.vx, vz: s.vz, yaw: s.yaw }, Vitals: { hp: s.hp }, Purse: { coins: 0 } } as Content;
 }
 
 /** encodeState writes a state frame by a layout all of whose kinds are like the sample game's first. */
@@ -59,8 +63,8 @@ function section(w: BitWriter, s: SectionSpec, layout: Layout): void {
   sectionHead(w, s);
   for (const index of s.leaves ?? []) w.bits(index, s.width);
   for (const e of s.enters ?? []) {
-    enterHead(w, s.width, e);
-    encodeFull(w, layout, 1, 0, s.positionBits, content(e.state, (s.tick - e.age) | 0));
+    enterHead(w, s.width, e, s.zone);
+    encodeFull(w, layout, 1, 0, s.positionBits, content(e.state, (s.tick - e.age) | 0), s.originX, s.originZ);
   }
   for (const u of s.updates ?? []) {
     w.bits(u.index, s.width);
@@ -68,7 +72,7 @@ function section(w: BitWriter, s: SectionSpec, layout: Layout): void {
     if ("full" in u) {
       w.prefix("11");
       age(w, u.age);
-      encodeFull(w, layout, 1, 0, s.positionBits, content(u.full, tick));
+      encodeFull(w, layout, 1, 0, s.positionBits, content(u.full, tick), s.originX, s.originZ);
       continue;
     }
     if (u.age === 0) w.prefix("0");
@@ -98,9 +102,9 @@ export function sectionHead(w: BitWriter, s: Pick<SectionSpec, "row" | "lastTick
 }
 
 /** enterHead writes what stands before the full state of an entity that enters. */
-export function enterHead(w: BitWriter, width: number, e: { index: number; id: bigint; kind: number; age: number }): void {
+export function enterHead(w: BitWriter, width: number, e: { index: number; id: bigint; kind: number; age: number }, zone = 1): void {
   w.bits(e.index, width);
-  if (e.id < 1n << 32n) w.prefix("0").bits(e.id, 32);
+  if (e.id >> 32n === BigInt((zone - 1) >>> 0)) w.prefix("0").bits(e.id & 0xffffffffn, 32);
   else w.prefix("1").bits(e.id, 64);
   if (e.kind < 15) w.bits(e.kind, 4);
   else w.bits(15, 4).bits(e.kind, 16);
@@ -161,7 +165,7 @@ export interface HelloSpec {
 
 export function helloPayload(h: HelloSpec): Bytes {
   return new ByteWriter()
-    .u8(3).u8(0).bytes(h.schema).u64(1_700_000_000_000_000n).bytes(new Uint8Array(16).fill(7))
+    .u8(4).u8(0).bytes(h.schema).u64(1_700_000_000_000_000n).bytes(new Uint8Array(16).fill(7))
     .u32(65536).u32(30000).u32(h.rekeyRecords ?? 65536).u32(h.rekeyBytes ?? 1 << 26)
     .u16(h.ackEvery ?? 16).u16(h.ackAfterMs ?? 100).done();
 }

@@ -69,6 +69,14 @@ test("tables: what no layout can be is refused", () => {
       l.components.set(7, { ...l.components.get(1)!, id: 7 });
       l.kinds.get(1)!.components.push(l.components.get(7)!);
     },
+    "an optional component of another kind": (l) => (l.kinds.get(1)!.optional = [{ ...l.components.get(2)!, id: 9 }]),
+    "an optional component twice": (l) => (l.kinds.get(1)!.optional = [l.components.get(2)!, l.components.get(2)!]),
+    "an optional place": (l) => (l.kinds.get(1)!.optional = [l.components.get(1)!]),
+    "an optional component without fields": (l) => {
+      l.components.set(8, { id: 8, name: "Void", fields: [], motion: undefined, worst: [] });
+      l.kinds.get(1)!.components.push(l.components.get(8)!);
+      l.kinds.get(1)!.optional = [l.components.get(8)!];
+    },
     "a component that is not there": (l) => l.kinds.get(1)!.components.push({ ...l.components.get(1)!, id: 9 }),
     "a component twice": (l) => l.kinds.get(1)!.components.push(l.components.get(2)!),
     "kind 65535": (l) => (l.kinds.get(1)!.id = 65535),
@@ -111,7 +119,7 @@ test("entities: hostile bytes end in a MalformedError, and what they leave is bo
         for (let k = rnd(4); k > 0; k--) bytes[rnd(bytes.length)]! ^= 1 << rnd(8);
         r.reset(bytes);
         refuses(`kind ${c.kind}`, () => {
-          if (n === 0) s.full(r, c.kind, 1, c.audience, 5, c.position_bits);
+          if (n === 0) s.full(r, c.kind, 1, c.audience, 5, c.position_bits, c.origin_x, c.origin_z);
           else s.delta(r, c.kind, 1, c.audience, 5 + rnd(100));
         });
       }
@@ -138,8 +146,7 @@ test("a page reads by another schema what it knows, and drops the rest", () => {
     }
     l.components.set(800, { id: 800, name: "New", motion: undefined, worst: [], fields: [fieldOf({ id: 1, type: Type.bytes, max: 9, audience: 0 })] });
     for (const k of l.kinds.values()) if (k.components.length < 16) k.components.unshift(l.components.get(800)!);
-    const { components } = l.kinds.get(3)!;
-    l.kinds.set(4000, { id: 4000, name: "Ghost", components });
+    l.kinds.set(4000, { ...l.kinds.get(3)!, id: 4000, name: "Ghost" });
   });
   const layout = parseLayout(theirs);
   /** grown is a vector's content as a server of the newer schema would have it. */
@@ -147,6 +154,10 @@ test("a page reads by another schema what it knows, and drops the rest", () => {
     const out: any = value.tick === undefined ? {} : { tick: value.tick };
     for (const c of layout.kinds.get(kind)!.components) {
       const n = c.motion === undefined ? step : value.tick % 7; // a change in a motion is a new base
+      if (value[c.name] === null) {
+        out[c.name] = null;
+        continue;
+      }
       out[c.name] = Object.fromEntries(c.fields.map((f) => {
         const old = value[c.name]?.[f.name];
         if (f.type === Type.message && old) return [f.name, { ...old, f902: n % 2 === 0 ? [] : [[true, String(n)]] }];
@@ -161,7 +172,7 @@ test("a page reads by another schema what it knows, and drops the rest", () => {
     const out: any = {};
     for (const [name, c] of Object.entries<any>(value)) {
       if (name === "tick") out.tick = c;
-      else out[name] = Object.fromEntries(Object.entries(c).filter(([f]) => f !== "mood" && f !== "wide"));
+      else out[name] = c && Object.fromEntries(Object.entries(c).filter(([f]) => f !== "mood" && f !== "wide"));
     }
     return out;
   };
@@ -176,10 +187,10 @@ test("a page reads by another schema what it knows, and drops the rest", () => {
     c.steps.slice(0, 12).forEach((step, n) => {
       const now = grown(step.value, c.kind, n);
       const w = new BitWriter();
-      if (last === undefined) encodeFull(w, layout, c.kind, 0, c.position_bits, now);
+      if (last === undefined) encodeFull(w, layout, c.kind, 0, c.position_bits, now, c.origin_x, c.origin_z);
       else encodeDelta(w, layout, c.kind, 0, last, now);
       r.reset(w.done());
-      if (last === undefined) s.full(r, c.kind, 2, 0, step.tick | 0, c.position_bits);
+      if (last === undefined) s.full(r, c.kind, 2, 0, step.tick | 0, c.position_bits, c.origin_x, c.origin_z);
       else s.delta(r, c.kind, 2, 0, step.tick | 0);
       last = now;
       s.layout = s.mine; // to write it as the page sees it
@@ -205,7 +216,7 @@ test("an entity of a kind that the page does not know has its place, and no view
   const { replica } = world;
   replica.adopt(table);
   assert.equal(hex(replica.fingerprint), hex(parseLayout(table).fingerprint));
-  replica.setZone({ index: 0, zone: 1, epoch: 1, tick: 9, tickHz: 20, positionBits: 20, quantaPerMetre: 320, width: 9, height: 9, enterRadius: 1, leaveRadius: 1 });
+  replica.setZone({ index: 0, zone: 1, epoch: 1, tick: 9, tickHz: 20, positionBits: 20, quantaPerMetre: 320, width: 9, height: 9, enterRadius: 1, leaveRadius: 1, originX: 0, originZ: 0, margin: 0 });
   const w = new BitWriter().bits(0, 4).prefix("0").bits(0, 2).bits(1, 4).prefix("0").prefix("10").bits(2, 4).prefix("0");
   for (const [index, kind] of [[0, 77], [1, 2]] as const) {
     w.bits(index, 1).prefix("0").bits(index + 5, 32);

@@ -22,7 +22,7 @@ const reader = (w: BitWriter): BitReader => {
 const part = (id: number, ...fields: Field[]): Component => ({ id, name: `C${id}`, fields, motion: undefined, worst: [] });
 const layoutOf = (components: Component[], kinds: [number, Component[]][]): Layout => ({
   name: "t", fingerprint: unhex("0100010000000000"), tickHz: 20, components: new Map(components.map((c) => [c.id, c])),
-  kinds: new Map(kinds.map(([id, components]) => [id, { id, name: `K${id}`, components }])),
+  kinds: new Map(kinds.map(([id, components]) => [id, { id, name: `K${id}`, components, optional: [] }])),
 });
 const listOf = (max: number): Field => fieldOf({ id: 1, type: Type.list, max, fields: [fieldOf({ id: 1, type: Type.bool })] });
 const mapOf = (max: number): Field => fieldOf({ id: 1, type: Type.map, max, fields: [fieldOf({ id: 1, type: Type.int32 }), fieldOf({ id: 2, type: Type.bool })] });
@@ -232,7 +232,7 @@ test("a server with heights for a page without: they are read and kept out of th
     const flier: Component = { ...space(l), id: 9, name: "Space", motion: { ...space(l).motion!, y: 20, vy: 21 } };
     flier.fields = [...flier.fields, { ...flier.fields.find((f) => f.id === 2)!, id: 20, name: "y" }, { ...flier.fields.find((f) => f.id === 4)!, id: 21, name: "vy" }];
     l.components.set(9, flier);
-    l.kinds.set(9, { id: 9, name: "Bird", components: [flier] });
+    l.kinds.set(9, { id: 9, name: "Bird", components: [flier], optional: [] });
   });
   const l = parseLayout(table);
   const s = new Store(unbase64(LAYOUT));
@@ -273,7 +273,7 @@ test("pictures are drawn across the tick where numbers wrap", () => {
 test("the tick that is drawn follows the server's across the wrap", () => {
   const plains = new Plains({ program: "test", now: () => 0, bootstrap: () => Promise.reject(new Error("offline")) });
   const tick = 2 ** 31 - 2;
-  plains.replica.setZone({ index: 0, zone: 1, epoch: 1, tick, tickHz: 20, positionBits: 20, quantaPerMetre: 320, width: 9, height: 9, enterRadius: 1, leaveRadius: 1 });
+  plains.replica.setZone({ index: 0, zone: 1, epoch: 1, tick, tickHz: 20, positionBits: 20, quantaPerMetre: 320, width: 9, height: 9, enterRadius: 1, leaveRadius: 1, originX: 0, originZ: 0, margin: 0 });
   plains.clock.arrived(tick, 0);
   for (const ms of [50, 100, 150, 200]) {
     plains.replica.apply(new BitWriter().bits(0, 4).prefix("0").bits(0, 6).prefix("000" + "0").done());

@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RoundTrip, TickClock } from "../sdk/clock.ts";
+import { All, Rects } from "../sdk/fixed/terrain.ts";
 import { Predictor } from "../sdk/predict.ts";
 import type { Move } from "../sdk/gen/plains.ts";
 import { aim, MAX_SPEED, type Mover, step } from "../sdk/rules.ts";
 
 const W = 3200;
 const H = 3200;
+const field = new All({ x: 0, y: 0, width: W, height: H });
 
 test("the rule: walls clamp, report velocity 0, and the want outlives them", () => {
   const m: Mover = { x: 5, z: 100, vx: 0, vz: 0, wantVx: -10, wantVz: 7 };
@@ -77,7 +79,7 @@ function play(up: (ms: number) => number, down: (ms: number) => number, seconds:
         run: () => {
           clock.arrived(tick, now);
           rtt.add(now - sent + up(now));
-          p.reconcile(tick, applied, own, W, H, now);
+          p.reconcile(tick, applied, own, field, now);
         },
       });
     }
@@ -117,7 +119,7 @@ test("prediction under jitter: late inputs widen the margin, errors are correcte
 test("an own input is drawn within a frame, though the server is 200 ms away", () => {
   const s = new Server();
   const p = new Predictor(50, () => undefined);
-  p.reconcile(s.tick, 0, s.m, W, H, 0);
+  p.reconcile(s.tick, 0, s.m, field, 0);
   p.advance(s.tick + 5.5, 0, () => undefined);
   const before = p.position(1);
   p.steer({ vx: 80, vz: 0 }, 1);
@@ -131,23 +133,39 @@ test("a refused input does not count", () => {
   const sent: Move[] = [];
   const p = new Predictor(50, (m) => sent.push(m));
   const own = { x: 1000, z: 1000, vx: 0, vz: 0 };
-  p.reconcile(10, 0, own, W, H, 0);
+  p.reconcile(10, 0, own, field, 0);
   p.advance(14, 0, () => undefined);
   p.steer({ vx: 500, vz: 0 }, 0);
   assert.deepEqual(sent, [{ seq: 1, tick: 14, vx: 500, vz: 0 }]);
   p.refused(1);
-  p.reconcile(15, 1, own, W, H, 50);
+  p.reconcile(15, 1, own, field, 50);
   assert.deepEqual([p.state!.x, p.state!.vx], [1000, 0]);
 });
 
 test("an input at a wall keeps its want through reconciliation", () => {
   const p = new Predictor(50, () => undefined);
-  p.reconcile(10, 0, { x: 0, z: 0, vx: 0, vz: 0 }, W, H, 0);
+  p.reconcile(10, 0, { x: 0, z: 0, vx: 0, vz: 0 }, field, 0);
   p.advance(13, 0, () => undefined);
   p.steer({ vx: -50, vz: 30 }, 0); // tick 13
-  p.reconcile(13, 1, { x: 0, z: 30, vx: 0, vz: 30 }, W, H, 10);
+  p.reconcile(13, 1, { x: 0, z: 30, vx: 0, vz: 30 }, field, 10);
   p.advance(16, 150, () => undefined);
   assert.deepEqual([p.state!.wantVx, p.state!.vx, p.state!.z], [-50, 0, 120]);
+});
+
+test("an avatar slides along a wall here as there, and a teleport is no error of prediction", () => {
+  const ground = new Rects({ x: 0, y: 0, width: W, height: H }, [[1200, 0, 1300, 3000]]);
+  const p = new Predictor(50, () => undefined);
+  p.reconcile(10, 0, { x: 1000, z: 1000, vx: 0, vz: 0 }, ground, 0);
+  p.advance(11, 0, () => ({ vx: 50, vz: 20 }));
+  p.advance(18, 350, () => undefined);
+  assert.equal(p.state!.x, 1200 - 112 - 1, "the wall, a radius before it");
+  assert.deepEqual([p.state!.vx, p.state!.vz], [0, 20]);
+  for (let t = 12; t < 18; t++) p.reconcile(t, 1, { x: Math.min(1000 + 50 * (t - 10), 1087), z: 1000 + 20 * (t - 10), vx: t < 12 ? 50 : 0, vz: 20 }, ground, 350);
+  assert.equal(p.verdict, "matched");
+  p.forgive();
+  p.reconcile(18, 1, { x: 200, z: 3100, vx: 0, vz: 0 }, field, 400);
+  assert.equal(p.verdict, "matched");
+  assert.ok(Math.hypot(p.position(400).x - 200, p.position(400).z - 3100) < 50, "it is drawn there at once");
 });
 
 test("the clock finds the least delayed section and moves smoothly", () => {

@@ -38,7 +38,7 @@ test("protobuf: malformed input throws", () => {
 
 test("protobuf: zone rows", () => {
   const row = (positionBits: number, tickHz: number, quantaPerMetre = 320) => p.encodeZone({
-    index: 1, zone: 0, epoch: 0, tick: 7, tickHz, positionBits, quantaPerMetre, width: 1000, height: 2000, enterRadius: 16000, leaveRadius: 17600,
+    index: 1, zone: 0, epoch: 0, tick: 7, tickHz, positionBits, quantaPerMetre, width: 1000, height: 2000, enterRadius: 16000, leaveRadius: 17600, originX: 0, originZ: 0, margin: 0,
   });
   const z = p.decodeZone(row(20, 20));
   assert.deepEqual([z.index, z.tick, z.tickHz, z.positionBits, z.quantaPerMetre, z.width, z.height, z.enterRadius, z.leaveRadius],

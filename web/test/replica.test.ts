@@ -1,25 +1,29 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { MalformedError, unhex } from "../sdk/bytes.ts";
+import { MalformedError, unbase64, unhex } from "../sdk/bytes.ts";
 import type { Zone } from "../sdk/gen/mmo.ts";
 import { LAYOUT } from "../sdk/gen/plains.ts";
+import { parseLayout } from "../sdk/layout.ts";
 import { type Motion, reckon, type Sample } from "../sdk/motion.ts";
 import { Replica } from "../sdk/replica.ts";
-import { BitWriter } from "./bits.ts";
-import { type Base, encodeState, type SectionSpec, type State } from "./encoder.ts";
+import { BitWriter, encodeFull } from "./bits.ts";
+import { type Base, content, encodeState, sectionHead, type SectionSpec, type State } from "./encoder.ts";
 import { changed } from "./tables.ts";
 import { contentOf } from "./values.ts";
 
 const VECTORS = "../pkg/sync/replica/testdata/frames.json";
+const CROSSING = "../pkg/sync/replica/testdata/crossing.json";
 const zone = (over: Partial<Zone> = {}): Zone => ({
   index: 0, zone: 1, epoch: 1, tick: 100, tickHz: 20, positionBits: 20, quantaPerMetre: 320, width: 640_000, height: 640_000,
-  enterRadius: 16_000, leaveRadius: 17_600, ...over,
+  enterRadius: 16_000, leaveRadius: 17_600, originX: 0, originZ: 0, margin: 0, ...over,
 });
 const state = (over: Partial<State> = {}): State => ({ x: 1000, z: 2000, vx: 0, vz: 0, yaw: 0, hp: 100, ...over });
 const section = (over: Partial<SectionSpec> = {}): SectionSpec => ({
   row: 0, positionBits: 20, lastTick: 100, tick: 101, lastInput: 0, input: 0, width: 8, ...over,
 });
+
+const plainsLayout = parseLayout(unbase64(LAYOUT));
 
 /** TABLE is the sample game's with more kinds. */
 const TABLE = changed(LAYOUT, (l) => {
@@ -61,14 +65,14 @@ test("reckoning: exact in 32-bit integers, and it wraps rather than rounds", () 
 
 test("an entity enters, moves as predicted in silence, is corrected, leaves", () => {
   const r = fresh();
-  r.apply(encodeState([section({ enters: [{ index: 5, id: 77n, kind: 2, age: 3, state: state({ vx: 10, vz: -20 }) }] })]));
-  assert.deepEqual(contents(r), [{ index: 5, id: "77", kind: 2, base: 98, ...state({ vx: 10, vz: -20 }) }]);
+  r.apply(encodeState([section({ enters: [{ index: 5, id: 77n, kind: 14, age: 3, state: state({ vx: 10, vz: -20 }) }] })]));
+  assert.deepEqual(contents(r), [{ index: 5, id: "77", kind: 14, base: 98, ...state({ vx: 10, vz: -20 }) }]);
   const m: Motion = { x: 0, z: 0, vx: 0, vz: 0, yaw: 0 };
   r.stateAt(5, 108, m);
   assert.deepEqual([m.x, m.z], [1100, 1800]);
   const from: Base = { ...state({ vx: 10, vz: -20 }), tick: 98 };
   r.apply(encodeState([section({ lastTick: 101, tick: 110, input: 2, updates: [{ index: 5, age: 2, from, to: state({ x: 1100, z: 1803, vx: 0, vz: 5, hp: 90 }) }] })]));
-  assert.deepEqual(contents(r), [{ index: 5, id: "77", kind: 2, base: 108, ...state({ x: 1100, z: 1803, vx: 0, vz: 5, hp: 90 }) }]);
+  assert.deepEqual(contents(r), [{ index: 5, id: "77", kind: 14, base: 108, ...state({ x: 1100, z: 1803, vx: 0, vz: 5, hp: 90 }) }]);
   assert.deepEqual(r.sections, [{ row: 0, tick: 110, input: 2 }]);
   r.apply(encodeState([section({ lastTick: 110, tick: 111, lastInput: 2, input: 2, leaves: [5] })]));
   assert.equal(r.count, 0);
@@ -106,7 +110,7 @@ test("random worlds: every class of every field, two zones, indices used again",
       const lastInput = input[which]!;
       tick[which] = (lastTick + [1, 1, 1, 2, 40, 100][rnd(6)]!) | 0;
       input[which] = lastInput + [0, 0, 1, 2, 9][rnd(5)]!;
-      const spec = section({ row: z.index, positionBits: z.positionBits, lastTick, tick: tick[which]!, lastInput, input: input[which]!, width: 9 });
+      const spec = section({ row: z.index, zone: z.zone, positionBits: z.positionBits, lastTick, tick: tick[which]!, lastInput, input: input[which]!, width: 9 });
       const mine = [...world].filter(([, e]) => e.row === which);
       spec.leaves = mine.filter(() => rnd(12) === 0).map(([i]) => i).filter((i) => before.has(i));
       spec.leaves.forEach((i) => world.delete(i));
@@ -158,16 +162,37 @@ test("random worlds: every class of every field, two zones, indices used again",
   assert.ok(r.enters > 300 && r.updates > 1000);
 });
 
-test("an index freed by a later section of the same frame may be taken by an earlier one", () => {
+test("an entity that crosses keeps its index and its history, and its row may be another zone's when nothing of it is left", () => {
+  const told: string[] = [];
+  const r = new Replica(TABLE, { enter: (i) => told.push(`enter ${i}`), leave: (i) => told.push(`leave ${i}`), move: (i, from) => told.push(`move ${i} from ${from}`) });
+  r.setZone(zone());
+  r.setZone(zone({ index: 1, zone: 2, tick: 50, originX: -500, originZ: 300, margin: 0 }));
+  const enters = [{ index: 4, id: 8n, kind: 1, age: 0, state: state({ vx: 10 }) }];
+  r.apply(encodeState([section({ enters })]));
+  const later = section({ row: 1, lastTick: 50, tick: 105, zone: 2, originX: -500, originZ: 300 });
+  r.apply(encodeState([{ ...later, enters: [{ ...enters[0]!, state: state({ x: 1040, vx: 10 }) }] }]));
+  assert.deepEqual(told, ["enter 4", "move 4 from 0"]);
+  assert.deepEqual([r.count, r.indexOf(8n), r.row[4], r.enters, r.moves], [1, 4, 1, 1, 1]);
+  assert.deepEqual(contents(r), [{ index: 4, id: "8", kind: 1, base: 105, ...state({ x: 1040, vx: 10 }) }]);
+  const out: Sample = { x: 0, z: 0, yaw: 0 };
+  r.sample(4, 102, out);
+  assert.equal(out.x, 1010, "drawn in the past, it is still in the old zone");
+  assert.throws(() => r.setZone(zone({ index: 1, zone: 3 })), MalformedError, "the row is in use");
+  r.setZone(zone({ zone: 3, tick: 7 })); // nothing of row 0 is left
+  assert.deepEqual([r.zone(0)?.zone, r.lastTick(0), r.rowOf(1)], [3, 7, -1]);
+  const other = [{ ...enters[0]!, id: 9n }, { ...enters[0]!, kind: 14 }];
+  for (const e of other) assert.throws(() => r.apply(encodeState([section({ lastTick: 7, tick: 8, zone: 3, enters: [e] })])), MalformedError, "the index is another entity's");
+});
+
+test("the short form of an id counts from the section's zone", () => {
   const r = fresh();
-  r.setZone(zone({ index: 1, zone: 2, tick: 50 }));
-  r.apply(encodeState([section({ row: 1, lastTick: 50, tick: 51, enters: [{ index: 4, id: 8n, kind: 1, age: 0, state: state() }] })]));
-  r.apply(encodeState([
-    section({ enters: [{ index: 4, id: 9n, kind: 1, age: 0, state: state({ x: 5 }) }] }),
-    section({ row: 1, lastTick: 51, tick: 52, leaves: [4] }),
-  ]));
-  assert.deepEqual([r.count, r.indexOf(9n), r.indexOf(8n)], [1, 4, -1]);
-  assert.throws(() => r.apply(encodeState([section({ lastTick: 101, tick: 102, enters: [{ index: 4, id: 10n, kind: 1, age: 0, state: state() }] })])), MalformedError);
+  r.setZone(zone({ index: 2, zone: 0x80000001, tick: 50 }));
+  const w = new BitWriter();
+  sectionHead(w, { row: 2, lastTick: 50, tick: 51, lastInput: 0, input: 0, width: 1, enters: [0] });
+  w.bits(0, 1).prefix("0").bits(77, 32).bits(1, 4).prefix("0");
+  encodeFull(w, plainsLayout, 1, 0, 20, content(state(), 51));
+  r.apply(w.prefix("0").done());
+  assert.equal(r.id[0], (0x80000000n << 32n) | 77n);
 });
 
 test("pictures between publications: exact at ticks, blended over one tick, bounded backwards", () => {
@@ -237,7 +262,7 @@ test("a zone of another schema than the one that is read by is refused", () => {
 test(`Go vectors ${VECTORS}`, () => {
   const v = JSON.parse(readFileSync(VECTORS, "utf8"));
   const r = new Replica(unhex(v.layout));
-  r.setZone(zone({ index: v.zone.index, tick: v.zone.tick, positionBits: v.zone.position_bits }));
+  r.setZone(zone({ index: v.zone.index, zone: v.zone.zone, tick: v.zone.tick, positionBits: v.zone.position_bits }));
   v.frames.forEach((f: { hex: string; expect: { tick: number; input: number; entities: { index: number; id: string; kind: number; state: unknown }[] } }, i: number) => {
     r.apply(unhex(f.hex));
     const last = r.sections.at(-1)!;
@@ -246,4 +271,42 @@ test(`Go vectors ${VECTORS}`, () => {
       .map((index) => ({ index, id: String(r.id[index]), kind: r.kind[index]!, state: contentOf(r.store, r.kind[index]!, index, 0) }));
     assert.deepEqual(got, f.expect.entities, `frame ${i}`);
   });
+});
+
+interface RowVector {
+  index: number;
+  zone: number;
+  tick: number;
+  input: number;
+  position_bits: number;
+  origin_x: number;
+  origin_z: number;
+}
+
+interface CrossingStep {
+  row?: RowVector;
+  hex?: string;
+  expect: { rows: RowVector[]; entities: { index: number; id: string; kind: number; state: unknown; row: number }[] | null; enters: number; leaves: number; moves: number };
+}
+
+test(`Go vectors ${CROSSING}`, () => {
+  const v: { layout: string; steps: CrossingStep[] } = JSON.parse(readFileSync(CROSSING, "utf8"));
+  let leaves = 0;
+  let enters = 0;
+  const r = new Replica(unhex(v.layout), { leave: () => leaves++, enter: () => enters++ });
+  v.steps.forEach((step, n) => {
+    if (step.row !== undefined) {
+      const { index, zone: id, tick, position_bits: positionBits, origin_x: originX, origin_z: originZ } = step.row;
+      r.setZone(zone({ index, zone: id, tick, positionBits, originX, originZ }));
+      return;
+    }
+    r.apply(unhex(step.hex!));
+    const { expect } = step;
+    for (const row of expect.rows) assert.deepEqual([r.zone(row.index)?.zone, r.lastTick(row.index) >>> 0], [row.zone, row.tick], `step ${n}`);
+    const got = [...r.live.subarray(0, r.count)].sort((a, b) => a - b)
+      .map((index) => ({ index, id: String(r.id[index]), kind: r.kind[index]!, state: contentOf(r.store, r.kind[index]!, index, 0), row: r.row[index]! }));
+    assert.deepEqual(got, expect.entities ?? [], `step ${n}`);
+    assert.deepEqual([enters, leaves, r.moves], [expect.enters, expect.leaves, expect.moves], `step ${n}`);
+  });
+  assert.ok(r.moves > 10);
 });

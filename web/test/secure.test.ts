@@ -61,7 +61,7 @@ for (const suite of suites) {
     assert.equal(key.keyId, 9);
     const h = await Handshake.start({ suite, cert: key, realm: "dev", fingerprint: schema });
     assert.equal(h.hs1.length, 80);
-    assert.equal(hex(h.hs1.subarray(0, 8)), "4001090000000303");
+    assert.equal(hex(h.hs1.subarray(0, 8)), "4001090000000404");
     const server = await respond(suites[0]!, h.hs1, staticPrivate, "dev", helloPayload({ schema }));
     assert.equal(hex(server.payload1.subarray(16)), hex(schema));
     const secured = await h.finish(server.hs2);
@@ -78,8 +78,8 @@ for (const suite of suites) {
     for (const size of [1, 16, 33, 200, 256]) {
       const resume = { ticket: suite.random(size), secret: suite.random(32) };
       const h = await Handshake.start({ suite, cert: key, realm: "dev", fingerprint: schema, resume });
-      assert.deepEqual([h.hs1.length, hex(h.hs1.subarray(0, 8))], [80 + size, "4002090000000303"]);
-      const theirs = answer(h.hs1, staticPrivate, suite.random(32), prologue(2, 3, 3, 9, "mmo.v1", "dev"), resume.secret, helloPayload({ schema }));
+      assert.deepEqual([h.hs1.length, hex(h.hs1.subarray(0, 8))], [80 + size, "4002090000000404"]);
+      const theirs = answer(h.hs1, staticPrivate, suite.random(32), prologue(2, 4, 4, 9, "mmo.v1", "dev"), resume.secret, helloPayload({ schema }));
       assert.equal(hex(theirs.payload1.subarray(16)), hex(schema) + hex(resume.ticket));
       const secured = await h.finish(new Uint8Array(theirs.hs2));
       assert.deepEqual([hex(secured.keyC2S), hex(secured.keyS2C)], [hex(theirs.keyC2S), hex(theirs.keyS2C)]);

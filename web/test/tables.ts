@@ -22,6 +22,7 @@ export function writeTable(l: Layout): Bytes {
     w.uvarint(42).message((w) => {
       w.uvarint(8).uint32(k.id).uvarint(18).string(k.name);
       w.uvarint(26).message((w) => k.components.forEach((c) => w.uint32(c.id)));
+      if (k.optional.length > 0) w.uvarint(50).message((w) => k.optional.forEach((c) => w.uint32(c.id)));
     });
   }
   return w.done();

@@ -50,6 +50,10 @@ export function contentOf(s: Store, kind: number, i: number, audience: number): 
     if (c.motion !== undefined && audience === 0) out["tick"] = s.motions.tick[s.motions.base(i)]! >>> 0;
     const fields = c.fields.filter((f) => f.audience === audience);
     if (fields.length === 0) continue;
+    if (s.layout.kinds.get(kind)!.optional.includes(c) && !s.gets(kind, i, c.id, audience)) {
+      out[c.name] = null;
+      continue;
+    }
     out[c.name] = Object.fromEntries(
       fields.map((f) => {
         const axis = axisOf(c, f);

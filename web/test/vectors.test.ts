@@ -19,7 +19,7 @@ export interface Step {
 
 export interface Vectors {
   layout: string;
-  cases: { kind: number; audience: number; position_bits: number; tick: number; steps: Step[] }[];
+  cases: { kind: number; audience: number; position_bits: number; origin_x?: number; origin_z?: number; tick: number; steps: Step[] }[];
   reckon: { kind: number; ticks: number[]; values: Content[] }[];
 }
 
@@ -40,7 +40,7 @@ for (const c of v.cases) {
     c.steps.forEach((step, n) => {
       const bytes = unhex(step.hex);
       r.reset(bytes);
-      if (step.op === "full") s.full(r, c.kind, INDEX, c.audience, step.tick | 0, c.position_bits);
+      if (step.op === "full") s.full(r, c.kind, INDEX, c.audience, step.tick | 0, c.position_bits, c.origin_x, c.origin_z);
       else s.delta(r, c.kind, INDEX, c.audience, step.tick | 0);
       assert.equal(bytes.length * 8 - r.left, step.bits, `step ${n}: bits read`);
       assert.deepEqual(contentOf(s, c.kind, INDEX, c.audience), step.value, `step ${n}`);
@@ -53,7 +53,7 @@ test("the encoder of the tests writes Go's vectors bit for bit", () => {
   for (const c of v.cases) {
     c.steps.forEach((step, n) => {
       const w = new BitWriter();
-      if (step.op === "full") encodeFull(w, layout, c.kind, c.audience, c.position_bits, step.value);
+      if (step.op === "full") encodeFull(w, layout, c.kind, c.audience, c.position_bits, step.value, c.origin_x, c.origin_z);
       else encodeDelta(w, layout, c.kind, c.audience, c.steps[n - 1]!.value, step.value);
       assert.deepEqual([w.at, hex(w.done())], [step.bits, step.hex], `kind ${c.kind}, audience ${c.audience}, step ${n}`);
     });

@@ -4,7 +4,9 @@ import { test } from "node:test";
 import { BitReader, hex, unhex } from "../sdk/bytes.ts";
 import { Column } from "../sdk/columns.ts";
 import { Type } from "../sdk/layout.ts";
-import { BeetleView, BirdView, HeroView, Kind, Mood, OmnibusView, World } from "./gen/sink.ts";
+import { type Content, BitWriter, encodeDelta, encodeFull } from "./bits.ts";
+import { enterHead, sectionHead } from "./encoder.ts";
+import { BeetleView, BirdView, HeroView, Kind, MindView, Mood, OmnibusView, PilgrimView, World } from "./gen/sink.ts";
 import { fieldOf } from "./tables.ts";
 import type { Vectors } from "./vectors.test.ts";
 
@@ -20,7 +22,7 @@ function played(kind: number, n: number): { world: World; v: any } {
   c.steps.slice(0, n + 1).forEach((step) => {
     const r = new BitReader();
     r.reset(unhex(step.hex));
-    if (step.op === "full") store.full(r, kind, 1, 0, step.tick | 0, c.position_bits);
+    if (step.op === "full") store.full(r, kind, 1, 0, step.tick | 0, c.position_bits, c.origin_x, c.origin_z);
     else store.delta(r, kind, 1, 0, step.tick | 0);
   });
   return { world, v: c.steps[n]!.value };
@@ -57,6 +59,64 @@ test("views are in units, columns in steps", () => {
   }
   assert.equal(Mood.SAD, 4);
 });
+
+test("what an entity lacks is undefined, and its columns hold defaults", () => {
+  const seen = { there: 0, absent: 0 };
+  for (let n = 0; n < 40; n++) {
+    const { world, v } = played(Kind.pilgrim, n);
+    world.replica.id[1] = 5n;
+    const p = new PilgrimView(world, 1);
+    const has = (component: number): boolean => world.replica.store.has(Kind.pilgrim, 1, component);
+    assert.deepEqual([p.buffs === undefined, p.vigil === undefined, p.purse, p.mind], [true, true, undefined, undefined], "nobody is at the index");
+    assert.deepEqual([has(23), has(26), has(24), has(25), has(22), has(1)], [v.Buffs !== null, v.Vigil !== null, false, true, true, false]);
+    if (v.Buffs === null) {
+      seen.absent++;
+      assert.deepEqual([world.buffs.title[1], world.buffs.list[1], world.buffs.notes[1], world.buffs.level[1]], ["", [], new Map(), 1]);
+    } else {
+      seen.there++;
+      assert.deepEqual([world.buffs.title[1], world.buffs.list[1]!.map((b) => b.name), world.buffs.level[1]], [v.Buffs.title, v.Buffs.list.map((b: any) => b.name), v.Buffs.level]);
+    }
+  }
+  assert.ok(seen.there > 5 && seen.absent > 5);
+});
+
+test("an optional component comes and goes in the views of the world", () => {
+  const world = new World();
+  const { replica } = world;
+  replica.setZone({ index: 0, zone: 1, epoch: 1, tick: 9, tickHz: 20, positionBits: 20, quantaPerMetre: 320, width: 9, height: 9, enterRadius: 1, leaveRadius: 1, originX: 0, originZ: 0, margin: 0 });
+  const { layout } = replica.store;
+  const state = (buffs: unknown, vigil: unknown): Content => ({
+    tick: 10, Buffs: buffs, Transform: { x: 1, z: 2, vx: 0, vz: 0, yaw: 3 }, OneFlag: { value: true }, Vigil: vigil, OneText: { value: "hi" },
+  }) as Content;
+  const blessed = { title: "blessed", list: [{ name: "haste", left: 9, tags: ["a", "b"] }], notes: [[1, "x"]], level: 60 };
+  const states = [state(null, null), state(blessed, null), state(null, { since: null }), state({ ...blessed, level: 1, list: [] }, { since: 4 }), state(null, null)];
+  states.forEach((now, n) => {
+    const w = new BitWriter();
+    sectionHead(w, { row: 0, lastTick: 9 + n, tick: 10 + n, lastInput: 0, input: 0, width: 4, enters: n === 0 ? [1] : [], updates: n === 0 ? [] : [1] });
+    if (n === 0) {
+      enterHead(w, 4, { index: 2, id: 7n, kind: Kind.pilgrim, age: 0 });
+      encodeFull(w, layout, Kind.pilgrim, 0, 20, now);
+    } else {
+      encodeDelta(w.bits(2, 4).prefix("0"), layout, Kind.pilgrim, 0, states[n - 1]!, now);
+    }
+    replica.apply(w.prefix("0").done());
+    const p = world.pilgrim(2);
+    const c = now as any;
+    assert.deepEqual([p.buffs?.title, p.buffs?.level, p.buffs?.list.length], [c.Buffs?.title, c.Buffs?.level, c.Buffs?.list.length], `state ${n}`);
+    assert.deepEqual([p.vigil === undefined, p.vigil?.since, p.oneText.value, p.purse], [c.Vigil === null, c.Vigil?.since ?? undefined, "hi", undefined]);
+    assert.deepEqual([world.buffs.$has(2), world.has(2, 26), world.has(2, 22), world.has(3, 22)], [c.Buffs !== null, c.Vigil !== null, true, false]);
+    assert.equal(p.mind instanceof MindView, true, "what never leaves the server is not told of");
+  });
+  replica.apply(sectionHeadOnly(15, 14));
+  assert.equal(world.has(2, 23), false, "it is gone");
+});
+
+/** sectionHeadOnly is a frame with one leave, of index 2. */
+function sectionHeadOnly(tick: number, lastTick: number): Uint8Array {
+  const w = new BitWriter();
+  sectionHead(w, { row: 0, lastTick, tick, lastInput: 0, input: 0, width: 4, leaves: [1] });
+  return w.bits(2, 4).prefix("0").done();
+}
 
 test("places are in metres and radians, with heights, as told or at a tick", () => {
   const { world, v } = played(Kind.bird, 3);

@@ -39,16 +39,16 @@ type transformMotion struct{}
 
 func (*transformMotion) Full(w *delta.Writer, p delta.Params, B delta.View) {
 	b := (*[4]uint32)(B.W)
-	w.Put(uint64(b[0])&(1<<p.PositionBits-1), uint(p.PositionBits))
-	w.Put(uint64(b[1])&(1<<p.PositionBits-1), uint(p.PositionBits))
+	w.Put(uint64(b[0]-uint32(p.OriginX))&(1<<p.PositionBits-1), uint(p.PositionBits))
+	w.Put(uint64(b[1]-uint32(p.OriginZ))&(1<<p.PositionBits-1), uint(p.PositionBits))
 	w.Velocity(int32(b[2]), 0)
 	w.Velocity(int32(b[3]), 0)
 }
 
 func (*transformMotion) ReadFull(r *delta.Reader, p delta.Params, B delta.View) {
 	b := (*[4]uint32)(B.W)
-	b[0] = uint32(r.Get(uint(p.PositionBits)))
-	b[1] = uint32(r.Get(uint(p.PositionBits)))
+	b[0] = uint32(r.Get(uint(p.PositionBits))) + uint32(p.OriginX)
+	b[1] = uint32(r.Get(uint(p.PositionBits))) + uint32(p.OriginZ)
 	b[2] = uint32(r.Velocity(0))
 	b[3] = uint32(r.Velocity(0))
 }

@@ -25,10 +25,10 @@ const (
 
 // Transform is where an entity is.
 //
-// Methods panic if the entity does not live, or is of a kind without this component.
+// Methods panic if the entity does not live, or has no such component.
 type Transform game.Entity
 
-// Pos is the place, in the schema's units from the zone's corner (metres).
+// Pos is the place, in the schema's units from the world's corner (metres).
 func (c Transform) Pos() (x, z float64) {
 	cell := game.Entity(c).Cell(1)
 	return float64(int32(cell.W(0))) * 0.003125, float64(int32(cell.W(1))) * 0.003125
@@ -136,8 +136,8 @@ func (c Transform) From(m *pb.Transform) error {
 	}
 	cell := game.Entity(c).Cell(1)
 	x, z := int32(s.W[0]), int32(s.W[1])
-	if zone := game.Entity(c).Zone().Config(); x < 0 || z < 0 || x >= zone.Width || z >= zone.Height {
-		return fmt.Errorf("Transform: the place %d, %d is outside the zone of %d × %d quanta", x, z, zone.Width, zone.Height)
+	if err := cell.CheckPosition(x, z); err != nil {
+		return fmt.Errorf("Transform: the place %d, %d is %w", x, z, err)
 	}
 	cell.SetPosition(x, z)
 	b := cell.View()
@@ -159,7 +159,7 @@ func (c Transform) String() string {
 
 // Vitals is how an entity fares.
 //
-// Methods panic if the entity does not live, or is of a kind without this component.
+// Methods panic if the entity does not live, or has no such component.
 type Vitals game.Entity
 
 // Hp is field hp; 0 to 100.

@@ -26,6 +26,7 @@ func NewGame() *Game {
 		Schema: game.Schema{Codec: codec, Fingerprint: protocol.FingerprintOf(Fingerprint), Routes: Routes()},
 	}}
 	g.OnJoin(nil)
+	g.OnRespawn(nil)
 	return g
 }
 
@@ -47,27 +48,35 @@ func Routes() []protocol.Route {
 
 // OnJoin says what happens when a player joins: it has got a Hero in the middle of the zone, which join may move and change. An error refuses the player.
 func (g *Game) OnJoin(join func(z *game.Zone, p *game.Player, h Hero) error) {
-	g.Game.OnJoin = func(z *game.Zone, p *game.Player) error {
-		c := z.Config()
-		h, err := SpawnHeroQ(z, c.Width/2, c.Height/2)
-		if err != nil {
-			return err
-		}
-		if err := z.Control(p, h.Entity); err != nil {
-			z.Despawn(h.Entity)
-			return err
-		}
-		if join == nil {
-			return nil
-		}
-		return join(z, p, h)
+	g.Game.OnJoin = func(z *game.Zone, p *game.Player) error { return embody(z, p, join) }
+}
+
+// OnRespawn says what happens when a player comes back after its avatar has died: it has got another Hero in the middle of the zone, which respawn may move and change.
+func (g *Game) OnRespawn(respawn func(z *game.Zone, p *game.Player, h Hero) error) {
+	g.Game.OnRespawn = func(z *game.Zone, p *game.Player) error { return embody(z, p, respawn) }
+}
+
+// embody gives a player an avatar in the middle of the zone.
+func embody(z *game.Zone, p *game.Player, then func(z *game.Zone, p *game.Player, h Hero) error) error {
+	c := z.Config()
+	h, err := SpawnHeroQ(z, c.X+c.Width/2, c.Y+c.Height/2)
+	if err != nil {
+		return err
 	}
+	if err := z.Control(p, h.Entity); err != nil {
+		z.Despawn(h.Entity)
+		return err
+	}
+	if then == nil {
+		return nil
+	}
+	return then(z, p, h)
 }
 
 // avatarOf is the avatar of a player, or the refusal of a message that needs one.
 func avatarOf(p *game.Player, route string) (Hero, error) {
 	h, ok := HeroOf(p.Avatar())
-	if !ok {
+	if !ok || h.Dead() {
 		return h, &game.Error{Code: protocol.ErrorWrongState, Message: route + ": there is no living avatar"}
 	}
 	return h, nil

@@ -44,7 +44,7 @@ func Heroes(z *game.Zone) iter.Seq[Hero] {
 	}
 }
 
-// SpawnHero makes a Hero at a place in metres from the zone's corner, to the nearest step. Outside the zone it fails.
+// SpawnHero makes a Hero at a place in metres from the world's corner, to the nearest step. Outside the zone it fails.
 func SpawnHero(z *game.Zone, x, y float64) (Hero, error) {
 	qx, qy := math.Round(x/0.003125), math.Round(y/0.003125)
 	if !(math.Abs(qx) < 1<<31 && math.Abs(qy) < 1<<31) {
@@ -53,7 +53,7 @@ func SpawnHero(z *game.Zone, x, y float64) (Hero, error) {
 	return SpawnHeroQ(z, int32(qx), int32(qy))
 }
 
-// SpawnHeroQ makes a Hero at a place in steps from the zone's corner. Outside the zone it fails.
+// SpawnHeroQ makes a Hero at a place in steps from the world's corner. Outside the zone it fails.
 func SpawnHeroQ(z *game.Zone, x, y int32) (Hero, error) {
 	e, err := z.Spawn(KindHero, x, y)
 	return Hero{e}, err

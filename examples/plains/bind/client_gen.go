@@ -23,10 +23,36 @@ func CallSpectate(ctx context.Context, c protocol.Caller, m *pb.SpectateRequest)
 	return reply, nil
 }
 
+// CallAttack sends route 67 "plains.attack" and waits for the reply, until ctx ends: AttackRequest strikes at an entity. It is answered when it is known what came of it, in a later tick: the target may live beyond a border.
+func CallAttack(ctx context.Context, c protocol.Caller, m *pb.AttackRequest) (*pb.AttackResponse, error) {
+	reply := &pb.AttackResponse{}
+	if err := c.Request(ctx, RouteAttack, m, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+// SendSay sends route 69 "plains.say": Say is what a player has typed.
+func SendSay(c protocol.Caller, m *pb.Say) error { return c.Push(RouteSay, m) }
+
+// SendEnterDen sends route 71 "plains.enter_den": EnterDen leads into the den at whose mouth the avatar stands: a private one, for its party if it has one.
+func SendEnterDen(c protocol.Caller, m *pb.EnterDen) error { return c.Push(RouteEnterDen, m) }
+
+// SendQuitDen sends route 72 "plains.quit_den": QuitDen leads back out of a den, from its mouth.
+func SendQuitDen(c protocol.Caller, m *pb.QuitDen) error { return c.Push(RouteQuitDen, m) }
+
 // Pushes says what a client does with what a server of schema plains tells it; nil fields are skipped.
 type Pushes struct {
 	// MoveRefused is called with route 66 "plains.move_refused": MoveRefused tells that an input broke the rules; the avatar keeps its course.
 	MoveRefused func(m *pb.MoveRefused)
+	// Hit is called with route 68 "plains.hit": Hit tells everyone who sees the target that it was hit, and lives.
+	Hit func(m *pb.Hit)
+	// Said is called with route 70 "plains.said": Said is what somebody has said.
+	Said func(m *pb.Said)
+	// Ground is called with route 73 "plains.ground": Ground tells a player what it walks on, so that its client predicts what the zone will do: when it joins, and whenever it comes into another zone. Where nothing is in the way it is not sent.
+	Ground func(m *pb.Ground)
+	// Fell is called with route 74 "plains.fell": Fell tells everyone who sees the one who struck last that its target has died of it.
+	Fell func(m *pb.Fell)
 }
 
 // Dispatch parses a push and calls its field; known is false for routes that are not the schema's. err says that the payload does not parse.
@@ -41,6 +67,46 @@ func (p *Pushes) Dispatch(route uint16, payload []byte) (known bool, err error) 
 			return true, err
 		}
 		p.MoveRefused(m)
+		return true, nil
+	case RouteHit:
+		if p.Hit == nil {
+			return true, nil
+		}
+		m := &pb.Hit{}
+		if err := protocol.Unmarshal(payload, m); err != nil {
+			return true, err
+		}
+		p.Hit(m)
+		return true, nil
+	case RouteSaid:
+		if p.Said == nil {
+			return true, nil
+		}
+		m := &pb.Said{}
+		if err := protocol.Unmarshal(payload, m); err != nil {
+			return true, err
+		}
+		p.Said(m)
+		return true, nil
+	case RouteGround:
+		if p.Ground == nil {
+			return true, nil
+		}
+		m := &pb.Ground{}
+		if err := protocol.Unmarshal(payload, m); err != nil {
+			return true, err
+		}
+		p.Ground(m)
+		return true, nil
+	case RouteFell:
+		if p.Fell == nil {
+			return true, nil
+		}
+		m := &pb.Fell{}
+		if err := protocol.Unmarshal(payload, m); err != nil {
+			return true, err
+		}
+		p.Fell(m)
 		return true, nil
 	}
 	return false, nil

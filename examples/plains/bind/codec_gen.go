@@ -30,6 +30,36 @@ func (groups) Group(component uint16, a delta.Audience) delta.Group {
 		case delta.AOI:
 			return &vitalsAOI{}
 		}
+	case 3:
+		switch a {
+		case delta.AOI:
+			return &purseAOI{}
+		}
+	case 4:
+		switch a {
+		case delta.AOI:
+			return &worthAOI{}
+		}
+	case 5:
+		switch a {
+		case delta.Server:
+			return &courseServer{}
+		}
+	case 6:
+		switch a {
+		case delta.Server:
+			return &fightServer{}
+		}
+	case 7:
+		switch a {
+		case delta.Server:
+			return &huntServer{}
+		}
+	case 8:
+		switch a {
+		case delta.Server:
+			return &journeyServer{}
+		}
 	}
 	return nil
 }
@@ -39,8 +69,8 @@ type transformMotion struct{}
 
 func (*transformMotion) Full(w *delta.Writer, p delta.Params, B delta.View) {
 	b := (*[5]uint32)(B.W)
-	w.Put(uint64(b[0])&(1<<p.PositionBits-1), uint(p.PositionBits))
-	w.Put(uint64(b[1])&(1<<p.PositionBits-1), uint(p.PositionBits))
+	w.Put(uint64(b[0]-uint32(p.OriginX))&(1<<p.PositionBits-1), uint(p.PositionBits))
+	w.Put(uint64(b[1]-uint32(p.OriginZ))&(1<<p.PositionBits-1), uint(p.PositionBits))
 	w.Velocity(int32(b[2]), 0)
 	w.Velocity(int32(b[3]), 0)
 	w.Put(uint64(b[4]), 10)
@@ -48,8 +78,8 @@ func (*transformMotion) Full(w *delta.Writer, p delta.Params, B delta.View) {
 
 func (*transformMotion) ReadFull(r *delta.Reader, p delta.Params, B delta.View) {
 	b := (*[5]uint32)(B.W)
-	b[0] = uint32(r.Get(uint(p.PositionBits)))
-	b[1] = uint32(r.Get(uint(p.PositionBits)))
+	b[0] = uint32(r.Get(uint(p.PositionBits))) + uint32(p.OriginX)
+	b[1] = uint32(r.Get(uint(p.PositionBits))) + uint32(p.OriginZ)
 	b[2] = uint32(r.Velocity(0))
 	b[3] = uint32(r.Velocity(0))
 	b[4] = uint32(r.Get(10))
@@ -240,6 +270,308 @@ func (*vitalsAOI) ReadDelta(r *delta.Reader, B delta.View) {
 
 func (*vitalsAOI) Copy(dst, src delta.View) {
 	dst.W[0] = src.W[0]
+}
+
+// purseAOI codes what everyone gets of Purse.
+type purseAOI struct{}
+
+func (*purseAOI) Full(w *delta.Writer, B delta.View) {
+	b := (*[1]uint32)(B.W)
+	w.Put(uint64(b[0]), 16)
+}
+
+func (*purseAOI) ReadFull(r *delta.Reader, B delta.View) {
+	b := (*[1]uint32)(B.W)
+	b[0] = uint32(r.RangedFull(16, 65535))
+}
+
+func (*purseAOI) Equal(A, B delta.View) bool {
+	return A.W[0] == B.W[0]
+}
+
+func (*purseAOI) Delta(w *delta.Writer, A, B delta.View) {
+	a := (*[1]uint32)(A.W)
+	b := (*[1]uint32)(B.W)
+	w.Ranged(uint64(b[0]), uint64(a[0]), 16)
+}
+
+func (*purseAOI) ReadDelta(r *delta.Reader, B delta.View) {
+	b := (*[1]uint32)(B.W)
+	b[0] = uint32(r.Ranged(uint64(b[0]), 16, 65535))
+}
+
+func (*purseAOI) Copy(dst, src delta.View) {
+	dst.W[0] = src.W[0]
+}
+
+// worthAOI codes what everyone gets of Worth.
+type worthAOI struct{}
+
+func (*worthAOI) Full(w *delta.Writer, B delta.View) {
+	b := (*[1]uint32)(B.W)
+	w.Put(uint64(b[0])-1, 16)
+}
+
+func (*worthAOI) ReadFull(r *delta.Reader, B delta.View) {
+	b := (*[1]uint32)(B.W)
+	b[0] = uint32(r.RangedFull(16, 65534) + 1)
+}
+
+func (*worthAOI) Equal(A, B delta.View) bool {
+	return A.W[0] == B.W[0]
+}
+
+func (*worthAOI) Delta(w *delta.Writer, A, B delta.View) {
+	a := (*[1]uint32)(A.W)
+	b := (*[1]uint32)(B.W)
+	w.Ranged(uint64(b[0])-1, uint64(a[0])-1, 16)
+}
+
+func (*worthAOI) ReadDelta(r *delta.Reader, B delta.View) {
+	b := (*[1]uint32)(B.W)
+	b[0] = uint32(r.Ranged(uint64(b[0])-1, 16, 65534) + 1)
+}
+
+func (*worthAOI) Copy(dst, src delta.View) {
+	dst.W[0] = src.W[0]
+}
+
+// courseServer codes what the server alone gets of Course.
+type courseServer struct{}
+
+func (*courseServer) Full(w *delta.Writer, B delta.View) {
+	b := (*[3]uint32)(B.W)
+	w.Num32(b[0], 0)
+	w.Num32(b[1], 0)
+	w.Num32(b[2], 0)
+}
+
+func (*courseServer) ReadFull(r *delta.Reader, B delta.View) {
+	b := (*[3]uint32)(B.W)
+	b[0] = r.Num32(0)
+	b[1] = r.Num32(0)
+	b[2] = r.Num32(0)
+}
+
+func (*courseServer) Equal(A, B delta.View) bool {
+	return *(*[3]uint32)(A.W[0:]) == *(*[3]uint32)(B.W[0:])
+}
+
+func (*courseServer) Delta(w *delta.Writer, A, B delta.View) {
+	a := (*[3]uint32)(A.W)
+	b := (*[3]uint32)(B.W)
+	if a[0] == b[0] {
+		w.Put(0, 1)
+	} else {
+		w.Put(1, 1)
+		w.Num32(b[0], a[0])
+	}
+	if a[1] == b[1] {
+		w.Put(0, 1)
+	} else {
+		w.Put(1, 1)
+		w.Num32(b[1], a[1])
+	}
+	if a[2] == b[2] {
+		w.Put(0, 1)
+	} else {
+		w.Put(1, 1)
+		w.Num32(b[2], a[2])
+	}
+}
+
+func (*courseServer) ReadDelta(r *delta.Reader, B delta.View) {
+	b := (*[3]uint32)(B.W)
+	if r.Bit() {
+		b[0] = r.Num32(b[0])
+	}
+	if r.Bit() {
+		b[1] = r.Num32(b[1])
+	}
+	if r.Bit() {
+		b[2] = r.Num32(b[2])
+	}
+}
+
+func (*courseServer) Copy(dst, src delta.View) {
+	*(*[3]uint32)(dst.W[0:]) = *(*[3]uint32)(src.W[0:])
+}
+
+// fightServer codes what the server alone gets of Fight.
+type fightServer struct{}
+
+func (*fightServer) Full(w *delta.Writer, B delta.View) {
+	b := (*[1]uint32)(B.W)
+	w.Num32(b[0], 0)
+}
+
+func (*fightServer) ReadFull(r *delta.Reader, B delta.View) {
+	b := (*[1]uint32)(B.W)
+	b[0] = r.Num32(0)
+}
+
+func (*fightServer) Equal(A, B delta.View) bool {
+	return A.W[0] == B.W[0]
+}
+
+func (*fightServer) Delta(w *delta.Writer, A, B delta.View) {
+	a := (*[1]uint32)(A.W)
+	b := (*[1]uint32)(B.W)
+	w.Num32(b[0], a[0])
+}
+
+func (*fightServer) ReadDelta(r *delta.Reader, B delta.View) {
+	b := (*[1]uint32)(B.W)
+	b[0] = r.Num32(b[0])
+}
+
+func (*fightServer) Copy(dst, src delta.View) {
+	dst.W[0] = src.W[0]
+}
+
+// huntServer codes what the server alone gets of Hunt.
+type huntServer struct{}
+
+func (*huntServer) Full(w *delta.Writer, B delta.View) {
+	b := (*[4]uint32)(B.W)
+	w.Entity(uint64(b[0]) | uint64(b[1])<<32)
+	w.Num32(b[2], 0)
+	w.Num32(b[3], 0)
+}
+
+func (*huntServer) ReadFull(r *delta.Reader, B delta.View) {
+	b := (*[4]uint32)(B.W)
+	{
+		n := r.Entity()
+		b[0], b[1] = uint32(n), uint32(n>>32)
+	}
+	b[2] = r.Num32(0)
+	b[3] = r.Num32(0)
+}
+
+func (*huntServer) Equal(A, B delta.View) bool {
+	return *(*[4]uint32)(A.W[0:]) == *(*[4]uint32)(B.W[0:])
+}
+
+func (*huntServer) Delta(w *delta.Writer, A, B delta.View) {
+	a := (*[4]uint32)(A.W)
+	b := (*[4]uint32)(B.W)
+	if *(*[2]uint32)(a[0:]) == *(*[2]uint32)(b[0:]) {
+		w.Put(0, 1)
+	} else {
+		w.Put(1, 1)
+		w.Entity(uint64(b[0]) | uint64(b[1])<<32)
+	}
+	if a[2] == b[2] {
+		w.Put(0, 1)
+	} else {
+		w.Put(1, 1)
+		w.Num32(b[2], a[2])
+	}
+	if a[3] == b[3] {
+		w.Put(0, 1)
+	} else {
+		w.Put(1, 1)
+		w.Num32(b[3], a[3])
+	}
+}
+
+func (*huntServer) ReadDelta(r *delta.Reader, B delta.View) {
+	b := (*[4]uint32)(B.W)
+	if r.Bit() {
+		{
+			n := r.Entity()
+			b[0], b[1] = uint32(n), uint32(n>>32)
+		}
+	}
+	if r.Bit() {
+		b[2] = r.Num32(b[2])
+	}
+	if r.Bit() {
+		b[3] = r.Num32(b[3])
+	}
+}
+
+func (*huntServer) Copy(dst, src delta.View) {
+	*(*[4]uint32)(dst.W[0:]) = *(*[4]uint32)(src.W[0:])
+}
+
+// journeyServer codes what the server alone gets of Journey.
+type journeyServer struct{}
+
+func (*journeyServer) Full(w *delta.Writer, B delta.View) {
+	b := (*[5]uint32)(B.W)
+	w.Num64(uint64(b[0])|uint64(b[1])<<32, 0)
+	w.Num32(b[2], 0)
+	w.Num32(b[3], 0)
+	w.Num32(b[4], 0)
+}
+
+func (*journeyServer) ReadFull(r *delta.Reader, B delta.View) {
+	b := (*[5]uint32)(B.W)
+	{
+		n := r.Num64(0)
+		b[0], b[1] = uint32(n), uint32(n>>32)
+	}
+	b[2] = r.Num32(0)
+	b[3] = r.Num32(0)
+	b[4] = r.Num32(0)
+}
+
+func (*journeyServer) Equal(A, B delta.View) bool {
+	return *(*[5]uint32)(A.W[0:]) == *(*[5]uint32)(B.W[0:])
+}
+
+func (*journeyServer) Delta(w *delta.Writer, A, B delta.View) {
+	a := (*[5]uint32)(A.W)
+	b := (*[5]uint32)(B.W)
+	if *(*[2]uint32)(a[0:]) == *(*[2]uint32)(b[0:]) {
+		w.Put(0, 1)
+	} else {
+		w.Put(1, 1)
+		w.Num64(uint64(b[0])|uint64(b[1])<<32, uint64(a[0])|uint64(a[1])<<32)
+	}
+	if a[2] == b[2] {
+		w.Put(0, 1)
+	} else {
+		w.Put(1, 1)
+		w.Num32(b[2], a[2])
+	}
+	if a[3] == b[3] {
+		w.Put(0, 1)
+	} else {
+		w.Put(1, 1)
+		w.Num32(b[3], a[3])
+	}
+	if a[4] == b[4] {
+		w.Put(0, 1)
+	} else {
+		w.Put(1, 1)
+		w.Num32(b[4], a[4])
+	}
+}
+
+func (*journeyServer) ReadDelta(r *delta.Reader, B delta.View) {
+	b := (*[5]uint32)(B.W)
+	if r.Bit() {
+		{
+			n := r.Num64(uint64(b[0]) | uint64(b[1])<<32)
+			b[0], b[1] = uint32(n), uint32(n>>32)
+		}
+	}
+	if r.Bit() {
+		b[2] = r.Num32(b[2])
+	}
+	if r.Bit() {
+		b[3] = r.Num32(b[3])
+	}
+	if r.Bit() {
+		b[4] = r.Num32(b[4])
+	}
+}
+
+func (*journeyServer) Copy(dst, src delta.View) {
+	*(*[5]uint32)(dst.W[0:]) = *(*[5]uint32)(src.W[0:])
 }
 
 // far orders residuals by the length of their code: the zigzag.

@@ -21,14 +21,20 @@ import (
 const (
 	ComponentTransform uint16 = 1
 	ComponentVitals    uint16 = 2
+	ComponentPurse     uint16 = 3
+	ComponentWorth     uint16 = 4
+	ComponentCourse    uint16 = 5
+	ComponentFight     uint16 = 6
+	ComponentHunt      uint16 = 7
+	ComponentJourney   uint16 = 8
 )
 
 // Transform is where an entity is and how it moves. At 20 ticks per second the position quantum is the velocity quantum ÷ 20.
 //
-// Methods panic if the entity does not live, or is of a kind without this component.
+// Methods panic if the entity does not live, or has no such component.
 type Transform game.Entity
 
-// Pos is the place, in the schema's units from the zone's corner (metres).
+// Pos is the place, in the schema's units from the world's corner (metres).
 func (c Transform) Pos() (x, z float64) {
 	cell := game.Entity(c).Cell(1)
 	return float64(int32(cell.W(0))) * 0.003125, float64(int32(cell.W(1))) * 0.003125
@@ -175,8 +181,8 @@ func (c Transform) From(m *pb.Transform) error {
 	}
 	cell := game.Entity(c).Cell(1)
 	x, z := int32(s.W[0]), int32(s.W[1])
-	if zone := game.Entity(c).Zone().Config(); x < 0 || z < 0 || x >= zone.Width || z >= zone.Height {
-		return fmt.Errorf("Transform: the place %d, %d is outside the zone of %d × %d quanta", x, z, zone.Width, zone.Height)
+	if err := cell.CheckPosition(x, z); err != nil {
+		return fmt.Errorf("Transform: the place %d, %d is %w", x, z, err)
 	}
 	cell.SetPosition(x, z)
 	b := cell.View()
@@ -198,7 +204,7 @@ func (c Transform) String() string {
 
 // Vitals is how an entity fares.
 //
-// Methods panic if the entity does not live, or is of a kind without this component.
+// Methods panic if the entity does not live, or has no such component.
 type Vitals game.Entity
 
 // Hp is field hp: points; 0 to 65535.
@@ -283,6 +289,565 @@ func (c Vitals) String() string {
 		return "Vitals{}"
 	}
 	return string(appendVitals(nil, e.Cell(2).View()))
+}
+
+// Purse is how many coins an entity carries.
+//
+// Methods panic if the entity does not live, or has no such component.
+type Purse game.Entity
+
+// Coins is field coins; 0 to 65535.
+func (c Purse) Coins() uint32 {
+	return game.Entity(c).Cell(3).W(0)
+}
+
+// SetCoins changes field coins; it panics if v is out of range.
+func (c Purse) SetCoins(v uint32) {
+	if v > 65535 {
+		panic(outside("Purse.coins", v, 0, 65535))
+	}
+	n := uint32(v)
+	game.Entity(c).Cell(3).Set(0, delta.AOI, n)
+}
+
+// AddCoins adds to field coins, stops at the ends of its range, and returns the new value.
+func (c Purse) AddCoins(by int32) uint32 {
+	cell := game.Entity(c).Cell(3)
+	v := uint32(min(max(int64(uint32(cell.W(0)))+int64(by), 0), 65535))
+	cell.Set(0, delta.AOI, uint32(v))
+	return v
+}
+
+// Into fills m with the component's fields, in units.
+func (c Purse) Into(m *pb.Purse) { intoPurse(m, game.Entity(c).Cell(3).View()) }
+
+// PurseRead fills m with the component of an entity that a client sees, in units; it is false if the entity has none. It panics if the client was not dialled with the
+// codec of these bindings: set client.Config.Codec to what NewCodec makes.
+func PurseRead(e delta.Seen, m *pb.Purse) bool {
+	if e.Layout().Fingerprint != Fingerprint {
+		panic(foreign("Purse", e.Layout()))
+	}
+	v, ok := e.View(3)
+	if ok {
+		intoPurse(m, v)
+	}
+	return ok
+}
+
+// From sets all fields of the component. If m holds anything out of range, nothing is changed and the error says what it is; 0 in a field whose range is
+// without 0 stands for the default.
+func (c Purse) From(m *pb.Purse) error {
+	var words [1]uint32
+	var vars [0]delta.Var
+	s := delta.View{W: words[:], V: vars[:]}
+	if err := fromPurse(s, m); err != nil {
+		return err
+	}
+	cell := game.Entity(c).Cell(3)
+	b := cell.View()
+	if !slices.Equal(b.W[0:1], s.W[0:1]) || !equalVars(b.V[0:0], s.V[0:0]) {
+		b := cell.Edit(delta.AOI)
+		copy(b.W[0:1], s.W[0:1])
+	}
+	return nil
+}
+
+// AppendPersist appends the fields that are stored, as the component's protobuf message.
+func (c Purse) AppendPersist(dst []byte) ([]byte, error) {
+	m := &pb.Purse{}
+	c.Into(m)
+	if f, ok := proto.Message(m).(protocol.Fast); ok {
+		return f.AppendFast(dst)
+	}
+	return proto.MarshalOptions{Deterministic: true}.MarshalAppend(dst, m)
+}
+
+// ParsePersist sets the fields that are stored to what AppendPersist wrote; the others stay. On an error nothing is changed.
+func (c Purse) ParsePersist(b []byte) error {
+	m := &pb.Purse{}
+	if err := protocol.Unmarshal(b, m); err != nil {
+		return err
+	}
+	return c.From(m)
+}
+
+// String shows the component in units, for people.
+func (c Purse) String() string {
+	e := game.Entity(c)
+	if !e.Alive() || !e.Has(3) {
+		return "Purse{}"
+	}
+	return string(appendPurse(nil, e.Cell(3).View()))
+}
+
+// Worth is how many coins a heap of them is.
+//
+// Methods panic if the entity does not live, or has no such component.
+type Worth game.Entity
+
+// Coins is field coins; 1 to 65535.
+func (c Worth) Coins() uint32 {
+	return game.Entity(c).Cell(4).W(0)
+}
+
+// SetCoins changes field coins; it panics if v is out of range.
+func (c Worth) SetCoins(v uint32) {
+	if v < 1 || v > 65535 {
+		panic(outside("Worth.coins", v, 1, 65535))
+	}
+	n := uint32(v)
+	game.Entity(c).Cell(4).Set(0, delta.AOI, n)
+}
+
+// AddCoins adds to field coins, stops at the ends of its range, and returns the new value.
+func (c Worth) AddCoins(by int32) uint32 {
+	cell := game.Entity(c).Cell(4)
+	v := uint32(min(max(int64(uint32(cell.W(0)))+int64(by), 1), 65535))
+	cell.Set(0, delta.AOI, uint32(v))
+	return v
+}
+
+// Into fills m with the component's fields, in units.
+func (c Worth) Into(m *pb.Worth) { intoWorth(m, game.Entity(c).Cell(4).View()) }
+
+// WorthRead fills m with the component of an entity that a client sees, in units; it is false if the entity has none. It panics if the client was not dialled with the
+// codec of these bindings: set client.Config.Codec to what NewCodec makes.
+func WorthRead(e delta.Seen, m *pb.Worth) bool {
+	if e.Layout().Fingerprint != Fingerprint {
+		panic(foreign("Worth", e.Layout()))
+	}
+	v, ok := e.View(4)
+	if ok {
+		intoWorth(m, v)
+	}
+	return ok
+}
+
+// From sets all fields of the component. If m holds anything out of range, nothing is changed and the error says what it is; 0 in a field whose range is
+// without 0 stands for the default.
+func (c Worth) From(m *pb.Worth) error {
+	var words [1]uint32
+	var vars [0]delta.Var
+	s := delta.View{W: words[:], V: vars[:]}
+	if err := fromWorth(s, m); err != nil {
+		return err
+	}
+	cell := game.Entity(c).Cell(4)
+	b := cell.View()
+	if !slices.Equal(b.W[0:1], s.W[0:1]) || !equalVars(b.V[0:0], s.V[0:0]) {
+		b := cell.Edit(delta.AOI)
+		copy(b.W[0:1], s.W[0:1])
+	}
+	return nil
+}
+
+// String shows the component in units, for people.
+func (c Worth) String() string {
+	e := game.Entity(c)
+	if !e.Alive() || !e.Has(4) {
+		return "Worth{}"
+	}
+	return string(appendWorth(nil, e.Cell(4).View()))
+}
+
+// Course is where an entity wants to go. Like all that follows it never leaves the server, and crosses borders with the entity.
+//
+// Methods panic if the entity does not live, or has no such component.
+type Course game.Entity
+
+// Vx is field vx: velocity quanta (1/16 m/s); for the server alone.
+func (c Course) Vx() int32 {
+	return int32(game.Entity(c).Cell(5).W(0))
+}
+
+// SetVx changes field vx.
+func (c Course) SetVx(v int32) {
+	n := uint32(v)
+	game.Entity(c).Cell(5).Set(0, delta.Server, n)
+}
+
+// AddVx adds to field vx, stops at the ends of its type, and returns the new value.
+func (c Course) AddVx(by int32) int32 {
+	cell := game.Entity(c).Cell(5)
+	v := int32(min(max(int64(int32(cell.W(0)))+int64(by), -2147483648), 2147483647))
+	cell.Set(0, delta.Server, uint32(v))
+	return v
+}
+
+// Vz is field vz; for the server alone.
+func (c Course) Vz() int32 {
+	return int32(game.Entity(c).Cell(5).W(1))
+}
+
+// SetVz changes field vz.
+func (c Course) SetVz(v int32) {
+	n := uint32(v)
+	game.Entity(c).Cell(5).Set(1, delta.Server, n)
+}
+
+// AddVz adds to field vz, stops at the ends of its type, and returns the new value.
+func (c Course) AddVz(by int32) int32 {
+	cell := game.Entity(c).Cell(5)
+	v := int32(min(max(int64(int32(cell.W(1)))+int64(by), -2147483648), 2147483647))
+	cell.Set(1, delta.Server, uint32(v))
+	return v
+}
+
+// Next is field next: tick at which a walker decides again; for the server alone.
+func (c Course) Next() uint32 {
+	return game.Entity(c).Cell(5).W(2)
+}
+
+// SetNext changes field next.
+func (c Course) SetNext(v uint32) {
+	n := uint32(v)
+	game.Entity(c).Cell(5).Set(2, delta.Server, n)
+}
+
+// AddNext adds to field next, stops at the ends of its type, and returns the new value.
+func (c Course) AddNext(by int32) uint32 {
+	cell := game.Entity(c).Cell(5)
+	v := uint32(min(max(int64(uint32(cell.W(2)))+int64(by), 0), 4294967295))
+	cell.Set(2, delta.Server, uint32(v))
+	return v
+}
+
+// Into fills m with the component's fields, in units.
+func (c Course) Into(m *pb.Course) { intoCourse(m, game.Entity(c).Cell(5).View()) }
+
+// CourseRead fills m with the component of an entity that a client sees, in units; it is false if the entity has none. It panics if the client was not dialled with the
+// codec of these bindings: set client.Config.Codec to what NewCodec makes.
+func CourseRead(e delta.Seen, m *pb.Course) bool {
+	if e.Layout().Fingerprint != Fingerprint {
+		panic(foreign("Course", e.Layout()))
+	}
+	v, ok := e.View(5)
+	if ok {
+		intoCourse(m, v)
+	}
+	return ok
+}
+
+// From sets all fields of the component. If m holds anything out of range, nothing is changed and the error says what it is; 0 in a field whose range is
+// without 0 stands for the default.
+func (c Course) From(m *pb.Course) error {
+	var words [3]uint32
+	var vars [0]delta.Var
+	s := delta.View{W: words[:], V: vars[:]}
+	if err := fromCourse(s, m); err != nil {
+		return err
+	}
+	cell := game.Entity(c).Cell(5)
+	b := cell.View()
+	if !slices.Equal(b.W[0:3], s.W[0:3]) || !equalVars(b.V[0:0], s.V[0:0]) {
+		b := cell.Edit(delta.Server)
+		copy(b.W[0:3], s.W[0:3])
+	}
+	return nil
+}
+
+// String shows the component in units, for people.
+func (c Course) String() string {
+	e := game.Entity(c)
+	if !e.Alive() || !e.Has(5) {
+		return "Course{}"
+	}
+	return string(appendCourse(nil, e.Cell(5).View()))
+}
+
+// Fight makes an entity one that can be hit, and may hit.
+//
+// Methods panic if the entity does not live, or has no such component.
+type Fight game.Entity
+
+// Ready is field ready: tick from which it may strike again; for the server alone.
+func (c Fight) Ready() uint32 {
+	return game.Entity(c).Cell(6).W(0)
+}
+
+// SetReady changes field ready.
+func (c Fight) SetReady(v uint32) {
+	n := uint32(v)
+	game.Entity(c).Cell(6).Set(0, delta.Server, n)
+}
+
+// AddReady adds to field ready, stops at the ends of its type, and returns the new value.
+func (c Fight) AddReady(by int32) uint32 {
+	cell := game.Entity(c).Cell(6)
+	v := uint32(min(max(int64(uint32(cell.W(0)))+int64(by), 0), 4294967295))
+	cell.Set(0, delta.Server, uint32(v))
+	return v
+}
+
+// Into fills m with the component's fields, in units.
+func (c Fight) Into(m *pb.Fight) { intoFight(m, game.Entity(c).Cell(6).View()) }
+
+// FightRead fills m with the component of an entity that a client sees, in units; it is false if the entity has none. It panics if the client was not dialled with the
+// codec of these bindings: set client.Config.Codec to what NewCodec makes.
+func FightRead(e delta.Seen, m *pb.Fight) bool {
+	if e.Layout().Fingerprint != Fingerprint {
+		panic(foreign("Fight", e.Layout()))
+	}
+	v, ok := e.View(6)
+	if ok {
+		intoFight(m, v)
+	}
+	return ok
+}
+
+// From sets all fields of the component. If m holds anything out of range, nothing is changed and the error says what it is; 0 in a field whose range is
+// without 0 stands for the default.
+func (c Fight) From(m *pb.Fight) error {
+	var words [1]uint32
+	var vars [0]delta.Var
+	s := delta.View{W: words[:], V: vars[:]}
+	if err := fromFight(s, m); err != nil {
+		return err
+	}
+	cell := game.Entity(c).Cell(6)
+	b := cell.View()
+	if !slices.Equal(b.W[0:1], s.W[0:1]) || !equalVars(b.V[0:0], s.V[0:0]) {
+		b := cell.Edit(delta.Server)
+		copy(b.W[0:1], s.W[0:1])
+	}
+	return nil
+}
+
+// String shows the component in units, for people.
+func (c Fight) String() string {
+	e := game.Entity(c)
+	if !e.Alive() || !e.Has(6) {
+		return "Fight{}"
+	}
+	return string(appendFight(nil, e.Cell(6).View()))
+}
+
+// Hunt is what a wolf has in mind.
+//
+// Methods panic if the entity does not live, or has no such component.
+type Hunt game.Entity
+
+// Prey is field prey; for the server alone.
+func (c Hunt) Prey() game.EntityID {
+	return game.EntityID(game.Entity(c).Cell(7).W64(0))
+}
+
+// SetPrey changes field prey.
+func (c Hunt) SetPrey(v game.EntityID) {
+	n := uint64(v)
+	game.Entity(c).Cell(7).Set64(0, delta.Server, n)
+}
+
+// HomeX is field home_x: where it lives, position quanta (1/320 m); for the server alone.
+func (c Hunt) HomeX() int32 {
+	return int32(game.Entity(c).Cell(7).W(2))
+}
+
+// SetHomeX changes field home_x.
+func (c Hunt) SetHomeX(v int32) {
+	n := uint32(v)
+	game.Entity(c).Cell(7).Set(2, delta.Server, n)
+}
+
+// AddHomeX adds to field home_x, stops at the ends of its type, and returns the new value.
+func (c Hunt) AddHomeX(by int32) int32 {
+	cell := game.Entity(c).Cell(7)
+	v := int32(min(max(int64(int32(cell.W(2)))+int64(by), -2147483648), 2147483647))
+	cell.Set(2, delta.Server, uint32(v))
+	return v
+}
+
+// HomeZ is field home_z; for the server alone.
+func (c Hunt) HomeZ() int32 {
+	return int32(game.Entity(c).Cell(7).W(3))
+}
+
+// SetHomeZ changes field home_z.
+func (c Hunt) SetHomeZ(v int32) {
+	n := uint32(v)
+	game.Entity(c).Cell(7).Set(3, delta.Server, n)
+}
+
+// AddHomeZ adds to field home_z, stops at the ends of its type, and returns the new value.
+func (c Hunt) AddHomeZ(by int32) int32 {
+	cell := game.Entity(c).Cell(7)
+	v := int32(min(max(int64(int32(cell.W(3)))+int64(by), -2147483648), 2147483647))
+	cell.Set(3, delta.Server, uint32(v))
+	return v
+}
+
+// Into fills m with the component's fields, in units.
+func (c Hunt) Into(m *pb.Hunt) { intoHunt(m, game.Entity(c).Cell(7).View()) }
+
+// HuntRead fills m with the component of an entity that a client sees, in units; it is false if the entity has none. It panics if the client was not dialled with the
+// codec of these bindings: set client.Config.Codec to what NewCodec makes.
+func HuntRead(e delta.Seen, m *pb.Hunt) bool {
+	if e.Layout().Fingerprint != Fingerprint {
+		panic(foreign("Hunt", e.Layout()))
+	}
+	v, ok := e.View(7)
+	if ok {
+		intoHunt(m, v)
+	}
+	return ok
+}
+
+// From sets all fields of the component. If m holds anything out of range, nothing is changed and the error says what it is; 0 in a field whose range is
+// without 0 stands for the default.
+func (c Hunt) From(m *pb.Hunt) error {
+	var words [4]uint32
+	var vars [0]delta.Var
+	s := delta.View{W: words[:], V: vars[:]}
+	if err := fromHunt(s, m); err != nil {
+		return err
+	}
+	cell := game.Entity(c).Cell(7)
+	b := cell.View()
+	if !slices.Equal(b.W[0:4], s.W[0:4]) || !equalVars(b.V[0:0], s.V[0:0]) {
+		b := cell.Edit(delta.Server)
+		copy(b.W[0:4], s.W[0:4])
+	}
+	return nil
+}
+
+// String shows the component in units, for people.
+func (c Hunt) String() string {
+	e := game.Entity(c)
+	if !e.Alive() || !e.Has(7) {
+		return "Hunt{}"
+	}
+	return string(appendHunt(nil, e.Cell(7).View()))
+}
+
+// Journey is what a hero must not forget on the way: whom it talks to, and where it came from.
+//
+// Methods panic if the entity does not live, or has no such component.
+type Journey game.Entity
+
+// Party is field party: group that /p speaks to; 0: none; for the server alone.
+func (c Journey) Party() uint64 {
+	return game.Entity(c).Cell(8).W64(0)
+}
+
+// SetParty changes field party.
+func (c Journey) SetParty(v uint64) {
+	n := uint64(v)
+	game.Entity(c).Cell(8).Set64(0, delta.Server, n)
+}
+
+// AddParty adds to field party, stops at the ends of its type, and returns the new value.
+func (c Journey) AddParty(by int64) uint64 {
+	cell := game.Entity(c).Cell(8)
+	v, old := uint64(cell.W64(0)), uint64(cell.W64(0))
+	v += uint64(by)
+	switch {
+	case by > 0 && v < old:
+		v = 18446744073709551615
+	case by < 0 && v > old:
+		v = 0
+	}
+	cell.Set64(0, delta.Server, uint64(v))
+	return v
+}
+
+// Zone is field zone: zone and place (position quanta) from which it went into a den; for the server alone.
+func (c Journey) Zone() uint32 {
+	return game.Entity(c).Cell(8).W(2)
+}
+
+// SetZone changes field zone.
+func (c Journey) SetZone(v uint32) {
+	n := uint32(v)
+	game.Entity(c).Cell(8).Set(2, delta.Server, n)
+}
+
+// AddZone adds to field zone, stops at the ends of its type, and returns the new value.
+func (c Journey) AddZone(by int32) uint32 {
+	cell := game.Entity(c).Cell(8)
+	v := uint32(min(max(int64(uint32(cell.W(2)))+int64(by), 0), 4294967295))
+	cell.Set(2, delta.Server, uint32(v))
+	return v
+}
+
+// X is field x; for the server alone.
+func (c Journey) X() int32 {
+	return int32(game.Entity(c).Cell(8).W(3))
+}
+
+// SetX changes field x.
+func (c Journey) SetX(v int32) {
+	n := uint32(v)
+	game.Entity(c).Cell(8).Set(3, delta.Server, n)
+}
+
+// AddX adds to field x, stops at the ends of its type, and returns the new value.
+func (c Journey) AddX(by int32) int32 {
+	cell := game.Entity(c).Cell(8)
+	v := int32(min(max(int64(int32(cell.W(3)))+int64(by), -2147483648), 2147483647))
+	cell.Set(3, delta.Server, uint32(v))
+	return v
+}
+
+// Z is field z; for the server alone.
+func (c Journey) Z() int32 {
+	return int32(game.Entity(c).Cell(8).W(4))
+}
+
+// SetZ changes field z.
+func (c Journey) SetZ(v int32) {
+	n := uint32(v)
+	game.Entity(c).Cell(8).Set(4, delta.Server, n)
+}
+
+// AddZ adds to field z, stops at the ends of its type, and returns the new value.
+func (c Journey) AddZ(by int32) int32 {
+	cell := game.Entity(c).Cell(8)
+	v := int32(min(max(int64(int32(cell.W(4)))+int64(by), -2147483648), 2147483647))
+	cell.Set(4, delta.Server, uint32(v))
+	return v
+}
+
+// Into fills m with the component's fields, in units.
+func (c Journey) Into(m *pb.Journey) { intoJourney(m, game.Entity(c).Cell(8).View()) }
+
+// JourneyRead fills m with the component of an entity that a client sees, in units; it is false if the entity has none. It panics if the client was not dialled with the
+// codec of these bindings: set client.Config.Codec to what NewCodec makes.
+func JourneyRead(e delta.Seen, m *pb.Journey) bool {
+	if e.Layout().Fingerprint != Fingerprint {
+		panic(foreign("Journey", e.Layout()))
+	}
+	v, ok := e.View(8)
+	if ok {
+		intoJourney(m, v)
+	}
+	return ok
+}
+
+// From sets all fields of the component. If m holds anything out of range, nothing is changed and the error says what it is; 0 in a field whose range is
+// without 0 stands for the default.
+func (c Journey) From(m *pb.Journey) error {
+	var words [5]uint32
+	var vars [0]delta.Var
+	s := delta.View{W: words[:], V: vars[:]}
+	if err := fromJourney(s, m); err != nil {
+		return err
+	}
+	cell := game.Entity(c).Cell(8)
+	b := cell.View()
+	if !slices.Equal(b.W[0:5], s.W[0:5]) || !equalVars(b.V[0:0], s.V[0:0]) {
+		b := cell.Edit(delta.Server)
+		copy(b.W[0:5], s.W[0:5])
+	}
+	return nil
+}
+
+// String shows the component in units, for people.
+func (c Journey) String() string {
+	e := game.Entity(c)
+	if !e.Alive() || !e.Has(8) {
+		return "Journey{}"
+	}
+	return string(appendJourney(nil, e.Cell(8).View()))
 }
 
 func intoTransform(m *pb.Transform, b delta.View) {
@@ -393,6 +958,241 @@ func appendVitals(dst []byte, b delta.View) []byte {
 	dst = append(dst, "Vitals{"...)
 	dst = append(dst, "hp: "...)
 	dst = fmt.Appendf(dst, "%v", int32(b.W[0]))
+	return append(dst, '}')
+}
+
+func intoPurse(m *pb.Purse, b delta.View) {
+	m.Coins = b.W[0]
+}
+
+// fromPurse fills a view of zeros, or says what is wrong with m.
+func fromPurse(b delta.View, m *pb.Purse) error {
+	if m == nil {
+		m = &pb.Purse{}
+	}
+	{
+		x := m.Coins
+		if x > 65535 {
+			return outside("Purse.coins", x, 0, 65535)
+		}
+		n := uint32(x)
+		b.W[0] = n
+	}
+	return nil
+}
+
+// defaultPurse gives a view of zeros its default values.
+func defaultPurse(b delta.View) {
+}
+
+func appendPurse(dst []byte, b delta.View) []byte {
+	dst = append(dst, "Purse{"...)
+	dst = append(dst, "coins: "...)
+	dst = fmt.Appendf(dst, "%v", b.W[0])
+	return append(dst, '}')
+}
+
+func intoWorth(m *pb.Worth, b delta.View) {
+	m.Coins = b.W[0]
+}
+
+// fromWorth fills a view of zeros, or says what is wrong with m.
+func fromWorth(b delta.View, m *pb.Worth) error {
+	if m == nil {
+		m = &pb.Worth{}
+	}
+	{
+		x := m.Coins
+		if x == 0 { // not set
+			b.W[0] = 1
+		} else {
+			if x < 1 || x > 65535 {
+				return outside("Worth.coins", x, 1, 65535)
+			}
+			n := uint32(x)
+			b.W[0] = n
+		}
+	}
+	return nil
+}
+
+// defaultWorth gives a view of zeros its default values.
+func defaultWorth(b delta.View) {
+	b.W[0] = 1
+}
+
+func appendWorth(dst []byte, b delta.View) []byte {
+	dst = append(dst, "Worth{"...)
+	dst = append(dst, "coins: "...)
+	dst = fmt.Appendf(dst, "%v", b.W[0])
+	return append(dst, '}')
+}
+
+func intoCourse(m *pb.Course, b delta.View) {
+	m.Vx = int32(b.W[0])
+	m.Vz = int32(b.W[1])
+	m.Next = b.W[2]
+}
+
+// fromCourse fills a view of zeros, or says what is wrong with m.
+func fromCourse(b delta.View, m *pb.Course) error {
+	if m == nil {
+		m = &pb.Course{}
+	}
+	{
+		x := m.Vx
+		n := uint32(x)
+		b.W[0] = n
+	}
+	{
+		x := m.Vz
+		n := uint32(x)
+		b.W[1] = n
+	}
+	{
+		x := m.Next
+		n := uint32(x)
+		b.W[2] = n
+	}
+	return nil
+}
+
+// defaultCourse gives a view of zeros its default values.
+func defaultCourse(b delta.View) {
+}
+
+func appendCourse(dst []byte, b delta.View) []byte {
+	dst = append(dst, "Course{"...)
+	dst = append(dst, "vx: "...)
+	dst = fmt.Appendf(dst, "%v", int32(b.W[0]))
+	dst = append(dst, ", vz: "...)
+	dst = fmt.Appendf(dst, "%v", int32(b.W[1]))
+	dst = append(dst, ", next: "...)
+	dst = fmt.Appendf(dst, "%v", b.W[2])
+	return append(dst, '}')
+}
+
+func intoFight(m *pb.Fight, b delta.View) {
+	m.Ready = b.W[0]
+}
+
+// fromFight fills a view of zeros, or says what is wrong with m.
+func fromFight(b delta.View, m *pb.Fight) error {
+	if m == nil {
+		m = &pb.Fight{}
+	}
+	{
+		x := m.Ready
+		n := uint32(x)
+		b.W[0] = n
+	}
+	return nil
+}
+
+// defaultFight gives a view of zeros its default values.
+func defaultFight(b delta.View) {
+}
+
+func appendFight(dst []byte, b delta.View) []byte {
+	dst = append(dst, "Fight{"...)
+	dst = append(dst, "ready: "...)
+	dst = fmt.Appendf(dst, "%v", b.W[0])
+	return append(dst, '}')
+}
+
+func intoHunt(m *pb.Hunt, b delta.View) {
+	m.Prey = uint64(game.EntityID(uint64(b.W[0]) | uint64(b.W[1])<<32))
+	m.HomeX = int32(b.W[2])
+	m.HomeZ = int32(b.W[3])
+}
+
+// fromHunt fills a view of zeros, or says what is wrong with m.
+func fromHunt(b delta.View, m *pb.Hunt) error {
+	if m == nil {
+		m = &pb.Hunt{}
+	}
+	{
+		x := game.EntityID(m.Prey)
+		n := uint64(x)
+		b.W[0], b.W[1] = uint32(n), uint32(n>>32)
+	}
+	{
+		x := m.HomeX
+		n := uint32(x)
+		b.W[2] = n
+	}
+	{
+		x := m.HomeZ
+		n := uint32(x)
+		b.W[3] = n
+	}
+	return nil
+}
+
+// defaultHunt gives a view of zeros its default values.
+func defaultHunt(b delta.View) {
+}
+
+func appendHunt(dst []byte, b delta.View) []byte {
+	dst = append(dst, "Hunt{"...)
+	dst = append(dst, "prey: "...)
+	dst = fmt.Appendf(dst, "%v", game.EntityID(uint64(b.W[0])|uint64(b.W[1])<<32))
+	dst = append(dst, ", home_x: "...)
+	dst = fmt.Appendf(dst, "%v", int32(b.W[2]))
+	dst = append(dst, ", home_z: "...)
+	dst = fmt.Appendf(dst, "%v", int32(b.W[3]))
+	return append(dst, '}')
+}
+
+func intoJourney(m *pb.Journey, b delta.View) {
+	m.Party = (uint64(b.W[0]) | uint64(b.W[1])<<32)
+	m.Zone = b.W[2]
+	m.X = int32(b.W[3])
+	m.Z = int32(b.W[4])
+}
+
+// fromJourney fills a view of zeros, or says what is wrong with m.
+func fromJourney(b delta.View, m *pb.Journey) error {
+	if m == nil {
+		m = &pb.Journey{}
+	}
+	{
+		x := m.Party
+		n := uint64(x)
+		b.W[0], b.W[1] = uint32(n), uint32(n>>32)
+	}
+	{
+		x := m.Zone
+		n := uint32(x)
+		b.W[2] = n
+	}
+	{
+		x := m.X
+		n := uint32(x)
+		b.W[3] = n
+	}
+	{
+		x := m.Z
+		n := uint32(x)
+		b.W[4] = n
+	}
+	return nil
+}
+
+// defaultJourney gives a view of zeros its default values.
+func defaultJourney(b delta.View) {
+}
+
+func appendJourney(dst []byte, b delta.View) []byte {
+	dst = append(dst, "Journey{"...)
+	dst = append(dst, "party: "...)
+	dst = fmt.Appendf(dst, "%v", (uint64(b.W[0]) | uint64(b.W[1])<<32))
+	dst = append(dst, ", zone: "...)
+	dst = fmt.Appendf(dst, "%v", b.W[2])
+	dst = append(dst, ", x: "...)
+	dst = fmt.Appendf(dst, "%v", int32(b.W[3]))
+	dst = append(dst, ", z: "...)
+	dst = fmt.Appendf(dst, "%v", int32(b.W[4]))
 	return append(dst, '}')
 }
 

@@ -6,9 +6,12 @@ package bind
 import (
 	"fmt"
 
+	"google.golang.org/protobuf/types/known/emptypb"
+
 	pb "github.com/tianxia-mmo/tianxia/proto_define/plains/v1"
 
 	"github.com/tianxia-mmo/tianxia/pkg/game"
+	"github.com/tianxia-mmo/tianxia/pkg/game/tables"
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
 )
 
@@ -25,7 +28,11 @@ func NewGame() *Game {
 		Name:   "plains",
 		Schema: game.Schema{Codec: codec, Fingerprint: protocol.FingerprintOf(Fingerprint), Routes: Routes()},
 	}}
+	if g.Schema.Tables, err = NewTablesSchema(tables.Config{}); err != nil {
+		panic(fmt.Sprintf("bind: the generated tables: %v", err)) // the generator has checked them before
+	}
 	g.OnJoin(nil)
+	g.OnRespawn(nil)
 	return g
 }
 
@@ -34,6 +41,14 @@ const (
 	RouteMove        uint16 = 64
 	RouteSpectate    uint16 = 65
 	RouteMoveRefused uint16 = 66
+	RouteAttack      uint16 = 67
+	RouteHit         uint16 = 68
+	RouteSay         uint16 = 69
+	RouteSaid        uint16 = 70
+	RouteEnterDen    uint16 = 71
+	RouteQuitDen     uint16 = 72
+	RouteGround      uint16 = 73
+	RouteFell        uint16 = 74
 )
 
 // Routes is the schema's route table, by number.
@@ -42,32 +57,48 @@ func Routes() []protocol.Route {
 		{ID: RouteMove, Name: "plains.move", Kind: protocol.Push, Direction: protocol.ClientToServer, States: protocol.Playing, Affinity: protocol.Zone, MaxBytes: 64, Message: "plains.v1.Move"},
 		{ID: RouteSpectate, Name: "plains.spectate", Kind: protocol.Request, Direction: protocol.ClientToServer, States: protocol.Playing, Affinity: protocol.Zone, MaxBytes: 64, Idempotent: true, Message: "plains.v1.SpectateRequest", Reply: "plains.v1.SpectateResponse"},
 		{ID: RouteMoveRefused, Name: "plains.move_refused", Kind: protocol.Push, Direction: protocol.ServerToClient, States: protocol.AnyState, Affinity: protocol.Gateway, MaxBytes: 64, Message: "plains.v1.MoveRefused"},
+		{ID: RouteAttack, Name: "plains.attack", Kind: protocol.Request, Direction: protocol.ClientToServer, States: protocol.Playing, Affinity: protocol.Zone, MaxBytes: 64, Rate: 5, Burst: 10, Message: "plains.v1.AttackRequest", Reply: "plains.v1.AttackResponse"},
+		{ID: RouteHit, Name: "plains.hit", Kind: protocol.Push, Direction: protocol.ServerToClient, States: protocol.AnyState, Affinity: protocol.Gateway, MaxBytes: 64, Delivery: protocol.AOIEvent, Message: "plains.v1.Hit"},
+		{ID: RouteSay, Name: "plains.say", Kind: protocol.Push, Direction: protocol.ClientToServer, States: protocol.Playing, Affinity: protocol.Zone, MaxBytes: 512, Rate: 2, Burst: 5, Message: "plains.v1.Say"},
+		{ID: RouteSaid, Name: "plains.said", Kind: protocol.Push, Direction: protocol.ServerToClient, States: protocol.AnyState, Affinity: protocol.Gateway, MaxBytes: 1024, Message: "plains.v1.Said"},
+		{ID: RouteEnterDen, Name: "plains.enter_den", Kind: protocol.Push, Direction: protocol.ClientToServer, States: protocol.Playing, Affinity: protocol.Zone, MaxBytes: 16, Message: "plains.v1.EnterDen"},
+		{ID: RouteQuitDen, Name: "plains.quit_den", Kind: protocol.Push, Direction: protocol.ClientToServer, States: protocol.Playing, Affinity: protocol.Zone, MaxBytes: 16, Message: "plains.v1.QuitDen"},
+		{ID: RouteGround, Name: "plains.ground", Kind: protocol.Push, Direction: protocol.ServerToClient, States: protocol.AnyState, Affinity: protocol.Gateway, MaxBytes: 4096, Message: "plains.v1.Ground"},
+		{ID: RouteFell, Name: "plains.fell", Kind: protocol.Push, Direction: protocol.ServerToClient, States: protocol.AnyState, Affinity: protocol.Gateway, MaxBytes: 64, Delivery: protocol.AOIEvent, Message: "plains.v1.Fell"},
 	}
 }
 
 // OnJoin says what happens when a player joins: it has got a Hero in the middle of the zone, which join may move and change. An error refuses the player.
 func (g *Game) OnJoin(join func(z *game.Zone, p *game.Player, h Hero) error) {
-	g.Game.OnJoin = func(z *game.Zone, p *game.Player) error {
-		c := z.Config()
-		h, err := SpawnHeroQ(z, c.Width/2, c.Height/2)
-		if err != nil {
-			return err
-		}
-		if err := z.Control(p, h.Entity); err != nil {
-			z.Despawn(h.Entity)
-			return err
-		}
-		if join == nil {
-			return nil
-		}
-		return join(z, p, h)
+	g.Game.OnJoin = func(z *game.Zone, p *game.Player) error { return embody(z, p, join) }
+}
+
+// OnRespawn says what happens when a player comes back after its avatar has died: it has got another Hero in the middle of the zone, which respawn may move and change.
+func (g *Game) OnRespawn(respawn func(z *game.Zone, p *game.Player, h Hero) error) {
+	g.Game.OnRespawn = func(z *game.Zone, p *game.Player) error { return embody(z, p, respawn) }
+}
+
+// embody gives a player an avatar in the middle of the zone.
+func embody(z *game.Zone, p *game.Player, then func(z *game.Zone, p *game.Player, h Hero) error) error {
+	c := z.Config()
+	h, err := SpawnHeroQ(z, c.X+c.Width/2, c.Y+c.Height/2)
+	if err != nil {
+		return err
 	}
+	if err := z.Control(p, h.Entity); err != nil {
+		z.Despawn(h.Entity)
+		return err
+	}
+	if then == nil {
+		return nil
+	}
+	return then(z, p, h)
 }
 
 // avatarOf is the avatar of a player, or the refusal of a message that needs one.
 func avatarOf(p *game.Player, route string) (Hero, error) {
 	h, ok := HeroOf(p.Avatar())
-	if !ok {
+	if !ok || h.Dead() {
 		return h, &game.Error{Code: protocol.ErrorWrongState, Message: route + ": there is no living avatar"}
 	}
 	return h, nil
@@ -105,8 +136,169 @@ func (g *Game) OnSpectate(handle func(z *game.Zone, p *game.Player, h Hero, m *p
 	})
 }
 
+// OnSpectateLater is OnSpectate for what takes longer than the tick: reply is kept and used once, by Send or Fail. An error that handle returns is the answer.
+// h is the player's avatar; who has none that lives is refused.
+func (g *Game) OnSpectateLater(handle func(z *game.Zone, p *game.Player, h Hero, m *pb.SpectateRequest, reply game.Reply[*pb.SpectateResponse]) error) {
+	game.OnDeferred(g.Game, protocol.Route{ID: RouteSpectate, Name: "plains.spectate", MaxBytes: 64}, func(z *game.Zone, p *game.Player, m *pb.SpectateRequest, reply game.Reply[*pb.SpectateResponse]) error {
+		h, err := avatarOf(p, "plains.spectate")
+		if err != nil {
+			return err
+		}
+		return handle(z, p, h, m, reply)
+	})
+}
+
+// OnAttack says what a zone does with route 67 "plains.attack": AttackRequest strikes at an entity. It is answered when it is known what came of it, in a later tick: the target may live beyond a border.
+// h is the player's avatar; who has none that lives is refused.
+func (g *Game) OnAttack(handle func(z *game.Zone, p *game.Player, h Hero, m *pb.AttackRequest) (*pb.AttackResponse, error)) {
+	game.OnRequest(g.Game, protocol.Route{ID: RouteAttack, Name: "plains.attack", MaxBytes: 64}, func(z *game.Zone, p *game.Player, m *pb.AttackRequest) (*pb.AttackResponse, error) {
+		h, err := avatarOf(p, "plains.attack")
+		if err != nil {
+			return nil, err
+		}
+		return handle(z, p, h, m)
+	})
+}
+
+// OnAttackLater is OnAttack for what takes longer than the tick: reply is kept and used once, by Send or Fail. An error that handle returns is the answer.
+// h is the player's avatar; who has none that lives is refused.
+func (g *Game) OnAttackLater(handle func(z *game.Zone, p *game.Player, h Hero, m *pb.AttackRequest, reply game.Reply[*pb.AttackResponse]) error) {
+	game.OnDeferred(g.Game, protocol.Route{ID: RouteAttack, Name: "plains.attack", MaxBytes: 64}, func(z *game.Zone, p *game.Player, m *pb.AttackRequest, reply game.Reply[*pb.AttackResponse]) error {
+		h, err := avatarOf(p, "plains.attack")
+		if err != nil {
+			return err
+		}
+		return handle(z, p, h, m, reply)
+	})
+}
+
+// OnSay says what a zone does with route 69 "plains.say": Say is what a player has typed.
+// h is the player's avatar; who has none that lives is refused.
+func (g *Game) OnSay(handle func(z *game.Zone, p *game.Player, h Hero, m *pb.Say) error) {
+	game.OnPush(g.Game, protocol.Route{ID: RouteSay, Name: "plains.say", MaxBytes: 512}, func(z *game.Zone, p *game.Player, m *pb.Say) error {
+		h, err := avatarOf(p, "plains.say")
+		if err != nil {
+			return err
+		}
+		return handle(z, p, h, m)
+	})
+}
+
+// OnEnterDen says what a zone does with route 71 "plains.enter_den": EnterDen leads into the den at whose mouth the avatar stands: a private one, for its party if it has one.
+// h is the player's avatar; who has none that lives is refused.
+func (g *Game) OnEnterDen(handle func(z *game.Zone, p *game.Player, h Hero, m *pb.EnterDen) error) {
+	game.OnPush(g.Game, protocol.Route{ID: RouteEnterDen, Name: "plains.enter_den", MaxBytes: 16}, func(z *game.Zone, p *game.Player, m *pb.EnterDen) error {
+		h, err := avatarOf(p, "plains.enter_den")
+		if err != nil {
+			return err
+		}
+		return handle(z, p, h, m)
+	})
+}
+
+// OnQuitDen says what a zone does with route 72 "plains.quit_den": QuitDen leads back out of a den, from its mouth.
+// h is the player's avatar; who has none that lives is refused.
+func (g *Game) OnQuitDen(handle func(z *game.Zone, p *game.Player, h Hero, m *pb.QuitDen) error) {
+	game.OnPush(g.Game, protocol.Route{ID: RouteQuitDen, Name: "plains.quit_den", MaxBytes: 16}, func(z *game.Zone, p *game.Player, m *pb.QuitDen) error {
+		h, err := avatarOf(p, "plains.quit_den")
+		if err != nil {
+			return err
+		}
+		return handle(z, p, h, m)
+	})
+}
+
+// OnStrike says what an entity does when it is called by 1 "plains.strike": Strike is what one entity does to another.
+// It runs in the entity's zone, in a tick after that of the call, and changes nothing in other zones. Who calls may be anybody: from says who, and where it was.
+func (g *Game) OnStrike(handle func(z *game.Zone, e game.Entity, from game.Caller, m *pb.Strike) (*pb.Struck, error)) {
+	game.OnCall(g.Game, "plains.strike", 1, handle)
+}
+
+// AskStrike calls an entity, wherever it lives, by 1 "plains.strike": Strike is what one entity does to another.
+// then runs in a later tick of z, with the answer or why there is none; it may be nil. from may be nil too. AskStrike fails, and calls nobody, if the game does not handle the call, or the message holds text which is not UTF-8.
+func AskStrike(z *game.Zone, from game.Being, to game.EntityID, m *pb.Strike, a game.Async, then func(*pb.Struck, error)) error {
+	return game.Call(z, from, to, 1, m, a, then)
+}
+
+// OnSlain says what an entity does when it is called by 2 "plains.slain": Slain tells the one who struck last that its victim has died of it.
+// It runs in the entity's zone, in a tick after that of the call, and changes nothing in other zones. Who calls may be anybody: from says who, and where it was.
+func (g *Game) OnSlain(handle func(z *game.Zone, e game.Entity, from game.Caller, m *pb.Slain) error) {
+	game.OnCall(g.Game, "plains.slain", 2, func(z *game.Zone, e game.Entity, from game.Caller, m *pb.Slain) (*emptypb.Empty, error) {
+		return nil, handle(z, e, from, m)
+	})
+}
+
+// AskSlain calls an entity, wherever it lives, by 2 "plains.slain": Slain tells the one who struck last that its victim has died of it.
+// then runs in a later tick of z, with nil when the entity has done it and otherwise with why it has not; it may be nil. from may be nil too. AskSlain fails, and calls nobody, if the game does not handle the call, or the message holds text which is not UTF-8.
+func AskSlain(z *game.Zone, from game.Being, to game.EntityID, m *pb.Slain, a game.Async, then func(error)) error {
+	return game.Call(z, from, to, 2, m, a, func(_ *emptypb.Empty, err error) {
+		if then != nil {
+			then(err)
+		}
+	})
+}
+
 // PushMoveRefused sends a player route 66 "plains.move_refused": MoveRefused tells that an input broke the rules; the avatar keeps its course.
 // It fails if the message is too large, or holds text that is not UTF-8.
 func PushMoveRefused(z *game.Zone, p *game.Player, m *pb.MoveRefused) error {
 	return z.Push(p, RouteMoveRefused, m)
 }
+
+// EmitMoveRefused sends route 66 "plains.move_refused" to every player who sees e: MoveRefused tells that an input broke the rules; the avatar keeps its course. Who lingers without a connection gets it on coming back.
+func EmitMoveRefused(z *game.Zone, e game.Being, m *pb.MoveRefused) error {
+	return z.Emit(e, RouteMoveRefused, m)
+}
+
+// BroadcastMoveRefused sends route 66 "plains.move_refused" to every player of the zone: MoveRefused tells that an input broke the rules; the avatar keeps its course. Who lingers without a connection gets it on coming back.
+func BroadcastMoveRefused(z *game.Zone, m *pb.MoveRefused) error {
+	return z.Broadcast(RouteMoveRefused, m)
+}
+
+// PushMoveRefusedToGroup sends route 66 "plains.move_refused" to the players of a group, in whatever zones they are: MoveRefused tells that an input broke the rules; the avatar keeps its course. Who lingers without a connection gets it on coming back.
+func PushMoveRefusedToGroup(z *game.Zone, to game.GroupID, m *pb.MoveRefused) error {
+	return z.PushGroup(to, RouteMoveRefused, m)
+}
+
+// PushHit sends a player route 68 "plains.hit": Hit tells everyone who sees the target that it was hit, and lives.
+// It fails if the message is too large, or holds text that is not UTF-8.
+func PushHit(z *game.Zone, p *game.Player, m *pb.Hit) error { return z.Push(p, RouteHit, m) }
+
+// EmitHit sends route 68 "plains.hit" to every player who sees e: Hit tells everyone who sees the target that it was hit, and lives.
+func EmitHit(z *game.Zone, e game.Being, m *pb.Hit) error { return z.Emit(e, RouteHit, m) }
+
+// PushSaid sends a player route 70 "plains.said": Said is what somebody has said.
+// It fails if the message is too large, or holds text that is not UTF-8.
+func PushSaid(z *game.Zone, p *game.Player, m *pb.Said) error { return z.Push(p, RouteSaid, m) }
+
+// EmitSaid sends route 70 "plains.said" to every player who sees e: Said is what somebody has said. Who lingers without a connection gets it on coming back.
+func EmitSaid(z *game.Zone, e game.Being, m *pb.Said) error { return z.Emit(e, RouteSaid, m) }
+
+// BroadcastSaid sends route 70 "plains.said" to every player of the zone: Said is what somebody has said. Who lingers without a connection gets it on coming back.
+func BroadcastSaid(z *game.Zone, m *pb.Said) error { return z.Broadcast(RouteSaid, m) }
+
+// PushSaidToGroup sends route 70 "plains.said" to the players of a group, in whatever zones they are: Said is what somebody has said. Who lingers without a connection gets it on coming back.
+func PushSaidToGroup(z *game.Zone, to game.GroupID, m *pb.Said) error {
+	return z.PushGroup(to, RouteSaid, m)
+}
+
+// PushGround sends a player route 73 "plains.ground": Ground tells a player what it walks on, so that its client predicts what the zone will do: when it joins, and whenever it comes into another zone. Where nothing is in the way it is not sent.
+// It fails if the message is too large, or holds text that is not UTF-8.
+func PushGround(z *game.Zone, p *game.Player, m *pb.Ground) error { return z.Push(p, RouteGround, m) }
+
+// EmitGround sends route 73 "plains.ground" to every player who sees e: Ground tells a player what it walks on, so that its client predicts what the zone will do: when it joins, and whenever it comes into another zone. Where nothing is in the way it is not sent. Who lingers without a connection gets it on coming back.
+func EmitGround(z *game.Zone, e game.Being, m *pb.Ground) error { return z.Emit(e, RouteGround, m) }
+
+// BroadcastGround sends route 73 "plains.ground" to every player of the zone: Ground tells a player what it walks on, so that its client predicts what the zone will do: when it joins, and whenever it comes into another zone. Where nothing is in the way it is not sent. Who lingers without a connection gets it on coming back.
+func BroadcastGround(z *game.Zone, m *pb.Ground) error { return z.Broadcast(RouteGround, m) }
+
+// PushGroundToGroup sends route 73 "plains.ground" to the players of a group, in whatever zones they are: Ground tells a player what it walks on, so that its client predicts what the zone will do: when it joins, and whenever it comes into another zone. Where nothing is in the way it is not sent. Who lingers without a connection gets it on coming back.
+func PushGroundToGroup(z *game.Zone, to game.GroupID, m *pb.Ground) error {
+	return z.PushGroup(to, RouteGround, m)
+}
+
+// PushFell sends a player route 74 "plains.fell": Fell tells everyone who sees the one who struck last that its target has died of it.
+// It fails if the message is too large, or holds text that is not UTF-8.
+func PushFell(z *game.Zone, p *game.Player, m *pb.Fell) error { return z.Push(p, RouteFell, m) }
+
+// EmitFell sends route 74 "plains.fell" to every player who sees e: Fell tells everyone who sees the one who struck last that its target has died of it.
+func EmitFell(z *game.Zone, e game.Being, m *pb.Fell) error { return z.Emit(e, RouteFell, m) }

@@ -15,6 +15,9 @@ import (
 const (
 	KindHero   game.Kind = 1
 	KindWalker game.Kind = 2
+	KindWolf   game.Kind = 3
+	KindCoin   game.Kind = 4
+	KindDen    game.Kind = 5
 )
 
 // QuantaPerMetre and VelocityPerMetre are the steps of a position to the metre, and of a velocity to the metre per second.
@@ -45,7 +48,7 @@ func Heroes(z *game.Zone) iter.Seq[Hero] {
 	}
 }
 
-// SpawnHero makes a Hero at a place in metres from the zone's corner, to the nearest step. Outside the zone it fails.
+// SpawnHero makes a Hero at a place in metres from the world's corner, to the nearest step. Outside the zone it fails.
 func SpawnHero(z *game.Zone, x, y float64) (Hero, error) {
 	qx, qy := math.Round(x/0.003125), math.Round(y/0.003125)
 	if !(math.Abs(qx) < 1<<31 && math.Abs(qy) < 1<<31) {
@@ -54,7 +57,7 @@ func SpawnHero(z *game.Zone, x, y float64) (Hero, error) {
 	return SpawnHeroQ(z, int32(qx), int32(qy))
 }
 
-// SpawnHeroQ makes a Hero at a place in steps from the zone's corner. Outside the zone it fails.
+// SpawnHeroQ makes a Hero at a place in steps from the world's corner. Outside the zone it fails.
 func SpawnHeroQ(z *game.Zone, x, y int32) (Hero, error) {
 	e, err := z.Spawn(KindHero, x, y)
 	return Hero{e}, err
@@ -66,15 +69,27 @@ func (k Hero) Transform() Transform { return Transform(k.Entity) }
 // Vitals is the Hero's component Vitals.
 func (k Hero) Vitals() Vitals { return Vitals(k.Entity) }
 
+// Purse is the Hero's component Purse.
+func (k Hero) Purse() Purse { return Purse(k.Entity) }
+
+// Course is the Hero's component Course.
+func (k Hero) Course() Course { return Course(k.Entity) }
+
+// Fight is the Hero's component Fight.
+func (k Hero) Fight() Fight { return Fight(k.Entity) }
+
+// Journey is the Hero's component Journey.
+func (k Hero) Journey() Journey { return Journey(k.Entity) }
+
 // String shows the Hero with its components, in units, for people.
 func (k Hero) String() string {
 	if _, ok := HeroOf(k.Entity); !ok {
 		return fmt.Sprintf("Hero %d{}", k.ID())
 	}
-	return fmt.Sprintf("Hero %d{%v, %v}", k.ID(), k.Transform(), k.Vitals())
+	return fmt.Sprintf("Hero %d{%v, %v, %v, %v, %v, %v}", k.ID(), k.Transform(), k.Vitals(), k.Purse(), k.Course(), k.Fight(), k.Journey())
 }
 
-// Walker wanders about on its own.
+// Walker wanders about on its own, and nobody harms it.
 type Walker struct{ game.Entity }
 
 // WalkerOf returns an entity as a Walker; ok is false if it does not live, or is of another kind.
@@ -96,7 +111,7 @@ func Walkers(z *game.Zone) iter.Seq[Walker] {
 	}
 }
 
-// SpawnWalker makes a Walker at a place in metres from the zone's corner, to the nearest step. Outside the zone it fails.
+// SpawnWalker makes a Walker at a place in metres from the world's corner, to the nearest step. Outside the zone it fails.
 func SpawnWalker(z *game.Zone, x, y float64) (Walker, error) {
 	qx, qy := math.Round(x/0.003125), math.Round(y/0.003125)
 	if !(math.Abs(qx) < 1<<31 && math.Abs(qy) < 1<<31) {
@@ -105,7 +120,7 @@ func SpawnWalker(z *game.Zone, x, y float64) (Walker, error) {
 	return SpawnWalkerQ(z, int32(qx), int32(qy))
 }
 
-// SpawnWalkerQ makes a Walker at a place in steps from the zone's corner. Outside the zone it fails.
+// SpawnWalkerQ makes a Walker at a place in steps from the world's corner. Outside the zone it fails.
 func SpawnWalkerQ(z *game.Zone, x, y int32) (Walker, error) {
 	e, err := z.Spawn(KindWalker, x, y)
 	return Walker{e}, err
@@ -117,10 +132,172 @@ func (k Walker) Transform() Transform { return Transform(k.Entity) }
 // Vitals is the Walker's component Vitals.
 func (k Walker) Vitals() Vitals { return Vitals(k.Entity) }
 
+// Course is the Walker's component Course.
+func (k Walker) Course() Course { return Course(k.Entity) }
+
 // String shows the Walker with its components, in units, for people.
 func (k Walker) String() string {
 	if _, ok := WalkerOf(k.Entity); !ok {
 		return fmt.Sprintf("Walker %d{}", k.ID())
 	}
-	return fmt.Sprintf("Walker %d{%v, %v}", k.ID(), k.Transform(), k.Vitals())
+	return fmt.Sprintf("Walker %d{%v, %v, %v}", k.ID(), k.Transform(), k.Vitals(), k.Course())
+}
+
+// Wolf hunts heroes near its home.
+type Wolf struct{ game.Entity }
+
+// WolfOf returns an entity as a Wolf; ok is false if it does not live, or is of another kind.
+func WolfOf(e game.Entity) (k Wolf, ok bool) {
+	if !e.Alive() || e.Kind() != KindWolf {
+		return k, false
+	}
+	return Wolf{e}, true
+}
+
+// Wolfs yields every living Wolf of a zone, in order of slots. Those spawned meanwhile may or may not be among them.
+func Wolfs(z *game.Zone) iter.Seq[Wolf] {
+	return func(yield func(Wolf) bool) {
+		for e := range z.OfKind(KindWolf) {
+			if !yield(Wolf{e}) {
+				return
+			}
+		}
+	}
+}
+
+// SpawnWolf makes a Wolf at a place in metres from the world's corner, to the nearest step. Outside the zone it fails.
+func SpawnWolf(z *game.Zone, x, y float64) (Wolf, error) {
+	qx, qy := math.Round(x/0.003125), math.Round(y/0.003125)
+	if !(math.Abs(qx) < 1<<31 && math.Abs(qy) < 1<<31) {
+		return Wolf{}, fmt.Errorf("spawn Wolf at %v, %v: not within any zone", x, y)
+	}
+	return SpawnWolfQ(z, int32(qx), int32(qy))
+}
+
+// SpawnWolfQ makes a Wolf at a place in steps from the world's corner. Outside the zone it fails.
+func SpawnWolfQ(z *game.Zone, x, y int32) (Wolf, error) {
+	e, err := z.Spawn(KindWolf, x, y)
+	return Wolf{e}, err
+}
+
+// Transform is the Wolf's component Transform.
+func (k Wolf) Transform() Transform { return Transform(k.Entity) }
+
+// Vitals is the Wolf's component Vitals.
+func (k Wolf) Vitals() Vitals { return Vitals(k.Entity) }
+
+// Course is the Wolf's component Course.
+func (k Wolf) Course() Course { return Course(k.Entity) }
+
+// Fight is the Wolf's component Fight.
+func (k Wolf) Fight() Fight { return Fight(k.Entity) }
+
+// Hunt is the Wolf's component Hunt.
+func (k Wolf) Hunt() Hunt { return Hunt(k.Entity) }
+
+// String shows the Wolf with its components, in units, for people.
+func (k Wolf) String() string {
+	if _, ok := WolfOf(k.Entity); !ok {
+		return fmt.Sprintf("Wolf %d{}", k.ID())
+	}
+	return fmt.Sprintf("Wolf %d{%v, %v, %v, %v, %v}", k.ID(), k.Transform(), k.Vitals(), k.Course(), k.Fight(), k.Hunt())
+}
+
+// Coin is a heap of coins: a hero who walks over it picks it up.
+type Coin struct{ game.Entity }
+
+// CoinOf returns an entity as a Coin; ok is false if it does not live, or is of another kind.
+func CoinOf(e game.Entity) (k Coin, ok bool) {
+	if !e.Alive() || e.Kind() != KindCoin {
+		return k, false
+	}
+	return Coin{e}, true
+}
+
+// Coins yields every living Coin of a zone, in order of slots. Those spawned meanwhile may or may not be among them.
+func Coins(z *game.Zone) iter.Seq[Coin] {
+	return func(yield func(Coin) bool) {
+		for e := range z.OfKind(KindCoin) {
+			if !yield(Coin{e}) {
+				return
+			}
+		}
+	}
+}
+
+// SpawnCoin makes a Coin at a place in metres from the world's corner, to the nearest step. Outside the zone it fails.
+func SpawnCoin(z *game.Zone, x, y float64) (Coin, error) {
+	qx, qy := math.Round(x/0.003125), math.Round(y/0.003125)
+	if !(math.Abs(qx) < 1<<31 && math.Abs(qy) < 1<<31) {
+		return Coin{}, fmt.Errorf("spawn Coin at %v, %v: not within any zone", x, y)
+	}
+	return SpawnCoinQ(z, int32(qx), int32(qy))
+}
+
+// SpawnCoinQ makes a Coin at a place in steps from the world's corner. Outside the zone it fails.
+func SpawnCoinQ(z *game.Zone, x, y int32) (Coin, error) {
+	e, err := z.Spawn(KindCoin, x, y)
+	return Coin{e}, err
+}
+
+// Transform is the Coin's component Transform.
+func (k Coin) Transform() Transform { return Transform(k.Entity) }
+
+// Worth is the Coin's component Worth.
+func (k Coin) Worth() Worth { return Worth(k.Entity) }
+
+// String shows the Coin with its components, in units, for people.
+func (k Coin) String() string {
+	if _, ok := CoinOf(k.Entity); !ok {
+		return fmt.Sprintf("Coin %d{}", k.ID())
+	}
+	return fmt.Sprintf("Coin %d{%v, %v}", k.ID(), k.Transform(), k.Worth())
+}
+
+// Den is the mouth of a wolves' den, outside and inside.
+type Den struct{ game.Entity }
+
+// DenOf returns an entity as a Den; ok is false if it does not live, or is of another kind.
+func DenOf(e game.Entity) (k Den, ok bool) {
+	if !e.Alive() || e.Kind() != KindDen {
+		return k, false
+	}
+	return Den{e}, true
+}
+
+// Dens yields every living Den of a zone, in order of slots. Those spawned meanwhile may or may not be among them.
+func Dens(z *game.Zone) iter.Seq[Den] {
+	return func(yield func(Den) bool) {
+		for e := range z.OfKind(KindDen) {
+			if !yield(Den{e}) {
+				return
+			}
+		}
+	}
+}
+
+// SpawnDen makes a Den at a place in metres from the world's corner, to the nearest step. Outside the zone it fails.
+func SpawnDen(z *game.Zone, x, y float64) (Den, error) {
+	qx, qy := math.Round(x/0.003125), math.Round(y/0.003125)
+	if !(math.Abs(qx) < 1<<31 && math.Abs(qy) < 1<<31) {
+		return Den{}, fmt.Errorf("spawn Den at %v, %v: not within any zone", x, y)
+	}
+	return SpawnDenQ(z, int32(qx), int32(qy))
+}
+
+// SpawnDenQ makes a Den at a place in steps from the world's corner. Outside the zone it fails.
+func SpawnDenQ(z *game.Zone, x, y int32) (Den, error) {
+	e, err := z.Spawn(KindDen, x, y)
+	return Den{e}, err
+}
+
+// Transform is the Den's component Transform.
+func (k Den) Transform() Transform { return Transform(k.Entity) }
+
+// String shows the Den with its components, in units, for people.
+func (k Den) String() string {
+	if _, ok := DenOf(k.Entity); !ok {
+		return fmt.Sprintf("Den %d{}", k.ID())
+	}
+	return fmt.Sprintf("Den %d{%v}", k.ID(), k.Transform())
 }

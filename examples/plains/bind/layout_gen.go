@@ -9,8 +9,8 @@ import (
 	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
 )
 
-// Fingerprint identifies the schema, 1.1-6db468f8: see protocol.Fingerprint. It changes with everything that both sides of a connection must agree on.
-const Fingerprint uint64 = 0xf868b46d00010001
+// Fingerprint identifies the schema, 1.2-8440c33e: see protocol.Fingerprint. It changes with everything that both sides of a connection must agree on.
+const Fingerprint uint64 = 0x3ec3408400020001
 
 // NewLayout is the replicated state of schema plains as data.
 func NewLayout() *delta.Layout {
@@ -33,10 +33,56 @@ func NewLayout() *delta.Layout {
 					{ID: 1, Name: "hp", Type: delta.Int32, Bits: 16, Limit: 65535, Priority: 2, Persist: true},
 				},
 			},
+			{
+				ID: 3, Name: "Purse",
+				Fields: []delta.Field{
+					{ID: 1, Name: "coins", Type: delta.Uint32, Bits: 16, Limit: 65535, Persist: true},
+				},
+			},
+			{
+				ID: 4, Name: "Worth",
+				Fields: []delta.Field{
+					{ID: 1, Name: "coins", Type: delta.Uint32, Bits: 16, Min: 1, Limit: 65535},
+				},
+			},
+			{
+				ID: 5, Name: "Course",
+				Fields: []delta.Field{
+					{ID: 1, Name: "vx", Type: delta.Int32, Audience: delta.Server},
+					{ID: 2, Name: "vz", Type: delta.Int32, Audience: delta.Server},
+					{ID: 3, Name: "next", Type: delta.Uint32, Audience: delta.Server},
+				},
+			},
+			{
+				ID: 6, Name: "Fight",
+				Fields: []delta.Field{
+					{ID: 1, Name: "ready", Type: delta.Uint32, Audience: delta.Server},
+				},
+			},
+			{
+				ID: 7, Name: "Hunt",
+				Fields: []delta.Field{
+					{ID: 1, Name: "prey", Type: delta.Entity, Audience: delta.Server},
+					{ID: 2, Name: "home_x", Type: delta.Int32, Audience: delta.Server},
+					{ID: 3, Name: "home_z", Type: delta.Int32, Audience: delta.Server},
+				},
+			},
+			{
+				ID: 8, Name: "Journey",
+				Fields: []delta.Field{
+					{ID: 1, Name: "party", Type: delta.Uint64, Audience: delta.Server},
+					{ID: 2, Name: "zone", Type: delta.Uint32, Audience: delta.Server},
+					{ID: 3, Name: "x", Type: delta.Int32, Audience: delta.Server},
+					{ID: 4, Name: "z", Type: delta.Int32, Audience: delta.Server},
+				},
+			},
 		},
 		Kinds: []delta.Kind{
-			{ID: 1, Name: "Hero", Components: []uint16{0x1, 0x2}},
-			{ID: 2, Name: "Walker", Components: []uint16{0x1, 0x2}},
+			{ID: 1, Name: "Hero", Components: []uint16{0x1, 0x2, 0x3, 0x5, 0x6, 0x8}},
+			{ID: 2, Name: "Walker", Components: []uint16{0x1, 0x2, 0x5}},
+			{ID: 3, Name: "Wolf", Components: []uint16{0x1, 0x2, 0x5, 0x6, 0x7}},
+			{ID: 4, Name: "Coin", Components: []uint16{0x1, 0x4}},
+			{ID: 5, Name: "Den", Components: []uint16{0x1}},
 		},
 	}
 	if err := l.Finish(); err != nil {

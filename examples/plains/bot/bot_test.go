@@ -20,8 +20,8 @@ const patience = 30 * time.Second
 
 func open(t *testing.T) *tianxia.Node {
 	t.Helper()
-	n, err := tianxia.Open(tianxia.App{New: func(int) (*game.Game, game.Config, error) {
-		return plains.New(plains.Config{}), game.Config{Seed: 1, Width: plains.SideFor(100)}, nil
+	n, err := tianxia.Open(tianxia.App{New: func(int) (*game.Game, []game.Config, error) {
+		return plains.New(plains.Config{}), []game.Config{{Seed: 1, Width: plains.SideFor(100)}}, nil
 	}}, tianxia.NodeConfig{Addr: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
@@ -82,8 +82,8 @@ func TestBotsWalkByTheRulesUntilTheEnd(t *testing.T) {
 // Example lets three bots play in a world of one's own for a minute.
 func Example() {
 	app := tianxia.App{
-		New: func(bots int) (*game.Game, game.Config, error) {
-			return plains.New(plains.Config{Walkers: 100}), game.Config{Seed: 1, Width: plains.SideFor(100 + bots)}, nil
+		New: func(bots int) (*game.Game, []game.Config, error) {
+			return plains.New(plains.Config{Walkers: 100}), []game.Config{{Seed: 1, Width: plains.SideFor(100 + bots)}}, nil
 		},
 		Bot: bot.Play,
 	}

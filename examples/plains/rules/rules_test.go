@@ -1,17 +1,10 @@
 package rules
 
 import (
-	"bytes"
-	"encoding/json"
-	"flag"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"testing"
 )
-
-var update = flag.Bool("update", false, "rewrite testdata")
 
 func TestStep(t *testing.T) {
 	const w, h = 1000, 500
@@ -109,65 +102,6 @@ func TestNobodyLeavesAndPredictionHolds(t *testing.T) {
 	}
 	if walls < 1000 {
 		t.Errorf("only %d steps met a wall", walls)
-	}
-}
-
-type vectorMotion struct {
-	X      int32 `json:"x"`
-	Z      int32 `json:"z"`
-	VX     int16 `json:"vx"`
-	VZ     int16 `json:"vz"`
-	WantVX int16 `json:"wantVx"`
-	WantVZ int16 `json:"wantVz"`
-}
-
-type vector struct {
-	W   int32        `json:"w"`
-	H   int32        `json:"h"`
-	In  vectorMotion `json:"in"`
-	Out vectorMotion `json:"out"`
-}
-
-// TestVectorsAreFresh keeps the steps that the TypeScript rule is tested with equal to what this one does. Run it with -update after a change of the rule.
-func TestVectorsAreFresh(t *testing.T) {
-	var v struct {
-		Cases []vector `json:"cases"`
-	}
-	r := rand.New(rand.NewPCG(3, 4))
-	for range 400 {
-		w, h := side(r), side(r)
-		m := motion(r, w, h)
-		v.Cases = append(v.Cases, vector{w, h, vectorMotion(m), vectorMotion(Step(m, w, h))})
-	}
-	var text bytes.Buffer // a case per line: a change of the rule is readable in a diff
-	text.WriteString("{\"cases\":[\n")
-	for i, c := range v.Cases {
-		line, err := json.Marshal(c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if i > 0 {
-			text.WriteString(",\n")
-		}
-		text.Write(line)
-	}
-	text.WriteString("\n]}\n")
-	file := filepath.Join("testdata", "steps.json")
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, text.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	have, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	have = bytes.ReplaceAll(have, []byte("\r\n"), []byte("\n"))
-	if !bytes.Equal(have, text.Bytes()) {
-		t.Errorf("%s is not what the rule does: run go test ./examples/plains/rules -update and look at the difference", file)
 	}
 }
 

@@ -32,6 +32,15 @@ func SendChat(c protocol.Caller, m *pb.Chat) error { return c.Push(RouteChat, m)
 // SendCount sends route 71 "sink.count": Count is an input that has a number but no tick.
 func SendCount(c protocol.Caller, m *pb.Count) error { return c.Push(RouteCount, m) }
 
+// CallGrant sends route 72 "sink.grant" and waits for the reply, until ctx ends: GrantRequest is a command: it needs a right, is put on record, and may come from who has no avatar.
+func CallGrant(ctx context.Context, c protocol.Caller, m *pb.GrantRequest) (*pb.GrantResponse, error) {
+	reply := &pb.GrantResponse{}
+	if err := c.Request(ctx, RouteGrant, m, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
 // Pushes says what a client does with what a server of schema sink tells it; nil fields are skipped.
 type Pushes struct {
 	// Hit is called with route 67 "sink.hit": Hit is told to everyone who sees what was hit.

@@ -139,6 +139,32 @@ func (groups) Group(component uint16, a delta.Audience) delta.Group {
 		case delta.AOI:
 			return &oneOptionalAOI{}
 		}
+	case 23:
+		switch a {
+		case delta.AOI:
+			return &buffsAOI{}
+		case delta.Owner:
+			return &buffsOwner{}
+		case delta.Server:
+			return &buffsServer{}
+		}
+	case 24:
+		switch a {
+		case delta.Owner:
+			return &purseOwner{}
+		case delta.Party:
+			return &purseParty{}
+		}
+	case 25:
+		switch a {
+		case delta.Server:
+			return &mindServer{}
+		}
+	case 26:
+		switch a {
+		case delta.AOI:
+			return &vigilAOI{}
+		}
 	}
 	return nil
 }
@@ -149,8 +175,8 @@ type flatMotion struct{}
 func (*flatMotion) Full(w *delta.Writer, p delta.Params, B delta.View) {
 	b := (*[10]uint32)(B.W)
 	bv := (*[1]delta.Var)(B.V)
-	w.Put(uint64(b[0])&(1<<p.PositionBits-1), uint(p.PositionBits))
-	w.Put(uint64(b[1])&(1<<p.PositionBits-1), uint(p.PositionBits))
+	w.Put(uint64(b[0]-uint32(p.OriginX))&(1<<p.PositionBits-1), uint(p.PositionBits))
+	w.Put(uint64(b[1]-uint32(p.OriginZ))&(1<<p.PositionBits-1), uint(p.PositionBits))
 	w.Velocity(int32(b[2]), 0)
 	w.Velocity(int32(b[3]), 0)
 	w.Put(uint64(b[4]), 10)
@@ -165,8 +191,8 @@ func (*flatMotion) Full(w *delta.Writer, p delta.Params, B delta.View) {
 func (*flatMotion) ReadFull(r *delta.Reader, p delta.Params, B delta.View) {
 	b := (*[10]uint32)(B.W)
 	bv := (*[1]delta.Var)(B.V)
-	b[0] = uint32(r.Get(uint(p.PositionBits)))
-	b[1] = uint32(r.Get(uint(p.PositionBits)))
+	b[0] = uint32(r.Get(uint(p.PositionBits))) + uint32(p.OriginX)
+	b[1] = uint32(r.Get(uint(p.PositionBits))) + uint32(p.OriginZ)
 	b[2] = uint32(r.Velocity(0))
 	b[3] = uint32(r.Velocity(0))
 	b[4] = uint32(r.Get(10))
@@ -477,9 +503,9 @@ type spaceMotion struct{}
 
 func (*spaceMotion) Full(w *delta.Writer, p delta.Params, B delta.View) {
 	b := (*[6]uint32)(B.W)
-	w.Put(uint64(b[0])&(1<<p.PositionBits-1), uint(p.PositionBits))
+	w.Put(uint64(b[0]-uint32(p.OriginX))&(1<<p.PositionBits-1), uint(p.PositionBits))
 	w.Num32(b[1], 0)
-	w.Put(uint64(b[2])&(1<<p.PositionBits-1), uint(p.PositionBits))
+	w.Put(uint64(b[2]-uint32(p.OriginZ))&(1<<p.PositionBits-1), uint(p.PositionBits))
 	w.Velocity(int32(b[3]), 0)
 	w.Velocity(int32(b[4]), 0)
 	w.Velocity(int32(b[5]), 0)
@@ -487,9 +513,9 @@ func (*spaceMotion) Full(w *delta.Writer, p delta.Params, B delta.View) {
 
 func (*spaceMotion) ReadFull(r *delta.Reader, p delta.Params, B delta.View) {
 	b := (*[6]uint32)(B.W)
-	b[0] = uint32(r.Get(uint(p.PositionBits)))
+	b[0] = uint32(r.Get(uint(p.PositionBits))) + uint32(p.OriginX)
 	b[1] = r.Num32(0)
-	b[2] = uint32(r.Get(uint(p.PositionBits)))
+	b[2] = uint32(r.Get(uint(p.PositionBits))) + uint32(p.OriginZ)
 	b[3] = uint32(r.Velocity(0))
 	b[4] = uint32(r.Velocity(0))
 	b[5] = uint32(r.Velocity(0))
@@ -651,8 +677,8 @@ type courseMotion struct{ polar *delta.Polar }
 
 func (m *courseMotion) Full(w *delta.Writer, p delta.Params, B delta.View) {
 	b := (*[6]uint32)(B.W)
-	w.Put(uint64(b[0])&(1<<p.PositionBits-1), uint(p.PositionBits))
-	w.Put(uint64(b[1])&(1<<p.PositionBits-1), uint(p.PositionBits))
+	w.Put(uint64(b[0]-uint32(p.OriginX))&(1<<p.PositionBits-1), uint(p.PositionBits))
+	w.Put(uint64(b[1]-uint32(p.OriginZ))&(1<<p.PositionBits-1), uint(p.PositionBits))
 	w.Put(uint64(b[4]), 10)
 	m.polar.PutFull(w, b[4], int32(b[2]), int32(b[3]))
 	w.Put(uint64(int64(int32(b[5]))), 8)
@@ -660,8 +686,8 @@ func (m *courseMotion) Full(w *delta.Writer, p delta.Params, B delta.View) {
 
 func (m *courseMotion) ReadFull(r *delta.Reader, p delta.Params, B delta.View) {
 	b := (*[6]uint32)(B.W)
-	b[0] = uint32(r.Get(uint(p.PositionBits)))
-	b[1] = uint32(r.Get(uint(p.PositionBits)))
+	b[0] = uint32(r.Get(uint(p.PositionBits))) + uint32(p.OriginX)
+	b[1] = uint32(r.Get(uint(p.PositionBits))) + uint32(p.OriginZ)
 	b[4] = uint32(r.Get(10))
 	vx, vz := m.polar.ReadFull(r, b[4])
 	b[2], b[3] = uint32(vx), uint32(vz)
@@ -7626,8 +7652,8 @@ type transformMotion struct{}
 
 func (*transformMotion) Full(w *delta.Writer, p delta.Params, B delta.View) {
 	b := (*[5]uint32)(B.W)
-	w.Put(uint64(b[0])&(1<<p.PositionBits-1), uint(p.PositionBits))
-	w.Put(uint64(b[1])&(1<<p.PositionBits-1), uint(p.PositionBits))
+	w.Put(uint64(b[0]-uint32(p.OriginX))&(1<<p.PositionBits-1), uint(p.PositionBits))
+	w.Put(uint64(b[1]-uint32(p.OriginZ))&(1<<p.PositionBits-1), uint(p.PositionBits))
 	w.Velocity(int32(b[2]), 0)
 	w.Velocity(int32(b[3]), 0)
 	w.Put(uint64(b[4]), 10)
@@ -7635,8 +7661,8 @@ func (*transformMotion) Full(w *delta.Writer, p delta.Params, B delta.View) {
 
 func (*transformMotion) ReadFull(r *delta.Reader, p delta.Params, B delta.View) {
 	b := (*[5]uint32)(B.W)
-	b[0] = uint32(r.Get(uint(p.PositionBits)))
-	b[1] = uint32(r.Get(uint(p.PositionBits)))
+	b[0] = uint32(r.Get(uint(p.PositionBits))) + uint32(p.OriginX)
+	b[1] = uint32(r.Get(uint(p.PositionBits))) + uint32(p.OriginZ)
 	b[2] = uint32(r.Velocity(0))
 	b[3] = uint32(r.Velocity(0))
 	b[4] = uint32(r.Get(10))
@@ -7795,6 +7821,766 @@ func (*transformMotion) Moving(B delta.View) bool {
 
 func (*transformMotion) Copy(dst, src delta.View) {
 	*(*[5]uint32)(dst.W[0:]) = *(*[5]uint32)(src.W[0:])
+}
+
+// buffsAOI codes what everyone gets of Buffs.
+type buffsAOI struct{}
+
+func (*buffsAOI) Full(w *delta.Writer, B delta.View) {
+	b := (*[1]uint32)(B.W)
+	bv := (*[3]delta.Var)(B.V)
+	w.Text(bv[0].B)
+	buffsListFull(w, bv[1].E)
+	buffsNotesFull(w, bv[2].E)
+	w.Put(uint64(int64(int32(b[0]))-1), 6)
+}
+
+func (*buffsAOI) ReadFull(r *delta.Reader, B delta.View) {
+	b := (*[1]uint32)(B.W)
+	bv := (*[3]delta.Var)(B.V)
+	bv[0].B = r.Text(bv[0].B, 20, true)
+	buffsListReadFull(r, &bv[1])
+	buffsNotesReadFull(r, &bv[2])
+	b[0] = uint32(r.RangedFull(6, 59) + 1)
+}
+
+func (*buffsAOI) Equal(A, B delta.View) bool {
+	return A.W[0] == B.W[0] && bytes.Equal(A.V[0].B, B.V[0].B) && delta.EqualVar(&A.V[1], &B.V[1]) && delta.EqualVar(&A.V[2], &B.V[2])
+}
+
+func (*buffsAOI) Delta(w *delta.Writer, A, B delta.View) {
+	a := (*[1]uint32)(A.W)
+	av := (*[3]delta.Var)(A.V)
+	b := (*[1]uint32)(B.W)
+	bv := (*[3]delta.Var)(B.V)
+	if bytes.Equal(av[0].B, bv[0].B) {
+		w.Put(0, 1)
+	} else {
+		w.Put(1, 1)
+		w.Text(bv[0].B)
+	}
+	if delta.EqualVar(&av[1], &bv[1]) {
+		w.Put(0, 1)
+	} else {
+		w.Put(1, 1)
+		buffsListDelta(w, av[1].E, bv[1].E)
+	}
+	if delta.EqualVar(&av[2], &bv[2]) {
+		w.Put(0, 1)
+	} else {
+		w.Put(1, 1)
+		buffsNotesDelta(w, av[2].E, bv[2].E)
+	}
+	if a[0] == b[0] {
+		w.Put(0, 1)
+	} else {
+		w.Put(1|(uint64(int64(int32(b[0]))-1))<<1, 7)
+	}
+}
+
+func (*buffsAOI) ReadDelta(r *delta.Reader, B delta.View) {
+	b := (*[1]uint32)(B.W)
+	bv := (*[3]delta.Var)(B.V)
+	if r.Bit() {
+		bv[0].B = r.Text(bv[0].B, 20, true)
+	}
+	if r.Bit() {
+		buffsListReadDelta(r, &bv[1])
+	}
+	if r.Bit() {
+		buffsNotesReadDelta(r, &bv[2])
+	}
+	if r.Bit() {
+		b[0] = uint32(r.Ranged(uint64(int64(int32(b[0]))-1), 6, 59) + 1)
+	}
+}
+
+func (*buffsAOI) Copy(dst, src delta.View) {
+	dst.W[0] = src.W[0]
+	delta.CopyVar(&dst.V[0], &src.V[0])
+	delta.CopyVar(&dst.V[1], &src.V[1])
+	delta.CopyVar(&dst.V[2], &src.V[2])
+}
+
+// buffsOwner codes what the owner gets of Buffs.
+type buffsOwner struct{}
+
+func (*buffsOwner) Full(w *delta.Writer, B delta.View) {
+	b := (*[2]uint32)(B.W)
+	w.Num32(b[1], 0)
+}
+
+func (*buffsOwner) ReadFull(r *delta.Reader, B delta.View) {
+	b := (*[2]uint32)(B.W)
+	b[1] = r.Num32(0)
+}
+
+func (*buffsOwner) Equal(A, B delta.View) bool {
+	return A.W[1] == B.W[1]
+}
+
+func (*buffsOwner) Delta(w *delta.Writer, A, B delta.View) {
+	a := (*[2]uint32)(A.W)
+	b := (*[2]uint32)(B.W)
+	w.Num32(b[1], a[1])
+}
+
+func (*buffsOwner) ReadDelta(r *delta.Reader, B delta.View) {
+	b := (*[2]uint32)(B.W)
+	b[1] = r.Num32(b[1])
+}
+
+func (*buffsOwner) Copy(dst, src delta.View) {
+	dst.W[1] = src.W[1]
+}
+
+// buffsServer codes what the server alone gets of Buffs.
+type buffsServer struct{}
+
+func (*buffsServer) Full(w *delta.Writer, B delta.View) {
+	b := (*[3]uint32)(B.W)
+	w.Num32(b[2], 0)
+}
+
+func (*buffsServer) ReadFull(r *delta.Reader, B delta.View) {
+	b := (*[3]uint32)(B.W)
+	b[2] = r.Num32(0)
+}
+
+func (*buffsServer) Equal(A, B delta.View) bool {
+	return A.W[2] == B.W[2]
+}
+
+func (*buffsServer) Delta(w *delta.Writer, A, B delta.View) {
+	a := (*[3]uint32)(A.W)
+	b := (*[3]uint32)(B.W)
+	w.Num32(b[2], a[2])
+}
+
+func (*buffsServer) ReadDelta(r *delta.Reader, B delta.View) {
+	b := (*[3]uint32)(B.W)
+	b[2] = r.Num32(b[2])
+}
+
+func (*buffsServer) Copy(dst, src delta.View) {
+	dst.W[2] = src.W[2]
+}
+
+// buffsListPut appends an element in full.
+func buffsListPut(w *delta.Writer, B *delta.Record) {
+	b := (*[2]uint32)(B.W)
+	bv := (*[2]delta.Var)(B.V)
+	w.Text(bv[0].B)
+	w.Put(uint64(b[1]), 10)
+	buffsListTagsFull(w, bv[1].E)
+}
+
+// buffsListRead reads an element in full, whatever B held.
+func buffsListRead(r *delta.Reader, B *delta.Record) {
+	B.W = append(B.W[:0], make([]uint32, 2)...)
+	B.V = resize(B.V, 2)
+	b := (*[2]uint32)(B.W)
+	bv := (*[2]delta.Var)(B.V)
+	bv[0].B = bv[0].B[:0]
+	bv[1].E = bv[1].E[:0]
+	b[0] = 1
+	bv[0].B = r.Text(bv[0].B, 12, true)
+	b[1] = uint32(r.RangedFull(10, 1000))
+	buffsListTagsReadFull(r, &bv[1])
+}
+
+// buffsListPutNew appends the new form of an element's value, which differs.
+func buffsListPutNew(w *delta.Writer, A, B *delta.Record) {
+	a := (*[2]uint32)(A.W)
+	av := (*[2]delta.Var)(A.V)
+	b := (*[2]uint32)(B.W)
+	bv := (*[2]delta.Var)(B.V)
+	if bytes.Equal(av[0].B, bv[0].B) {
+		w.Put(0, 1)
+	} else {
+		w.Put(1, 1)
+		w.Text(bv[0].B)
+	}
+	if a[1] == b[1] {
+		w.Put(0, 1)
+	} else {
+		w.Put(1, 1)
+		w.Ranged(uint64(b[1]), uint64(a[1]), 10)
+	}
+	if delta.EqualVar(&av[1], &bv[1]) {
+		w.Put(0, 1)
+	} else {
+		w.Put(1, 1)
+		buffsListTagsDelta(w, av[1].E, bv[1].E)
+	}
+}
+
+// buffsListReadNew reads the new form of an element's value.
+func buffsListReadNew(r *delta.Reader, B *delta.Record) {
+	b := (*[2]uint32)(B.W)
+	bv := (*[2]delta.Var)(B.V)
+	if r.Bit() {
+		bv[0].B = r.Text(bv[0].B, 12, true)
+	}
+	if r.Bit() {
+		b[1] = uint32(r.Ranged(uint64(b[1]), 10, 1000))
+	}
+	if r.Bit() {
+		buffsListTagsReadDelta(r, &bv[1])
+	}
+}
+
+func buffsListFull(w *delta.Writer, e []delta.Record) {
+	w.Count(len(e))
+	for i := range e {
+		buffsListPut(w, &e[i])
+	}
+}
+
+func buffsListReadFull(r *delta.Reader, v *delta.Var) {
+	v.E = resize(v.E, r.Elements(0, 5))
+	for i := range v.E {
+		buffsListRead(r, &v.E[i])
+		if r.Failed() {
+			v.E = v.E[:0]
+			return
+		}
+	}
+}
+
+func buffsListDelta(w *delta.Writer, a, b []delta.Record) {
+	kept, m, n := delta.Splice(a, b)
+	w.Count(kept)
+	w.Count(m)
+	w.Count(n)
+	for i := range n {
+		switch y := &b[kept+i]; {
+		case i >= m:
+			buffsListPut(w, y)
+		case delta.EqualRecord(&a[kept+i], y):
+			w.Put(0, 1)
+		default:
+			w.Put(1, 1)
+			buffsListPutNew(w, &a[kept+i], y)
+		}
+	}
+}
+
+func buffsListReadDelta(r *delta.Reader, v *delta.Var) {
+	kept, m, n, ok := r.ReadSplice(v, 5)
+	if !ok {
+		return
+	}
+	for i := 0; i < n && !r.Failed(); i++ {
+		if e := &v.E[kept+i]; i >= m {
+			buffsListRead(r, e)
+		} else if r.Bit() {
+			buffsListReadNew(r, e)
+		}
+	}
+}
+
+// buffsNotesPut appends an element in full.
+func buffsNotesPut(w *delta.Writer, B *delta.Record) {
+	b := (*[1]uint32)(B.W)
+	bv := (*[1]delta.Var)(B.V)
+	w.Num32(b[0], 0)
+	w.Text(bv[0].B)
+}
+
+// buffsNotesRead reads an element in full, whatever B held.
+func buffsNotesRead(r *delta.Reader, B *delta.Record) {
+	B.W = append(B.W[:0], make([]uint32, 1)...)
+	B.V = resize(B.V, 1)
+	b := (*[1]uint32)(B.W)
+	bv := (*[1]delta.Var)(B.V)
+	bv[0].B = bv[0].B[:0]
+	b[0] = r.Num32(0)
+	bv[0].B = r.Text(bv[0].B, 255, true)
+}
+
+// buffsNotesPutNew appends the new form of an element's value, which differs.
+func buffsNotesPutNew(w *delta.Writer, A, B *delta.Record) {
+	bv := (*[1]delta.Var)(B.V)
+	w.Text(bv[0].B)
+}
+
+// buffsNotesReadNew reads the new form of an element's value.
+func buffsNotesReadNew(r *delta.Reader, B *delta.Record) {
+	bv := (*[1]delta.Var)(B.V)
+	bv[0].B = r.Text(bv[0].B, 255, true)
+}
+
+func buffsNotesFull(w *delta.Writer, e []delta.Record) {
+	w.Count(len(e))
+	for i := range e {
+		buffsNotesPut(w, &e[i])
+	}
+}
+
+func buffsNotesReadFull(r *delta.Reader, v *delta.Var) {
+	v.E = resize(v.E, r.Elements(0, 4))
+	for i := range v.E {
+		buffsNotesRead(r, &v.E[i])
+		if i > 0 && buffsNotesCompare(&v.E[i-1], &v.E[i]) >= 0 {
+			r.Fail()
+		}
+		if r.Failed() {
+			v.E = v.E[:0]
+			return
+		}
+	}
+}
+
+func buffsNotesCompare(x, y *delta.Record) int {
+	return cmp.Compare(x.W[0], y.W[0])
+}
+
+func buffsNotesDelta(w *delta.Writer, a, b []delta.Record) {
+	delta.PutMapDelta(w, a, b, buffsNotesCompare,
+		func(i, j int) { buffsNotesPutNew(w, &a[i], &b[j]) },
+		func(j int) { buffsNotesPut(w, &b[j]) })
+}
+
+func buffsNotesReadDelta(r *delta.Reader, v *delta.Var) {
+	r.ReadMapDelta(v, 4, buffsNotesCompare,
+		func(e *delta.Record) { buffsNotesReadNew(r, e) },
+		func(e *delta.Record) { buffsNotesRead(r, e) })
+}
+
+// buffsListTagsPut appends an element in full.
+func buffsListTagsPut(w *delta.Writer, B *delta.Record) {
+	bv := (*[1]delta.Var)(B.V)
+	w.Text(bv[0].B)
+}
+
+// buffsListTagsRead reads an element in full, whatever B held.
+func buffsListTagsRead(r *delta.Reader, B *delta.Record) {
+	B.W = append(B.W[:0], make([]uint32, 0)...)
+	B.V = resize(B.V, 1)
+	bv := (*[1]delta.Var)(B.V)
+	bv[0].B = bv[0].B[:0]
+	bv[0].B = r.Text(bv[0].B, 255, true)
+}
+
+// buffsListTagsPutNew appends the new form of an element's value, which differs.
+func buffsListTagsPutNew(w *delta.Writer, A, B *delta.Record) {
+	bv := (*[1]delta.Var)(B.V)
+	w.Text(bv[0].B)
+}
+
+// buffsListTagsReadNew reads the new form of an element's value.
+func buffsListTagsReadNew(r *delta.Reader, B *delta.Record) {
+	bv := (*[1]delta.Var)(B.V)
+	bv[0].B = r.Text(bv[0].B, 255, true)
+}
+
+func buffsListTagsFull(w *delta.Writer, e []delta.Record) {
+	w.Count(len(e))
+	for i := range e {
+		buffsListTagsPut(w, &e[i])
+	}
+}
+
+func buffsListTagsReadFull(r *delta.Reader, v *delta.Var) {
+	v.E = resize(v.E, r.Elements(0, 4))
+	for i := range v.E {
+		buffsListTagsRead(r, &v.E[i])
+		if r.Failed() {
+			v.E = v.E[:0]
+			return
+		}
+	}
+}
+
+func buffsListTagsDelta(w *delta.Writer, a, b []delta.Record) {
+	kept, m, n := delta.Splice(a, b)
+	w.Count(kept)
+	w.Count(m)
+	w.Count(n)
+	for i := range n {
+		switch y := &b[kept+i]; {
+		case i >= m:
+			buffsListTagsPut(w, y)
+		case delta.EqualRecord(&a[kept+i], y):
+			w.Put(0, 1)
+		default:
+			w.Put(1, 1)
+			buffsListTagsPutNew(w, &a[kept+i], y)
+		}
+	}
+}
+
+func buffsListTagsReadDelta(r *delta.Reader, v *delta.Var) {
+	kept, m, n, ok := r.ReadSplice(v, 4)
+	if !ok {
+		return
+	}
+	for i := 0; i < n && !r.Failed(); i++ {
+		if e := &v.E[kept+i]; i >= m {
+			buffsListTagsRead(r, e)
+		} else if r.Bit() {
+			buffsListTagsReadNew(r, e)
+		}
+	}
+}
+
+// purseOwner codes what the owner gets of Purse.
+type purseOwner struct{}
+
+func (*purseOwner) Full(w *delta.Writer, B delta.View) {
+	b := (*[2]uint32)(B.W)
+	bv := (*[1]delta.Var)(B.V)
+	w.Num64(uint64(b[0])|uint64(b[1])<<32, 0)
+	purseDebtsFull(w, bv[0].E)
+}
+
+func (*purseOwner) ReadFull(r *delta.Reader, B delta.View) {
+	b := (*[2]uint32)(B.W)
+	bv := (*[1]delta.Var)(B.V)
+	{
+		n := r.Num64(0)
+		b[0], b[1] = uint32(n), uint32(n>>32)
+	}
+	purseDebtsReadFull(r, &bv[0])
+}
+
+func (*purseOwner) Equal(A, B delta.View) bool {
+	return *(*[2]uint32)(A.W[0:]) == *(*[2]uint32)(B.W[0:]) && delta.EqualVar(&A.V[0], &B.V[0])
+}
+
+func (*purseOwner) Delta(w *delta.Writer, A, B delta.View) {
+	a := (*[2]uint32)(A.W)
+	av := (*[1]delta.Var)(A.V)
+	b := (*[2]uint32)(B.W)
+	bv := (*[1]delta.Var)(B.V)
+	if *(*[2]uint32)(a[0:]) == *(*[2]uint32)(b[0:]) {
+		w.Put(0, 1)
+	} else {
+		w.Put(1, 1)
+		w.Num64(uint64(b[0])|uint64(b[1])<<32, uint64(a[0])|uint64(a[1])<<32)
+	}
+	if delta.EqualVar(&av[0], &bv[0]) {
+		w.Put(0, 1)
+	} else {
+		w.Put(1, 1)
+		purseDebtsDelta(w, av[0].E, bv[0].E)
+	}
+}
+
+func (*purseOwner) ReadDelta(r *delta.Reader, B delta.View) {
+	b := (*[2]uint32)(B.W)
+	bv := (*[1]delta.Var)(B.V)
+	if r.Bit() {
+		{
+			n := r.Num64(uint64(b[0]) | uint64(b[1])<<32)
+			b[0], b[1] = uint32(n), uint32(n>>32)
+		}
+	}
+	if r.Bit() {
+		purseDebtsReadDelta(r, &bv[0])
+	}
+}
+
+func (*purseOwner) Copy(dst, src delta.View) {
+	*(*[2]uint32)(dst.W[0:]) = *(*[2]uint32)(src.W[0:])
+	delta.CopyVar(&dst.V[0], &src.V[0])
+}
+
+// purseParty codes what the party gets of Purse.
+type purseParty struct{}
+
+func (*purseParty) Full(w *delta.Writer, B delta.View) {
+	b := (*[3]uint32)(B.W)
+	w.Put(uint64(b[2]), 1)
+}
+
+func (*purseParty) ReadFull(r *delta.Reader, B delta.View) {
+	b := (*[3]uint32)(B.W)
+	b[2] = uint32(r.Get(1))
+}
+
+func (*purseParty) Equal(A, B delta.View) bool {
+	return A.W[2] == B.W[2]
+}
+
+func (*purseParty) Delta(w *delta.Writer, A, B delta.View) {
+}
+
+func (*purseParty) ReadDelta(r *delta.Reader, B delta.View) {
+	b := (*[3]uint32)(B.W)
+	b[2] ^= 1
+}
+
+func (*purseParty) Copy(dst, src delta.View) {
+	dst.W[2] = src.W[2]
+}
+
+// purseDebtsPut appends an element in full.
+func purseDebtsPut(w *delta.Writer, B *delta.Record) {
+	bv := (*[1]delta.Var)(B.V)
+	w.Text(bv[0].B)
+}
+
+// purseDebtsRead reads an element in full, whatever B held.
+func purseDebtsRead(r *delta.Reader, B *delta.Record) {
+	B.W = append(B.W[:0], make([]uint32, 0)...)
+	B.V = resize(B.V, 1)
+	bv := (*[1]delta.Var)(B.V)
+	bv[0].B = bv[0].B[:0]
+	bv[0].B = r.Text(bv[0].B, 255, true)
+}
+
+// purseDebtsPutNew appends the new form of an element's value, which differs.
+func purseDebtsPutNew(w *delta.Writer, A, B *delta.Record) {
+	bv := (*[1]delta.Var)(B.V)
+	w.Text(bv[0].B)
+}
+
+// purseDebtsReadNew reads the new form of an element's value.
+func purseDebtsReadNew(r *delta.Reader, B *delta.Record) {
+	bv := (*[1]delta.Var)(B.V)
+	bv[0].B = r.Text(bv[0].B, 255, true)
+}
+
+func purseDebtsFull(w *delta.Writer, e []delta.Record) {
+	w.Count(len(e))
+	for i := range e {
+		purseDebtsPut(w, &e[i])
+	}
+}
+
+func purseDebtsReadFull(r *delta.Reader, v *delta.Var) {
+	v.E = resize(v.E, r.Elements(0, 3))
+	for i := range v.E {
+		purseDebtsRead(r, &v.E[i])
+		if r.Failed() {
+			v.E = v.E[:0]
+			return
+		}
+	}
+}
+
+func purseDebtsDelta(w *delta.Writer, a, b []delta.Record) {
+	kept, m, n := delta.Splice(a, b)
+	w.Count(kept)
+	w.Count(m)
+	w.Count(n)
+	for i := range n {
+		switch y := &b[kept+i]; {
+		case i >= m:
+			purseDebtsPut(w, y)
+		case delta.EqualRecord(&a[kept+i], y):
+			w.Put(0, 1)
+		default:
+			w.Put(1, 1)
+			purseDebtsPutNew(w, &a[kept+i], y)
+		}
+	}
+}
+
+func purseDebtsReadDelta(r *delta.Reader, v *delta.Var) {
+	kept, m, n, ok := r.ReadSplice(v, 3)
+	if !ok {
+		return
+	}
+	for i := 0; i < n && !r.Failed(); i++ {
+		if e := &v.E[kept+i]; i >= m {
+			purseDebtsRead(r, e)
+		} else if r.Bit() {
+			purseDebtsReadNew(r, e)
+		}
+	}
+}
+
+// mindServer codes what the server alone gets of Mind.
+type mindServer struct{}
+
+func (*mindServer) Full(w *delta.Writer, B delta.View) {
+	b := (*[1]uint32)(B.W)
+	bv := (*[1]delta.Var)(B.V)
+	mindPlanFull(w, bv[0].E)
+	w.Num32(b[0], 0)
+}
+
+func (*mindServer) ReadFull(r *delta.Reader, B delta.View) {
+	b := (*[1]uint32)(B.W)
+	bv := (*[1]delta.Var)(B.V)
+	mindPlanReadFull(r, &bv[0])
+	b[0] = r.Num32(0)
+}
+
+func (*mindServer) Equal(A, B delta.View) bool {
+	return A.W[0] == B.W[0] && delta.EqualVar(&A.V[0], &B.V[0])
+}
+
+func (*mindServer) Delta(w *delta.Writer, A, B delta.View) {
+	a := (*[1]uint32)(A.W)
+	av := (*[1]delta.Var)(A.V)
+	b := (*[1]uint32)(B.W)
+	bv := (*[1]delta.Var)(B.V)
+	if delta.EqualVar(&av[0], &bv[0]) {
+		w.Put(0, 1)
+	} else {
+		w.Put(1, 1)
+		mindPlanDelta(w, av[0].E, bv[0].E)
+	}
+	if a[0] == b[0] {
+		w.Put(0, 1)
+	} else {
+		w.Put(1, 1)
+		w.Num32(b[0], a[0])
+	}
+}
+
+func (*mindServer) ReadDelta(r *delta.Reader, B delta.View) {
+	b := (*[1]uint32)(B.W)
+	bv := (*[1]delta.Var)(B.V)
+	if r.Bit() {
+		mindPlanReadDelta(r, &bv[0])
+	}
+	if r.Bit() {
+		b[0] = r.Num32(b[0])
+	}
+}
+
+func (*mindServer) Copy(dst, src delta.View) {
+	dst.W[0] = src.W[0]
+	delta.CopyVar(&dst.V[0], &src.V[0])
+}
+
+// mindPlanPut appends an element in full.
+func mindPlanPut(w *delta.Writer, B *delta.Record) {
+	b := (*[1]uint32)(B.W)
+	w.Num32(b[0], 0)
+}
+
+// mindPlanRead reads an element in full, whatever B held.
+func mindPlanRead(r *delta.Reader, B *delta.Record) {
+	B.W = append(B.W[:0], make([]uint32, 1)...)
+	B.V = resize(B.V, 0)
+	b := (*[1]uint32)(B.W)
+	b[0] = r.Num32(0)
+}
+
+// mindPlanPutNew appends the new form of an element's value, which differs.
+func mindPlanPutNew(w *delta.Writer, A, B *delta.Record) {
+	a := (*[1]uint32)(A.W)
+	b := (*[1]uint32)(B.W)
+	w.Num32(b[0], a[0])
+}
+
+// mindPlanReadNew reads the new form of an element's value.
+func mindPlanReadNew(r *delta.Reader, B *delta.Record) {
+	b := (*[1]uint32)(B.W)
+	b[0] = r.Num32(b[0])
+}
+
+func mindPlanFull(w *delta.Writer, e []delta.Record) {
+	w.Count(len(e))
+	for i := range e {
+		mindPlanPut(w, &e[i])
+	}
+}
+
+func mindPlanReadFull(r *delta.Reader, v *delta.Var) {
+	v.E = resize(v.E, r.Elements(0, 4))
+	for i := range v.E {
+		mindPlanRead(r, &v.E[i])
+		if r.Failed() {
+			v.E = v.E[:0]
+			return
+		}
+	}
+}
+
+func mindPlanDelta(w *delta.Writer, a, b []delta.Record) {
+	kept, m, n := delta.Splice(a, b)
+	w.Count(kept)
+	w.Count(m)
+	w.Count(n)
+	for i := range n {
+		switch y := &b[kept+i]; {
+		case i >= m:
+			mindPlanPut(w, y)
+		case delta.EqualRecord(&a[kept+i], y):
+			w.Put(0, 1)
+		default:
+			w.Put(1, 1)
+			mindPlanPutNew(w, &a[kept+i], y)
+		}
+	}
+}
+
+func mindPlanReadDelta(r *delta.Reader, v *delta.Var) {
+	kept, m, n, ok := r.ReadSplice(v, 4)
+	if !ok {
+		return
+	}
+	for i := 0; i < n && !r.Failed(); i++ {
+		if e := &v.E[kept+i]; i >= m {
+			mindPlanRead(r, e)
+		} else if r.Bit() {
+			mindPlanReadNew(r, e)
+		}
+	}
+}
+
+// vigilAOI codes what everyone gets of Vigil.
+type vigilAOI struct{}
+
+func (*vigilAOI) Full(w *delta.Writer, B delta.View) {
+	b := (*[2]uint32)(B.W)
+	w.Put(uint64(b[0]), 1)
+	if b[0] != 0 {
+		w.Num32(b[1], 0)
+	}
+}
+
+func (*vigilAOI) ReadFull(r *delta.Reader, B delta.View) {
+	b := (*[2]uint32)(B.W)
+	if r.Bit() {
+		b[0] = 1
+		b[1] = r.Num32(0)
+	} else {
+		b[0] = 0
+		b[1] = 0
+	}
+}
+
+func (*vigilAOI) Equal(A, B delta.View) bool {
+	return *(*[2]uint32)(A.W[0:]) == *(*[2]uint32)(B.W[0:])
+}
+
+func (*vigilAOI) Delta(w *delta.Writer, A, B delta.View) {
+	a := (*[2]uint32)(A.W)
+	b := (*[2]uint32)(B.W)
+	w.Put(uint64(b[0]), 1)
+	if b[0] != 0 {
+		if a[0] == 0 {
+			w.Num32(b[1], 0)
+		} else {
+			w.Num32(b[1], a[1])
+		}
+	}
+}
+
+func (*vigilAOI) ReadDelta(r *delta.Reader, B delta.View) {
+	b := (*[2]uint32)(B.W)
+	switch was := b[0]; {
+	case !r.Bit():
+		b[0] = 0
+		b[1] = 0
+	case was == 0:
+		b[0] = 1
+		b[1] = r.Num32(0)
+	default:
+		b[1] = r.Num32(b[1])
+	}
+}
+
+func (*vigilAOI) Copy(dst, src delta.View) {
+	*(*[2]uint32)(dst.W[0:]) = *(*[2]uint32)(src.W[0:])
 }
 
 func resize[T any](s []T, n int) []T {

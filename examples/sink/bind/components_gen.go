@@ -45,14 +45,18 @@ const (
 	ComponentOneMessage  uint16 = 20
 	ComponentOneOptional uint16 = 21
 	ComponentTransform   uint16 = 22
+	ComponentBuffs       uint16 = 23
+	ComponentPurse       uint16 = 24
+	ComponentMind        uint16 = 25
+	ComponentVigil       uint16 = 26
 )
 
 // Flat is a place in the plane, with a heading and something for every audience beside it.
 //
-// Methods panic if the entity does not live, or is of a kind without this component.
+// Methods panic if the entity does not live, or has no such component.
 type Flat game.Entity
 
-// Pos is the place, in the schema's units from the zone's corner (metres).
+// Pos is the place, in the schema's units from the world's corner (metres).
 func (c Flat) Pos() (x, z float64) {
 	cell := game.Entity(c).Cell(1)
 	return float64(int32(cell.W(0))) * 0.003125, float64(int32(cell.W(1))) * 0.003125
@@ -316,8 +320,8 @@ func (c Flat) From(m *pb.Flat) error {
 	}
 	cell := game.Entity(c).Cell(1)
 	x, z := int32(s.W[0]), int32(s.W[1])
-	if zone := game.Entity(c).Zone().Config(); x < 0 || z < 0 || x >= zone.Width || z >= zone.Height {
-		return fmt.Errorf("Flat: the place %d, %d is outside the zone of %d × %d quanta", x, z, zone.Width, zone.Height)
+	if err := cell.CheckPosition(x, z); err != nil {
+		return fmt.Errorf("Flat: the place %d, %d is %w", x, z, err)
 	}
 	cell.SetPosition(x, z)
 	b := cell.View()
@@ -369,10 +373,10 @@ func (c Flat) String() string {
 
 // Space is a place in three dimensions without bounds of its own.
 //
-// Methods panic if the entity does not live, or is of a kind without this component.
+// Methods panic if the entity does not live, or has no such component.
 type Space game.Entity
 
-// Pos is the place, in the schema's units from the zone's corner (metres).
+// Pos is the place, in the schema's units from the world's corner (metres).
 func (c Space) Pos() (x, y, z float64) {
 	cell := game.Entity(c).Cell(2)
 	return float64(int32(cell.W(0))) * 0.003125, float64(int32(cell.W(1))) * 0.003125, float64(int32(cell.W(2))) * 0.003125
@@ -498,8 +502,8 @@ func (c Space) From(m *pb.Space) error {
 	}
 	cell := game.Entity(c).Cell(2)
 	x, z := int32(s.W[0]), int32(s.W[2])
-	if zone := game.Entity(c).Zone().Config(); x < 0 || z < 0 || x >= zone.Width || z >= zone.Height {
-		return fmt.Errorf("Space: the place %d, %d is outside the zone of %d × %d quanta", x, z, zone.Width, zone.Height)
+	if err := cell.CheckPosition(x, z); err != nil {
+		return fmt.Errorf("Space: the place %d, %d is %w", x, z, err)
 	}
 	cell.SetPosition(x, z)
 	b := cell.View()
@@ -521,10 +525,10 @@ func (c Space) String() string {
 
 // Course is a place in the plane whose velocity travels as heading and speed.
 //
-// Methods panic if the entity does not live, or is of a kind without this component.
+// Methods panic if the entity does not live, or has no such component.
 type Course game.Entity
 
-// Pos is the place, in the schema's units from the zone's corner (metres).
+// Pos is the place, in the schema's units from the world's corner (metres).
 func (c Course) Pos() (x, z float64) {
 	cell := game.Entity(c).Cell(3)
 	return float64(int32(cell.W(0))) * 0.003125, float64(int32(cell.W(1))) * 0.003125
@@ -711,8 +715,8 @@ func (c Course) From(m *pb.Course) error {
 	}
 	cell := game.Entity(c).Cell(3)
 	x, z := int32(s.W[0]), int32(s.W[1])
-	if zone := game.Entity(c).Zone().Config(); x < 0 || z < 0 || x >= zone.Width || z >= zone.Height {
-		return fmt.Errorf("Course: the place %d, %d is outside the zone of %d × %d quanta", x, z, zone.Width, zone.Height)
+	if err := cell.CheckPosition(x, z); err != nil {
+		return fmt.Errorf("Course: the place %d, %d is %w", x, z, err)
 	}
 	cell.SetPosition(x, z)
 	b := cell.View()
@@ -734,10 +738,10 @@ func (c Course) String() string {
 
 // Dive is a place within bounds whose velocity in the plane travels as heading and speed.
 //
-// Methods panic if the entity does not live, or is of a kind without this component.
+// Methods panic if the entity does not live, or has no such component.
 type Dive game.Entity
 
-// Pos is the place, in the schema's units from the zone's corner (metres).
+// Pos is the place, in the schema's units from the world's corner (metres).
 func (c Dive) Pos() (x, y, z float64) {
 	cell := game.Entity(c).Cell(4)
 	return float64(int32(cell.W(0))) * 0.003125, float64(int32(cell.W(1))) * 0.003125, float64(int32(cell.W(2))) * 0.003125
@@ -961,8 +965,8 @@ func (c Dive) From(m *pb.Dive) error {
 	}
 	cell := game.Entity(c).Cell(4)
 	x, z := int32(s.W[0]), int32(s.W[2])
-	if zone := game.Entity(c).Zone().Config(); x < 0 || z < 0 || x >= zone.Width || z >= zone.Height {
-		return fmt.Errorf("Dive: the place %d, %d is outside the zone of %d × %d quanta", x, z, zone.Width, zone.Height)
+	if err := cell.CheckPosition(x, z); err != nil {
+		return fmt.Errorf("Dive: the place %d, %d is %w", x, z, err)
 	}
 	cell.SetPosition(x, z)
 	b := cell.View()
@@ -985,10 +989,10 @@ func (c Dive) String() string {
 
 // Yard is a place in the plane within bounds, and nothing else.
 //
-// Methods panic if the entity does not live, or is of a kind without this component.
+// Methods panic if the entity does not live, or has no such component.
 type Yard game.Entity
 
-// Pos is the place, in the schema's units from the zone's corner (metres).
+// Pos is the place, in the schema's units from the world's corner (metres).
 func (c Yard) Pos() (x, z float64) {
 	cell := game.Entity(c).Cell(5)
 	return float64(int32(cell.W(0))) * 0.003125, float64(int32(cell.W(1))) * 0.003125
@@ -1102,8 +1106,8 @@ func (c Yard) From(m *pb.Yard) error {
 	}
 	cell := game.Entity(c).Cell(5)
 	x, z := int32(s.W[0]), int32(s.W[1])
-	if zone := game.Entity(c).Zone().Config(); x < 0 || z < 0 || x >= zone.Width || z >= zone.Height {
-		return fmt.Errorf("Yard: the place %d, %d is outside the zone of %d × %d quanta", x, z, zone.Width, zone.Height)
+	if err := cell.CheckPosition(x, z); err != nil {
+		return fmt.Errorf("Yard: the place %d, %d is %w", x, z, err)
 	}
 	cell.SetPosition(x, z)
 	b := cell.View()
@@ -1125,7 +1129,7 @@ func (c Yard) String() string {
 
 // Scalars has every type of number without options.
 //
-// Methods panic if the entity does not live, or is of a kind without this component.
+// Methods panic if the entity does not live, or has no such component.
 type Scalars game.Entity
 
 // Flag is field flag.
@@ -1501,7 +1505,7 @@ func (c Scalars) String() string {
 
 // Ranges has numbers within bounds.
 //
-// Methods panic if the entity does not live, or is of a kind without this component.
+// Methods panic if the entity does not live, or has no such component.
 type Ranges game.Entity
 
 // Small is field small: points, of seven bits; 1 to 100.
@@ -1987,7 +1991,7 @@ func (c Ranges) String() string {
 
 // Optionals has one optional field of every kind.
 //
-// Methods panic if the entity does not live, or is of a kind without this component.
+// Methods panic if the entity does not live, or has no such component.
 type Optionals game.Entity
 
 // HasFlag tells whether field flag is there.
@@ -2429,7 +2433,7 @@ func (c Optionals) String() string {
 
 // Texts has what is not a number.
 //
-// Methods panic if the entity does not live, or is of a kind without this component.
+// Methods panic if the entity does not live, or has no such component.
 type Texts game.Entity
 
 // Short is field short; at most 5 bytes.
@@ -2587,7 +2591,7 @@ func (c Texts) String() string {
 
 // Nested has messages within messages.
 //
-// Methods panic if the entity does not live, or is of a kind without this component.
+// Methods panic if the entity does not live, or has no such component.
 type Nested game.Entity
 
 // HasLeft tells whether field left is there.
@@ -2836,7 +2840,7 @@ func (c Nested) String() string {
 
 // Lists has a list of everything that a list may hold.
 //
-// Methods panic if the entity does not live, or is of a kind without this component.
+// Methods panic if the entity does not live, or has no such component.
 type Lists game.Entity
 
 // FlagsLen is the number of elements of field flags; at most 10 elements.
@@ -3584,7 +3588,7 @@ func (c Lists) String() string {
 
 // Maps has a map of every type of key, and of values of every sort.
 //
-// Methods panic if the entity does not live, or is of a kind without this component.
+// Methods panic if the entity does not live, or has no such component.
 type Maps game.Entity
 
 // ByBoolLen is the number of entries of field by_bool; at most 64 elements.
@@ -4663,7 +4667,7 @@ func (c Maps) String() string {
 
 // Shares has several fields for each audience, in mixed order.
 //
-// Methods panic if the entity does not live, or is of a kind without this component.
+// Methods panic if the entity does not live, or has no such component.
 type Shares game.Entity
 
 // OwnA is field own_a; for the owner.
@@ -4938,7 +4942,7 @@ func (c Shares) String() string {
 
 // Wide has many fields.
 //
-// Methods panic if the entity does not live, or is of a kind without this component.
+// Methods panic if the entity does not live, or has no such component.
 type Wide game.Entity
 
 // F01 is field f01.
@@ -5620,7 +5624,7 @@ func (c Wide) String() string {
 
 // OneFlag has a single field, as have those that follow: their updates go without the bit that says which field.
 //
-// Methods panic if the entity does not live, or is of a kind without this component.
+// Methods panic if the entity does not live, or has no such component.
 type OneFlag game.Entity
 
 // Value is field value.
@@ -5682,7 +5686,7 @@ func (c OneFlag) String() string {
 
 // OneAngle has an angle.
 //
-// Methods panic if the entity does not live, or is of a kind without this component.
+// Methods panic if the entity does not live, or has no such component.
 type OneAngle game.Entity
 
 // Value is field value; radians, in steps of 1/4096 turn.
@@ -5757,7 +5761,7 @@ func (c OneAngle) String() string {
 
 // OneText has a string.
 //
-// Methods panic if the entity does not live, or is of a kind without this component.
+// Methods panic if the entity does not live, or has no such component.
 type OneText game.Entity
 
 // Value is field value; at most 16 bytes.
@@ -5827,7 +5831,7 @@ func (c OneText) String() string {
 
 // OneList has a list.
 //
-// Methods panic if the entity does not live, or is of a kind without this component.
+// Methods panic if the entity does not live, or has no such component.
 type OneList game.Entity
 
 // ValueLen is the number of elements of field value; at most 5 elements.
@@ -5926,7 +5930,7 @@ func (c OneList) String() string {
 
 // OneMap has a map.
 //
-// Methods panic if the entity does not live, or is of a kind without this component.
+// Methods panic if the entity does not live, or has no such component.
 type OneMap game.Entity
 
 // ValueLen is the number of entries of field value; at most 5 elements.
@@ -6029,7 +6033,7 @@ func (c OneMap) String() string {
 
 // OneMessage has a message.
 //
-// Methods panic if the entity does not live, or is of a kind without this component.
+// Methods panic if the entity does not live, or has no such component.
 type OneMessage game.Entity
 
 // HasValue tells whether field value is there.
@@ -6135,7 +6139,7 @@ func (c OneMessage) String() string {
 
 // OneOptional has an optional number.
 //
-// Methods panic if the entity does not live, or is of a kind without this component.
+// Methods panic if the entity does not live, or has no such component.
 type OneOptional game.Entity
 
 // HasValue tells whether field value is there.
@@ -6209,10 +6213,10 @@ func (c OneOptional) String() string {
 
 // Transform is the place that most games have: a common update of it is what benchmarks code.
 //
-// Methods panic if the entity does not live, or is of a kind without this component.
+// Methods panic if the entity does not live, or has no such component.
 type Transform game.Entity
 
-// Pos is the place, in the schema's units from the zone's corner (metres).
+// Pos is the place, in the schema's units from the world's corner (metres).
 func (c Transform) Pos() (x, z float64) {
 	cell := game.Entity(c).Cell(22)
 	return float64(int32(cell.W(0))) * 0.003125, float64(int32(cell.W(1))) * 0.003125
@@ -6359,8 +6363,8 @@ func (c Transform) From(m *pb.Transform) error {
 	}
 	cell := game.Entity(c).Cell(22)
 	x, z := int32(s.W[0]), int32(s.W[1])
-	if zone := game.Entity(c).Zone().Config(); x < 0 || z < 0 || x >= zone.Width || z >= zone.Height {
-		return fmt.Errorf("Transform: the place %d, %d is outside the zone of %d × %d quanta", x, z, zone.Width, zone.Height)
+	if err := cell.CheckPosition(x, z); err != nil {
+		return fmt.Errorf("Transform: the place %d, %d is %w", x, z, err)
 	}
 	cell.SetPosition(x, z)
 	b := cell.View()
@@ -6378,6 +6382,636 @@ func (c Transform) String() string {
 		return "Transform{}"
 	}
 	return string(appendTransform(nil, e.Cell(22).View()))
+}
+
+// Buffs is what works on an entity. Most have none, so it is optional where it is used.
+//
+// Methods panic if the entity does not live, or has no such component.
+type Buffs game.Entity
+
+// BuffsOf is the component Buffs of an entity of any kind; ok is false if the entity does not live, or has none.
+func BuffsOf(e game.Entity) (c Buffs, ok bool) {
+	if !e.Alive() || !e.Has(ComponentBuffs) {
+		return c, false
+	}
+	return Buffs(e), true
+}
+
+// Title is field title; at most 20 bytes.
+func (c Buffs) Title() string {
+	return string(game.Entity(c).Cell(23).View().V[0].B)
+}
+
+// SetTitle changes field title; it panics if v has more than 20 bytes or is not UTF-8.
+func (c Buffs) SetTitle(v string) {
+	n := v
+	if len(n) > 20 {
+		panic(tooLong("Buffs.title", len(n), 20, "bytes"))
+	}
+	if !utf8.ValidString(n) {
+		panic(notText("Buffs.title", n))
+	}
+	cell := game.Entity(c).Cell(23)
+	if string(cell.View().V[0].B) == string(n) {
+		return
+	}
+	b := cell.Edit(delta.AOI)
+	b.V[0].B = append(b.V[0].B[:0], n...)
+}
+
+// ListLen is the number of elements of field list; at most 5 elements.
+func (c Buffs) ListLen() int { return len(game.Entity(c).Cell(23).View().V[1].E) }
+
+// ListAt is element i of field list; it panics if there is none.
+func (c Buffs) ListAt(i int) *pb.Buff {
+	return buffsListValue(&game.Entity(c).Cell(23).View().V[1].E[i])
+}
+
+// ListAll yields the elements of field list in order. Those that are added or removed meanwhile may or may not be among them.
+func (c Buffs) ListAll() iter.Seq2[int, *pb.Buff] {
+	return func(yield func(int, *pb.Buff) bool) {
+		for i := 0; i < c.ListLen() && yield(i, c.ListAt(i)); i++ {
+		}
+	}
+}
+
+// ListAppend adds an element to field list; it panics if v is out of range, or the list is full.
+func (c Buffs) ListAppend(v *pb.Buff) {
+	e, err := buffsListElement(v)
+	if err != nil {
+		panic(err)
+	}
+	cell := game.Entity(c).Cell(23)
+	if n := len(cell.View().V[1].E); n >= 5 {
+		panic(tooLong("Buffs.list", n+1, 5, "elements"))
+	}
+	b := cell.Edit(delta.AOI)
+	b.V[1].E = append(b.V[1].E, e)
+}
+
+// ListSet changes element i of field list; it panics if there is none, or v is out of range.
+func (c Buffs) ListSet(i int, v *pb.Buff) {
+	e, err := buffsListElement(v)
+	if err != nil {
+		panic(err)
+	}
+	cell := game.Entity(c).Cell(23)
+	if delta.EqualRecord(&cell.View().V[1].E[i], &e) {
+		return
+	}
+	cell.Edit(delta.AOI).V[1].E[i] = e
+}
+
+// ListRemove takes element i of field list away; it panics if there is none.
+func (c Buffs) ListRemove(i int) {
+	cell := game.Entity(c).Cell(23)
+	_ = cell.View().V[1].E[i] // before anything is marked
+	b := cell.Edit(delta.AOI)
+	b.V[1].E = slices.Delete(b.V[1].E, i, i+1)
+}
+
+// NotesLen is the number of entries of field notes; at most 4 elements.
+func (c Buffs) NotesLen() int { return len(game.Entity(c).Cell(23).View().V[2].E) }
+
+// NotesGet is the entry of a key of field notes, and whether there is one.
+func (c Buffs) NotesGet(key uint32) (v string, ok bool) {
+	e := game.Entity(c).Cell(23).View().V[2].E
+	i, ok := buffsNotesFind(e, key)
+	if ok {
+		v = buffsNotesValue(&e[i])
+	}
+	return v, ok
+}
+
+// NotesAll yields the entries of field notes in the order of their keys. Those that are put or deleted meanwhile may or may not be among them.
+func (c Buffs) NotesAll() iter.Seq2[uint32, string] {
+	return func(yield func(uint32, string) bool) {
+		for i := 0; i < c.NotesLen(); i++ {
+			e := &game.Entity(c).Cell(23).View().V[2].E[i]
+			if !yield(buffsNotesKey(e), buffsNotesValue(e)) {
+				return
+			}
+		}
+	}
+}
+
+// NotesPut sets the entry of a key of field notes; it panics if anything is out of range, or the map is full.
+func (c Buffs) NotesPut(key uint32, v string) {
+	e, err := buffsNotesElement(key, v)
+	if err != nil {
+		panic(err)
+	}
+	cell := game.Entity(c).Cell(23)
+	old := cell.View().V[2].E
+	i, ok := buffsNotesFind(old, key)
+	switch {
+	case ok && delta.EqualRecord(&old[i], &e):
+	case ok:
+		cell.Edit(delta.AOI).V[2].E[i] = e
+	case len(old) >= 4:
+		panic(tooLong("Buffs.notes", len(old)+1, 4, "entries"))
+	default:
+		b := cell.Edit(delta.AOI)
+		b.V[2].E = slices.Insert(b.V[2].E, i, e)
+	}
+}
+
+// NotesDelete takes the entry of a key of field notes away, if there is one.
+func (c Buffs) NotesDelete(key uint32) {
+	cell := game.Entity(c).Cell(23)
+	if i, ok := buffsNotesFind(cell.View().V[2].E, key); ok {
+		b := cell.Edit(delta.AOI)
+		b.V[2].E = slices.Delete(b.V[2].E, i, i+1)
+	}
+}
+
+// Level is field level: a default that is not 0; 1 to 60.
+func (c Buffs) Level() int32 {
+	return int32(game.Entity(c).Cell(23).W(0))
+}
+
+// SetLevel changes field level; it panics if v is out of range.
+func (c Buffs) SetLevel(v int32) {
+	if v < 1 || v > 60 {
+		panic(outside("Buffs.level", v, 1, 60))
+	}
+	n := uint32(v)
+	game.Entity(c).Cell(23).Set(0, delta.AOI, n)
+}
+
+// AddLevel adds to field level, stops at the ends of its range, and returns the new value.
+func (c Buffs) AddLevel(by int32) int32 {
+	cell := game.Entity(c).Cell(23)
+	v := int32(min(max(int64(int32(cell.W(0)))+int64(by), 1), 60))
+	cell.Set(0, delta.AOI, uint32(v))
+	return v
+}
+
+// Charge is field charge; for the owner.
+func (c Buffs) Charge() uint32 {
+	return game.Entity(c).Cell(23).W(1)
+}
+
+// SetCharge changes field charge.
+func (c Buffs) SetCharge(v uint32) {
+	n := uint32(v)
+	game.Entity(c).Cell(23).Set(1, delta.Owner, n)
+}
+
+// AddCharge adds to field charge, stops at the ends of its type, and returns the new value.
+func (c Buffs) AddCharge(by int32) uint32 {
+	cell := game.Entity(c).Cell(23)
+	v := uint32(min(max(int64(uint32(cell.W(1)))+int64(by), 0), 4294967295))
+	cell.Set(1, delta.Owner, uint32(v))
+	return v
+}
+
+// Seed is field seed; for the server alone.
+func (c Buffs) Seed() uint32 {
+	return game.Entity(c).Cell(23).W(2)
+}
+
+// SetSeed changes field seed.
+func (c Buffs) SetSeed(v uint32) {
+	n := uint32(v)
+	game.Entity(c).Cell(23).Set(2, delta.Server, n)
+}
+
+// AddSeed adds to field seed, stops at the ends of its type, and returns the new value.
+func (c Buffs) AddSeed(by int32) uint32 {
+	cell := game.Entity(c).Cell(23)
+	v := uint32(min(max(int64(uint32(cell.W(2)))+int64(by), 0), 4294967295))
+	cell.Set(2, delta.Server, uint32(v))
+	return v
+}
+
+// Into fills m with the component's fields, in units.
+func (c Buffs) Into(m *pb.Buffs) { intoBuffs(m, game.Entity(c).Cell(23).View()) }
+
+// BuffsRead fills m with the component of an entity that a client sees, in units; it is false if the entity has none. It panics if the client was not dialled with the
+// codec of these bindings: set client.Config.Codec to what NewCodec makes.
+func BuffsRead(e delta.Seen, m *pb.Buffs) bool {
+	if e.Layout().Fingerprint != Fingerprint {
+		panic(foreign("Buffs", e.Layout()))
+	}
+	v, ok := e.View(23)
+	if ok {
+		intoBuffs(m, v)
+	}
+	return ok
+}
+
+// From sets all fields of the component. If m holds anything out of range, nothing is changed and the error says what it is; 0 in a field whose range is
+// without 0 stands for the default.
+func (c Buffs) From(m *pb.Buffs) error {
+	var words [3]uint32
+	var vars [3]delta.Var
+	s := delta.View{W: words[:], V: vars[:]}
+	if err := fromBuffs(s, m); err != nil {
+		return err
+	}
+	cell := game.Entity(c).Cell(23)
+	b := cell.View()
+	if !slices.Equal(b.W[0:1], s.W[0:1]) || !equalVars(b.V[0:3], s.V[0:3]) {
+		b := cell.Edit(delta.AOI)
+		copy(b.W[0:1], s.W[0:1])
+		delta.CopyVar(&b.V[0], &s.V[0])
+		delta.CopyVar(&b.V[1], &s.V[1])
+		delta.CopyVar(&b.V[2], &s.V[2])
+	}
+	if !slices.Equal(b.W[1:2], s.W[1:2]) || !equalVars(b.V[3:3], s.V[3:3]) {
+		b := cell.Edit(delta.Owner)
+		copy(b.W[1:2], s.W[1:2])
+	}
+	if !slices.Equal(b.W[2:3], s.W[2:3]) || !equalVars(b.V[3:3], s.V[3:3]) {
+		b := cell.Edit(delta.Server)
+		copy(b.W[2:3], s.W[2:3])
+	}
+	return nil
+}
+
+// AppendPersist appends the fields that are stored, as the component's protobuf message.
+func (c Buffs) AppendPersist(dst []byte) ([]byte, error) {
+	m := &pb.Buffs{}
+	c.Into(m)
+	if f, ok := proto.Message(m).(protocol.Fast); ok {
+		return f.AppendFast(dst)
+	}
+	return proto.MarshalOptions{Deterministic: true}.MarshalAppend(dst, m)
+}
+
+// ParsePersist sets the fields that are stored to what AppendPersist wrote; the others stay. On an error nothing is changed.
+func (c Buffs) ParsePersist(b []byte) error {
+	m := &pb.Buffs{}
+	if err := protocol.Unmarshal(b, m); err != nil {
+		return err
+	}
+	return c.From(m)
+}
+
+// String shows the component in units, for people.
+func (c Buffs) String() string {
+	e := game.Entity(c)
+	if !e.Alive() || !e.Has(23) {
+		return "Buffs{}"
+	}
+	return string(appendBuffs(nil, e.Cell(23).View()))
+}
+
+// Purse is known of the owner and of the party only.
+//
+// Methods panic if the entity does not live, or has no such component.
+type Purse game.Entity
+
+// PurseOf is the component Purse of an entity of any kind; ok is false if the entity does not live, or has none.
+func PurseOf(e game.Entity) (c Purse, ok bool) {
+	if !e.Alive() || !e.Has(ComponentPurse) {
+		return c, false
+	}
+	return Purse(e), true
+}
+
+// Gold is field gold; for the owner.
+func (c Purse) Gold() uint64 {
+	return game.Entity(c).Cell(24).W64(0)
+}
+
+// SetGold changes field gold.
+func (c Purse) SetGold(v uint64) {
+	n := uint64(v)
+	game.Entity(c).Cell(24).Set64(0, delta.Owner, n)
+}
+
+// AddGold adds to field gold, stops at the ends of its type, and returns the new value.
+func (c Purse) AddGold(by int64) uint64 {
+	cell := game.Entity(c).Cell(24)
+	v, old := uint64(cell.W64(0)), uint64(cell.W64(0))
+	v += uint64(by)
+	switch {
+	case by > 0 && v < old:
+		v = 18446744073709551615
+	case by < 0 && v > old:
+		v = 0
+	}
+	cell.Set64(0, delta.Owner, uint64(v))
+	return v
+}
+
+// DebtsLen is the number of elements of field debts; at most 3 elements; for the owner.
+func (c Purse) DebtsLen() int { return len(game.Entity(c).Cell(24).View().V[0].E) }
+
+// DebtsAt is element i of field debts; it panics if there is none.
+func (c Purse) DebtsAt(i int) string {
+	return purseDebtsValue(&game.Entity(c).Cell(24).View().V[0].E[i])
+}
+
+// DebtsAll yields the elements of field debts in order. Those that are added or removed meanwhile may or may not be among them.
+func (c Purse) DebtsAll() iter.Seq2[int, string] {
+	return func(yield func(int, string) bool) {
+		for i := 0; i < c.DebtsLen() && yield(i, c.DebtsAt(i)); i++ {
+		}
+	}
+}
+
+// DebtsAppend adds an element to field debts; it panics if v is out of range, or the list is full.
+func (c Purse) DebtsAppend(v string) {
+	e, err := purseDebtsElement(v)
+	if err != nil {
+		panic(err)
+	}
+	cell := game.Entity(c).Cell(24)
+	if n := len(cell.View().V[0].E); n >= 3 {
+		panic(tooLong("Purse.debts", n+1, 3, "elements"))
+	}
+	b := cell.Edit(delta.Owner)
+	b.V[0].E = append(b.V[0].E, e)
+}
+
+// DebtsSet changes element i of field debts; it panics if there is none, or v is out of range.
+func (c Purse) DebtsSet(i int, v string) {
+	e, err := purseDebtsElement(v)
+	if err != nil {
+		panic(err)
+	}
+	cell := game.Entity(c).Cell(24)
+	if delta.EqualRecord(&cell.View().V[0].E[i], &e) {
+		return
+	}
+	cell.Edit(delta.Owner).V[0].E[i] = e
+}
+
+// DebtsRemove takes element i of field debts away; it panics if there is none.
+func (c Purse) DebtsRemove(i int) {
+	cell := game.Entity(c).Cell(24)
+	_ = cell.View().V[0].E[i] // before anything is marked
+	b := cell.Edit(delta.Owner)
+	b.V[0].E = slices.Delete(b.V[0].E, i, i+1)
+}
+
+// Rich is field rich; for the party.
+func (c Purse) Rich() bool {
+	return game.Entity(c).Cell(24).W(2) != 0
+}
+
+// SetRich changes field rich.
+func (c Purse) SetRich(v bool) {
+	n := uint32(0)
+	if v {
+		n = 1
+	}
+	game.Entity(c).Cell(24).Set(2, delta.Party, n)
+}
+
+// Into fills m with the component's fields, in units.
+func (c Purse) Into(m *pb.Purse) { intoPurse(m, game.Entity(c).Cell(24).View()) }
+
+// PurseRead fills m with the component of an entity that a client sees, in units; it is false if the entity has none. It panics if the client was not dialled with the
+// codec of these bindings: set client.Config.Codec to what NewCodec makes.
+func PurseRead(e delta.Seen, m *pb.Purse) bool {
+	if e.Layout().Fingerprint != Fingerprint {
+		panic(foreign("Purse", e.Layout()))
+	}
+	v, ok := e.View(24)
+	if ok {
+		intoPurse(m, v)
+	}
+	return ok
+}
+
+// From sets all fields of the component. If m holds anything out of range, nothing is changed and the error says what it is; 0 in a field whose range is
+// without 0 stands for the default.
+func (c Purse) From(m *pb.Purse) error {
+	var words [3]uint32
+	var vars [1]delta.Var
+	s := delta.View{W: words[:], V: vars[:]}
+	if err := fromPurse(s, m); err != nil {
+		return err
+	}
+	cell := game.Entity(c).Cell(24)
+	b := cell.View()
+	if !slices.Equal(b.W[0:2], s.W[0:2]) || !equalVars(b.V[0:1], s.V[0:1]) {
+		b := cell.Edit(delta.Owner)
+		copy(b.W[0:2], s.W[0:2])
+		delta.CopyVar(&b.V[0], &s.V[0])
+	}
+	if !slices.Equal(b.W[2:3], s.W[2:3]) || !equalVars(b.V[1:1], s.V[1:1]) {
+		b := cell.Edit(delta.Party)
+		copy(b.W[2:3], s.W[2:3])
+	}
+	return nil
+}
+
+// String shows the component in units, for people.
+func (c Purse) String() string {
+	e := game.Entity(c)
+	if !e.Alive() || !e.Has(24) {
+		return "Purse{}"
+	}
+	return string(appendPurse(nil, e.Cell(24).View()))
+}
+
+// Mind never leaves the server.
+//
+// Methods panic if the entity does not live, or has no such component.
+type Mind game.Entity
+
+// MindOf is the component Mind of an entity of any kind; ok is false if the entity does not live, or has none.
+func MindOf(e game.Entity) (c Mind, ok bool) {
+	if !e.Alive() || !e.Has(ComponentMind) {
+		return c, false
+	}
+	return Mind(e), true
+}
+
+// PlanLen is the number of elements of field plan; at most 4 elements; for the server alone.
+func (c Mind) PlanLen() int { return len(game.Entity(c).Cell(25).View().V[0].E) }
+
+// PlanAt is element i of field plan; it panics if there is none.
+func (c Mind) PlanAt(i int) int32 { return mindPlanValue(&game.Entity(c).Cell(25).View().V[0].E[i]) }
+
+// PlanAll yields the elements of field plan in order. Those that are added or removed meanwhile may or may not be among them.
+func (c Mind) PlanAll() iter.Seq2[int, int32] {
+	return func(yield func(int, int32) bool) {
+		for i := 0; i < c.PlanLen() && yield(i, c.PlanAt(i)); i++ {
+		}
+	}
+}
+
+// PlanAppend adds an element to field plan; it panics if v is out of range, or the list is full.
+func (c Mind) PlanAppend(v int32) {
+	e, err := mindPlanElement(v)
+	if err != nil {
+		panic(err)
+	}
+	cell := game.Entity(c).Cell(25)
+	if n := len(cell.View().V[0].E); n >= 4 {
+		panic(tooLong("Mind.plan", n+1, 4, "elements"))
+	}
+	b := cell.Edit(delta.Server)
+	b.V[0].E = append(b.V[0].E, e)
+}
+
+// PlanSet changes element i of field plan; it panics if there is none, or v is out of range.
+func (c Mind) PlanSet(i int, v int32) {
+	e, err := mindPlanElement(v)
+	if err != nil {
+		panic(err)
+	}
+	cell := game.Entity(c).Cell(25)
+	if delta.EqualRecord(&cell.View().V[0].E[i], &e) {
+		return
+	}
+	cell.Edit(delta.Server).V[0].E[i] = e
+}
+
+// PlanRemove takes element i of field plan away; it panics if there is none.
+func (c Mind) PlanRemove(i int) {
+	cell := game.Entity(c).Cell(25)
+	_ = cell.View().V[0].E[i] // before anything is marked
+	b := cell.Edit(delta.Server)
+	b.V[0].E = slices.Delete(b.V[0].E, i, i+1)
+}
+
+// Step is field step; for the server alone.
+func (c Mind) Step() uint32 {
+	return game.Entity(c).Cell(25).W(0)
+}
+
+// SetStep changes field step.
+func (c Mind) SetStep(v uint32) {
+	n := uint32(v)
+	game.Entity(c).Cell(25).Set(0, delta.Server, n)
+}
+
+// AddStep adds to field step, stops at the ends of its type, and returns the new value.
+func (c Mind) AddStep(by int32) uint32 {
+	cell := game.Entity(c).Cell(25)
+	v := uint32(min(max(int64(uint32(cell.W(0)))+int64(by), 0), 4294967295))
+	cell.Set(0, delta.Server, uint32(v))
+	return v
+}
+
+// Into fills m with the component's fields, in units.
+func (c Mind) Into(m *pb.Mind) { intoMind(m, game.Entity(c).Cell(25).View()) }
+
+// MindRead fills m with the component of an entity that a client sees, in units; it is false if the entity has none. It panics if the client was not dialled with the
+// codec of these bindings: set client.Config.Codec to what NewCodec makes.
+func MindRead(e delta.Seen, m *pb.Mind) bool {
+	if e.Layout().Fingerprint != Fingerprint {
+		panic(foreign("Mind", e.Layout()))
+	}
+	v, ok := e.View(25)
+	if ok {
+		intoMind(m, v)
+	}
+	return ok
+}
+
+// From sets all fields of the component. If m holds anything out of range, nothing is changed and the error says what it is; 0 in a field whose range is
+// without 0 stands for the default.
+func (c Mind) From(m *pb.Mind) error {
+	var words [1]uint32
+	var vars [1]delta.Var
+	s := delta.View{W: words[:], V: vars[:]}
+	if err := fromMind(s, m); err != nil {
+		return err
+	}
+	cell := game.Entity(c).Cell(25)
+	b := cell.View()
+	if !slices.Equal(b.W[0:1], s.W[0:1]) || !equalVars(b.V[0:1], s.V[0:1]) {
+		b := cell.Edit(delta.Server)
+		copy(b.W[0:1], s.W[0:1])
+		delta.CopyVar(&b.V[0], &s.V[0])
+	}
+	return nil
+}
+
+// String shows the component in units, for people.
+func (c Mind) String() string {
+	e := game.Entity(c)
+	if !e.Alive() || !e.Has(25) {
+		return "Mind{}"
+	}
+	return string(appendMind(nil, e.Cell(25).View()))
+}
+
+// Vigil is of one field, which goes without the bit that says which.
+//
+// Methods panic if the entity does not live, or has no such component.
+type Vigil game.Entity
+
+// VigilOf is the component Vigil of an entity of any kind; ok is false if the entity does not live, or has none.
+func VigilOf(e game.Entity) (c Vigil, ok bool) {
+	if !e.Alive() || !e.Has(ComponentVigil) {
+		return c, false
+	}
+	return Vigil(e), true
+}
+
+// HasSince tells whether field since is there.
+func (c Vigil) HasSince() bool { return game.Entity(c).Cell(26).W(0) != 0 }
+
+// ClearSince takes field since away.
+func (c Vigil) ClearSince() {
+	cell := game.Entity(c).Cell(26)
+	cell.Set(0, delta.AOI, 0)
+	cell.Set(1, delta.AOI, 0)
+}
+
+// Since is field since; absent, it is the default.
+func (c Vigil) Since() uint32 {
+	return game.Entity(c).Cell(26).W(1)
+}
+
+// SetSince changes field since.
+func (c Vigil) SetSince(v uint32) {
+	n := uint32(v)
+	cell := game.Entity(c).Cell(26)
+	cell.Set(0, delta.AOI, 1)
+	cell.Set(1, delta.AOI, n)
+}
+
+// Into fills m with the component's fields, in units.
+func (c Vigil) Into(m *pb.Vigil) { intoVigil(m, game.Entity(c).Cell(26).View()) }
+
+// VigilRead fills m with the component of an entity that a client sees, in units; it is false if the entity has none. It panics if the client was not dialled with the
+// codec of these bindings: set client.Config.Codec to what NewCodec makes.
+func VigilRead(e delta.Seen, m *pb.Vigil) bool {
+	if e.Layout().Fingerprint != Fingerprint {
+		panic(foreign("Vigil", e.Layout()))
+	}
+	v, ok := e.View(26)
+	if ok {
+		intoVigil(m, v)
+	}
+	return ok
+}
+
+// From sets all fields of the component. If m holds anything out of range, nothing is changed and the error says what it is; 0 in a field whose range is
+// without 0 stands for the default.
+func (c Vigil) From(m *pb.Vigil) error {
+	var words [2]uint32
+	var vars [0]delta.Var
+	s := delta.View{W: words[:], V: vars[:]}
+	if err := fromVigil(s, m); err != nil {
+		return err
+	}
+	cell := game.Entity(c).Cell(26)
+	b := cell.View()
+	if !slices.Equal(b.W[0:2], s.W[0:2]) || !equalVars(b.V[0:0], s.V[0:0]) {
+		b := cell.Edit(delta.AOI)
+		copy(b.W[0:2], s.W[0:2])
+	}
+	return nil
+}
+
+// String shows the component in units, for people.
+func (c Vigil) String() string {
+	e := game.Entity(c)
+	if !e.Alive() || !e.Has(26) {
+		return "Vigil{}"
+	}
+	return string(appendVigil(nil, e.Cell(26).View()))
 }
 
 func intoFlat(m *pb.Flat, b delta.View) {
@@ -9606,6 +10240,287 @@ func appendTransform(dst []byte, b delta.View) []byte {
 	return append(dst, '}')
 }
 
+func intoBuffs(m *pb.Buffs, b delta.View) {
+	m.Title = string(b.V[0].B)
+	m.List = m.List[:0]
+	for i := range b.V[1].E {
+		m.List = append(m.List, buffsListValue(&b.V[1].E[i]))
+	}
+	m.Notes = nil
+	if n := len(b.V[2].E); n > 0 {
+		m.Notes = make(map[uint32]string, n)
+	}
+	for i := range b.V[2].E {
+		e := &b.V[2].E[i]
+		m.Notes[buffsNotesKey(e)] = buffsNotesValue(e)
+	}
+	m.Level = int32(b.W[0])
+	m.Charge = b.W[1]
+	m.Seed = b.W[2]
+}
+
+// fromBuffs fills a view of zeros, or says what is wrong with m.
+func fromBuffs(b delta.View, m *pb.Buffs) error {
+	if m == nil {
+		m = &pb.Buffs{}
+	}
+	{
+		x := m.Title
+		n := x
+		if len(n) > 20 {
+			return tooLong("Buffs.title", len(n), 20, "bytes")
+		}
+		if !utf8.ValidString(n) {
+			return notText("Buffs.title", n)
+		}
+		b.V[0].B = append(b.V[0].B[:0], n...)
+	}
+	{
+		if n := len(m.List); n > 5 {
+			return tooLong("Buffs.list", n, 5, "elements")
+		}
+		for _, x := range m.List {
+			e, err := buffsListElement(x)
+			if err != nil {
+				return err
+			}
+			b.V[1].E = append(b.V[1].E, e)
+		}
+	}
+	{
+		if n := len(m.Notes); n > 4 {
+			return tooLong("Buffs.notes", n, 4, "elements")
+		}
+		for k, x := range m.Notes {
+			e, err := buffsNotesElement(k, x)
+			if err != nil {
+				return err
+			}
+			b.V[2].E = append(b.V[2].E, e)
+		}
+		slices.SortFunc(b.V[2].E, func(x, y delta.Record) int { return cmp.Compare(x.W[0], y.W[0]) })
+	}
+	{
+		x := m.Level
+		if x == 0 { // not set
+			b.W[0] = 1
+		} else {
+			if x < 1 || x > 60 {
+				return outside("Buffs.level", x, 1, 60)
+			}
+			n := uint32(x)
+			b.W[0] = n
+		}
+	}
+	{
+		x := m.Charge
+		n := uint32(x)
+		b.W[1] = n
+	}
+	{
+		x := m.Seed
+		n := uint32(x)
+		b.W[2] = n
+	}
+	return nil
+}
+
+// defaultBuffs gives a view of zeros its default values.
+func defaultBuffs(b delta.View) {
+	b.W[0] = 1
+}
+
+func appendBuffs(dst []byte, b delta.View) []byte {
+	dst = append(dst, "Buffs{"...)
+	dst = append(dst, "title: "...)
+	dst = fmt.Appendf(dst, "%q", string(b.V[0].B))
+	dst = append(dst, ", list: "...)
+	dst = append(dst, '[')
+	for i := range b.V[1].E {
+		if i > 0 {
+			dst = append(dst, ", "...)
+		}
+		dst = appendBuff(dst, delta.View{W: b.V[1].E[i].W[1:], V: b.V[1].E[i].V[0:]})
+	}
+	dst = append(dst, ']')
+	dst = append(dst, ", notes: "...)
+	dst = append(dst, '{')
+	for i := range b.V[2].E {
+		if i > 0 {
+			dst = append(dst, ", "...)
+		}
+		dst = fmt.Appendf(dst, "%v", b.V[2].E[i].W[0])
+		dst = append(dst, ": "...)
+		dst = fmt.Appendf(dst, "%q", string(b.V[2].E[i].V[0].B))
+	}
+	dst = append(dst, '}')
+	dst = append(dst, ", level: "...)
+	dst = fmt.Appendf(dst, "%v", int32(b.W[0]))
+	dst = append(dst, ", charge: "...)
+	dst = fmt.Appendf(dst, "%v", b.W[1])
+	dst = append(dst, ", seed: "...)
+	dst = fmt.Appendf(dst, "%v", b.W[2])
+	return append(dst, '}')
+}
+
+func intoPurse(m *pb.Purse, b delta.View) {
+	m.Gold = (uint64(b.W[0]) | uint64(b.W[1])<<32)
+	m.Debts = m.Debts[:0]
+	for i := range b.V[0].E {
+		m.Debts = append(m.Debts, purseDebtsValue(&b.V[0].E[i]))
+	}
+	m.Rich = b.W[2] != 0
+}
+
+// fromPurse fills a view of zeros, or says what is wrong with m.
+func fromPurse(b delta.View, m *pb.Purse) error {
+	if m == nil {
+		m = &pb.Purse{}
+	}
+	{
+		x := m.Gold
+		n := uint64(x)
+		b.W[0], b.W[1] = uint32(n), uint32(n>>32)
+	}
+	{
+		if n := len(m.Debts); n > 3 {
+			return tooLong("Purse.debts", n, 3, "elements")
+		}
+		for _, x := range m.Debts {
+			e, err := purseDebtsElement(x)
+			if err != nil {
+				return err
+			}
+			b.V[0].E = append(b.V[0].E, e)
+		}
+	}
+	{
+		x := m.Rich
+		n := uint32(0)
+		if x {
+			n = 1
+		}
+		b.W[2] = n
+	}
+	return nil
+}
+
+// defaultPurse gives a view of zeros its default values.
+func defaultPurse(b delta.View) {
+}
+
+func appendPurse(dst []byte, b delta.View) []byte {
+	dst = append(dst, "Purse{"...)
+	dst = append(dst, "gold: "...)
+	dst = fmt.Appendf(dst, "%v", (uint64(b.W[0]) | uint64(b.W[1])<<32))
+	dst = append(dst, ", debts: "...)
+	dst = append(dst, '[')
+	for i := range b.V[0].E {
+		if i > 0 {
+			dst = append(dst, ", "...)
+		}
+		dst = fmt.Appendf(dst, "%q", string(b.V[0].E[i].V[0].B))
+	}
+	dst = append(dst, ']')
+	dst = append(dst, ", rich: "...)
+	dst = fmt.Appendf(dst, "%v", b.W[2] != 0)
+	return append(dst, '}')
+}
+
+func intoMind(m *pb.Mind, b delta.View) {
+	m.Plan = m.Plan[:0]
+	for i := range b.V[0].E {
+		m.Plan = append(m.Plan, mindPlanValue(&b.V[0].E[i]))
+	}
+	m.Step = b.W[0]
+}
+
+// fromMind fills a view of zeros, or says what is wrong with m.
+func fromMind(b delta.View, m *pb.Mind) error {
+	if m == nil {
+		m = &pb.Mind{}
+	}
+	{
+		if n := len(m.Plan); n > 4 {
+			return tooLong("Mind.plan", n, 4, "elements")
+		}
+		for _, x := range m.Plan {
+			e, err := mindPlanElement(x)
+			if err != nil {
+				return err
+			}
+			b.V[0].E = append(b.V[0].E, e)
+		}
+	}
+	{
+		x := m.Step
+		n := uint32(x)
+		b.W[0] = n
+	}
+	return nil
+}
+
+// defaultMind gives a view of zeros its default values.
+func defaultMind(b delta.View) {
+}
+
+func appendMind(dst []byte, b delta.View) []byte {
+	dst = append(dst, "Mind{"...)
+	dst = append(dst, "plan: "...)
+	dst = append(dst, '[')
+	for i := range b.V[0].E {
+		if i > 0 {
+			dst = append(dst, ", "...)
+		}
+		dst = fmt.Appendf(dst, "%v", int32(b.V[0].E[i].W[0]))
+	}
+	dst = append(dst, ']')
+	dst = append(dst, ", step: "...)
+	dst = fmt.Appendf(dst, "%v", b.W[0])
+	return append(dst, '}')
+}
+
+func intoVigil(m *pb.Vigil, b delta.View) {
+	if b.W[0] == 0 {
+		m.Since = nil
+	} else {
+		v := b.W[1]
+		m.Since = &v
+	}
+}
+
+// fromVigil fills a view of zeros, or says what is wrong with m.
+func fromVigil(b delta.View, m *pb.Vigil) error {
+	if m == nil {
+		m = &pb.Vigil{}
+	}
+	{
+		if m.Since == nil {
+		} else {
+			b.W[0] = 1
+			x := *m.Since
+			n := uint32(x)
+			b.W[1] = n
+		}
+	}
+	return nil
+}
+
+// defaultVigil gives a view of zeros its default values.
+func defaultVigil(b delta.View) {
+}
+
+func appendVigil(dst []byte, b delta.View) []byte {
+	dst = append(dst, "Vigil{"...)
+	dst = append(dst, "since: "...)
+	if b.W[0] == 0 {
+		dst = append(dst, '-')
+	} else {
+		dst = fmt.Appendf(dst, "%v", b.W[1])
+	}
+	return append(dst, '}')
+}
+
 func intoHilt(m *pb.Hilt, b delta.View) {
 	m.Length = int32(b.W[0])
 	if b.W[1] == 0 {
@@ -9739,6 +10654,76 @@ func appendGem(dst []byte, b delta.View) []byte {
 	} else {
 		dst = fmt.Appendf(dst, "%q", string(b.V[0].B))
 	}
+	return append(dst, '}')
+}
+
+func intoBuff(m *pb.Buff, b delta.View) {
+	m.Name = string(b.V[0].B)
+	m.Left = b.W[0]
+	m.Tags = m.Tags[:0]
+	for i := range b.V[1].E {
+		m.Tags = append(m.Tags, buffTagsValue(&b.V[1].E[i]))
+	}
+}
+
+// fromBuff fills a view of zeros, or says what is wrong with m.
+func fromBuff(b delta.View, m *pb.Buff) error {
+	if m == nil {
+		m = &pb.Buff{}
+	}
+	{
+		x := m.Name
+		n := x
+		if len(n) > 12 {
+			return tooLong("Buff.name", len(n), 12, "bytes")
+		}
+		if !utf8.ValidString(n) {
+			return notText("Buff.name", n)
+		}
+		b.V[0].B = append(b.V[0].B[:0], n...)
+	}
+	{
+		x := m.Left
+		if x > 1000 {
+			return outside("Buff.left", x, 0, 1000)
+		}
+		n := uint32(x)
+		b.W[0] = n
+	}
+	{
+		if n := len(m.Tags); n > 4 {
+			return tooLong("Buff.tags", n, 4, "elements")
+		}
+		for _, x := range m.Tags {
+			e, err := buffTagsElement(x)
+			if err != nil {
+				return err
+			}
+			b.V[1].E = append(b.V[1].E, e)
+		}
+	}
+	return nil
+}
+
+// defaultBuff gives a view of zeros its default values.
+func defaultBuff(b delta.View) {
+}
+
+func appendBuff(dst []byte, b delta.View) []byte {
+	dst = append(dst, "Buff{"...)
+	dst = append(dst, "name: "...)
+	dst = fmt.Appendf(dst, "%q", string(b.V[0].B))
+	dst = append(dst, ", left: "...)
+	dst = fmt.Appendf(dst, "%v", b.W[0])
+	dst = append(dst, ", tags: "...)
+	dst = append(dst, '[')
+	for i := range b.V[1].E {
+		if i > 0 {
+			dst = append(dst, ", "...)
+		}
+		dst = fmt.Appendf(dst, "%q", string(b.V[1].E[i].V[0].B))
+	}
+	dst = append(dst, ']')
 	return append(dst, '}')
 }
 
@@ -10503,6 +11488,84 @@ func oneMapValueValue(e *delta.Record) string {
 	return string(e.V[1].B)
 }
 
+// buffsListElement makes an element of Buffs.list.
+func buffsListElement(v *pb.Buff) (e delta.Record, err error) {
+	e.W, e.V = make([]uint32, 2), make([]delta.Var, 2)
+	b := delta.View{W: e.W, V: e.V}
+	b.W[0] = 1
+	if err := fromBuff(delta.View{W: b.W[1:], V: b.V[0:]}, v); err != nil {
+		return e, fmt.Errorf("field Buffs.list: %w", err)
+	}
+	return e, nil
+}
+
+func buffsListValue(e *delta.Record) *pb.Buff {
+	m := &pb.Buff{}
+	intoBuff(m, delta.View{W: e.W[1:], V: e.V[0:]})
+	return m
+}
+
+// buffsNotesElement makes an element of Buffs.notes.
+func buffsNotesElement(key uint32, v string) (e delta.Record, err error) {
+	e.W, e.V = make([]uint32, 1), make([]delta.Var, 1)
+	b := delta.View{W: e.W, V: e.V}
+	{
+		n := uint32(key)
+		b.W[0] = n
+	}
+	n := v
+	if len(n) > 255 {
+		return e, tooLong("Buffs.notes", len(n), 255, "bytes")
+	}
+	if !utf8.ValidString(n) {
+		return e, notText("Buffs.notes", n)
+	}
+	b.V[0].B = append(b.V[0].B[:0], n...)
+	return e, nil
+}
+
+func buffsNotesKey(e *delta.Record) uint32 { return e.W[0] }
+
+func buffsNotesFind(e []delta.Record, key uint32) (int, bool) {
+	return slices.BinarySearchFunc(e, key, func(x delta.Record, key uint32) int { return cmp.Compare(x.W[0], key) })
+}
+
+func buffsNotesValue(e *delta.Record) string {
+	return string(e.V[0].B)
+}
+
+// purseDebtsElement makes an element of Purse.debts.
+func purseDebtsElement(v string) (e delta.Record, err error) {
+	e.W, e.V = make([]uint32, 0), make([]delta.Var, 1)
+	b := delta.View{W: e.W, V: e.V}
+	n := v
+	if len(n) > 255 {
+		return e, tooLong("Purse.debts", len(n), 255, "bytes")
+	}
+	if !utf8.ValidString(n) {
+		return e, notText("Purse.debts", n)
+	}
+	b.V[0].B = append(b.V[0].B[:0], n...)
+	return e, nil
+}
+
+func purseDebtsValue(e *delta.Record) string {
+	return string(e.V[0].B)
+}
+
+// mindPlanElement makes an element of Mind.plan.
+func mindPlanElement(v int32) (e delta.Record, err error) {
+	e.W, e.V = make([]uint32, 1), make([]delta.Var, 0)
+	b := delta.View{W: e.W, V: e.V}
+	n := uint32(v)
+	b.W[0] = n
+	return e, nil
+}
+
+func mindPlanValue(e *delta.Record) int32 {
+	return int32(e.W[0])
+}
+
 // hiltMarksElement makes an element of Hilt.marks.
 func hiltMarksElement(v uint32) (e delta.Record, err error) {
 	e.W, e.V = make([]uint32, 1), make([]delta.Var, 0)
@@ -10514,6 +11577,25 @@ func hiltMarksElement(v uint32) (e delta.Record, err error) {
 
 func hiltMarksValue(e *delta.Record) uint32 {
 	return e.W[0]
+}
+
+// buffTagsElement makes an element of Buff.tags.
+func buffTagsElement(v string) (e delta.Record, err error) {
+	e.W, e.V = make([]uint32, 0), make([]delta.Var, 1)
+	b := delta.View{W: e.W, V: e.V}
+	n := v
+	if len(n) > 255 {
+		return e, tooLong("Buff.tags", len(n), 255, "bytes")
+	}
+	if !utf8.ValidString(n) {
+		return e, notText("Buff.tags", n)
+	}
+	b.V[0].B = append(b.V[0].B[:0], n...)
+	return e, nil
+}
+
+func buffTagsValue(e *delta.Record) string {
+	return string(e.V[0].B)
 }
 
 // knownFlat gives stored enumerators for which there are no bits any more the number 0.

@@ -6,9 +6,12 @@ package bind
 import (
 	"fmt"
 
+	"google.golang.org/protobuf/types/known/emptypb"
+
 	pb "github.com/tianxia-mmo/tianxia/proto_define/sink/v1"
 
 	"github.com/tianxia-mmo/tianxia/pkg/game"
+	"github.com/tianxia-mmo/tianxia/pkg/game/tables"
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
 )
 
@@ -25,7 +28,11 @@ func NewGame() *Game {
 		Name:   "sink",
 		Schema: game.Schema{Codec: codec, Fingerprint: protocol.FingerprintOf(Fingerprint), Routes: Routes()},
 	}}
+	if g.Schema.Tables, err = NewTablesSchema(tables.Config{}); err != nil {
+		panic(fmt.Sprintf("bind: the generated tables: %v", err)) // the generator has checked them before
+	}
 	g.OnJoin(nil)
+	g.OnRespawn(nil)
 	return g
 }
 
@@ -39,6 +46,7 @@ const (
 	RouteRefused uint16 = 69
 	RouteChat    uint16 = 70
 	RouteCount   uint16 = 71
+	RouteGrant   uint16 = 72
 )
 
 // Routes is the schema's route table, by number.
@@ -52,32 +60,41 @@ func Routes() []protocol.Route {
 		{ID: RouteRefused, Name: "sink.refused", Kind: protocol.Push, Direction: protocol.ServerToClient, States: protocol.AnyState, Affinity: protocol.Gateway, MaxBytes: 64, Message: "sink.v1.Refused"},
 		{ID: RouteChat, Name: "sink.chat", Kind: protocol.Push, Direction: protocol.BothWays, States: protocol.Playing, Affinity: protocol.Zone, MaxBytes: 4096, Message: "sink.v1.Chat"},
 		{ID: RouteCount, Name: "sink.count", Kind: protocol.Push, Direction: protocol.ClientToServer, States: protocol.Playing, Affinity: protocol.Zone, MaxBytes: 4096, Message: "sink.v1.Count"},
+		{ID: RouteGrant, Name: "sink.grant", Kind: protocol.Request, Direction: protocol.ClientToServer, States: protocol.Playing, Affinity: protocol.Zone, MaxBytes: 4096, Message: "sink.v1.GrantRequest", Reply: "sink.v1.GrantResponse", Right: "gm", Audit: true},
 	}
 }
 
 // OnJoin says what happens when a player joins: it has got a Hero in the middle of the zone, which join may move and change. An error refuses the player.
 func (g *Game) OnJoin(join func(z *game.Zone, p *game.Player, h Hero) error) {
-	g.Game.OnJoin = func(z *game.Zone, p *game.Player) error {
-		c := z.Config()
-		h, err := SpawnHeroQ(z, c.Width/2, c.Height/2)
-		if err != nil {
-			return err
-		}
-		if err := z.Control(p, h.Entity); err != nil {
-			z.Despawn(h.Entity)
-			return err
-		}
-		if join == nil {
-			return nil
-		}
-		return join(z, p, h)
+	g.Game.OnJoin = func(z *game.Zone, p *game.Player) error { return embody(z, p, join) }
+}
+
+// OnRespawn says what happens when a player comes back after its avatar has died: it has got another Hero in the middle of the zone, which respawn may move and change.
+func (g *Game) OnRespawn(respawn func(z *game.Zone, p *game.Player, h Hero) error) {
+	g.Game.OnRespawn = func(z *game.Zone, p *game.Player) error { return embody(z, p, respawn) }
+}
+
+// embody gives a player an avatar in the middle of the zone.
+func embody(z *game.Zone, p *game.Player, then func(z *game.Zone, p *game.Player, h Hero) error) error {
+	c := z.Config()
+	h, err := SpawnHeroQ(z, c.X+c.Width/2, c.Y+c.Height/2)
+	if err != nil {
+		return err
 	}
+	if err := z.Control(p, h.Entity); err != nil {
+		z.Despawn(h.Entity)
+		return err
+	}
+	if then == nil {
+		return nil
+	}
+	return then(z, p, h)
 }
 
 // avatarOf is the avatar of a player, or the refusal of a message that needs one.
 func avatarOf(p *game.Player, route string) (Hero, error) {
 	h, ok := HeroOf(p.Avatar())
-	if !ok {
+	if !ok || h.Dead() {
 		return h, &game.Error{Code: protocol.ErrorWrongState, Message: route + ": there is no living avatar"}
 	}
 	return h, nil
@@ -127,6 +144,18 @@ func (g *Game) OnAsk(handle func(z *game.Zone, p *game.Player, h Hero, m *pb.Ask
 	})
 }
 
+// OnAskLater is OnAsk for what takes longer than the tick: reply is kept and used once, by Send or Fail. An error that handle returns is the answer.
+// h is the player's avatar; who has none that lives is refused.
+func (g *Game) OnAskLater(handle func(z *game.Zone, p *game.Player, h Hero, m *pb.AskRequest, reply game.Reply[*pb.AskResponse]) error) {
+	game.OnDeferred(g.Game, protocol.Route{ID: RouteAsk, Name: "sink.ask", MaxBytes: 4096}, func(z *game.Zone, p *game.Player, m *pb.AskRequest, reply game.Reply[*pb.AskResponse]) error {
+		h, err := avatarOf(p, "sink.ask")
+		if err != nil {
+			return err
+		}
+		return handle(z, p, h, m, reply)
+	})
+}
+
 // OnChat says what a zone does with route 70 "sink.chat": Chat goes both ways.
 // h is the player's avatar; who has none that lives is refused.
 func (g *Game) OnChat(handle func(z *game.Zone, p *game.Player, h Hero, m *pb.Chat) error) {
@@ -158,6 +187,57 @@ func (g *Game) OnCount(handle func(z *game.Zone, p *game.Player, h Hero, m *pb.C
 	})
 }
 
+// OnGrant says what a zone does with route 72 "sink.grant": GrantRequest is a command: it needs a right, is put on record, and may come from who has no avatar.
+// It needs the right "gm" and is put on record; p may be an operator, without connection or avatar.
+func (g *Game) OnGrant(handle func(z *game.Zone, p *game.Player, m *pb.GrantRequest) (*pb.GrantResponse, error)) {
+	game.OnRequest(g.Game, protocol.Route{ID: RouteGrant, Name: "sink.grant", MaxBytes: 4096}, func(z *game.Zone, p *game.Player, m *pb.GrantRequest) (*pb.GrantResponse, error) {
+		return handle(z, p, m)
+	})
+}
+
+// OnGrantLater is OnGrant for what takes longer than the tick: reply is kept and used once, by Send or Fail. An error that handle returns is the answer.
+// It needs the right "gm" and is put on record; p may be an operator, without connection or avatar.
+func (g *Game) OnGrantLater(handle func(z *game.Zone, p *game.Player, m *pb.GrantRequest, reply game.Reply[*pb.GrantResponse]) error) {
+	game.OnDeferred(g.Game, protocol.Route{ID: RouteGrant, Name: "sink.grant", MaxBytes: 4096}, handle)
+}
+
+// OnStrike says what an entity does when it is called by 1 "sink.strike": Strike is a call of one entity to another, which is a bird.
+// Entities of other kinds refuse it.
+// It runs in the entity's zone, in a tick after that of the call, and changes nothing in other zones. Who calls may be anybody: from says who, and where it was.
+func (g *Game) OnStrike(handle func(z *game.Zone, k Bird, from game.Caller, m *pb.Strike) (*pb.Struck, error)) {
+	game.OnCall(g.Game, "sink.strike", 1, func(z *game.Zone, e game.Entity, from game.Caller, m *pb.Strike) (*pb.Struck, error) {
+		k, ok := BirdOf(e)
+		if !ok {
+			return nil, &game.Error{Code: protocol.ErrorWrongState, Message: fmt.Sprintf("%s: entity %d is no Bird", "sink.strike", e.ID())}
+		}
+		return handle(z, k, from, m)
+	})
+}
+
+// AskStrike calls an entity, wherever it lives, by 1 "sink.strike": Strike is a call of one entity to another, which is a bird.
+// then runs in a later tick of z, with the answer or why there is none; it may be nil. from may be nil too. AskStrike fails, and calls nobody, if the game does not handle the call, or the message holds text which is not UTF-8.
+func AskStrike(z *game.Zone, from game.Being, to game.EntityID, m *pb.Strike, a game.Async, then func(*pb.Struck, error)) error {
+	return game.Call(z, from, to, 1, m, a, then)
+}
+
+// OnNudge says what an entity does when it is called by 2 "sink.nudge": Nudge is a call to an entity of any kind, which answers with nothing.
+// It runs in the entity's zone, in a tick after that of the call, and changes nothing in other zones. Who calls may be anybody: from says who, and where it was.
+func (g *Game) OnNudge(handle func(z *game.Zone, e game.Entity, from game.Caller, m *pb.Nudge) error) {
+	game.OnCall(g.Game, "sink.nudge", 2, func(z *game.Zone, e game.Entity, from game.Caller, m *pb.Nudge) (*emptypb.Empty, error) {
+		return nil, handle(z, e, from, m)
+	})
+}
+
+// AskNudge calls an entity, wherever it lives, by 2 "sink.nudge": Nudge is a call to an entity of any kind, which answers with nothing.
+// then runs in a later tick of z, with nil when the entity has done it and otherwise with why it has not; it may be nil. from may be nil too. AskNudge fails, and calls nobody, if the game does not handle the call, or the message holds text which is not UTF-8.
+func AskNudge(z *game.Zone, from game.Being, to game.EntityID, m *pb.Nudge, a game.Async, then func(error)) error {
+	return game.Call(z, from, to, 2, m, a, func(_ *emptypb.Empty, err error) {
+		if then != nil {
+			then(err)
+		}
+	})
+}
+
 // PushHit sends a player route 67 "sink.hit": Hit is told to everyone who sees what was hit.
 // It fails if the message is too large, or holds text that is not UTF-8.
 func PushHit(z *game.Zone, p *game.Player, m *pb.Hit) error { return z.Push(p, RouteHit, m) }
@@ -169,12 +249,42 @@ func EmitHit(z *game.Zone, e game.Being, m *pb.Hit) error { return z.Emit(e, Rou
 // It fails if the message is too large, or holds text that is not UTF-8.
 func PushScore(z *game.Zone, p *game.Player, m *pb.Score) error { return z.Push(p, RouteScore, m) }
 
+// BroadcastScore sends route 68 "sink.score" to every player of the zone: Score is only worth having when it is new.
+func BroadcastScore(z *game.Zone, m *pb.Score) error { return z.Broadcast(RouteScore, m) }
+
+// PushScoreToGroup sends route 68 "sink.score" to the players of a group, in whatever zones they are: Score is only worth having when it is new.
+func PushScoreToGroup(z *game.Zone, to game.GroupID, m *pb.Score) error {
+	return z.PushGroup(to, RouteScore, m)
+}
+
 // PushRefused sends a player route 69 "sink.refused": Refused tells that an input broke the rules.
 // It fails if the message is too large, or holds text that is not UTF-8.
 func PushRefused(z *game.Zone, p *game.Player, m *pb.Refused) error {
 	return z.Push(p, RouteRefused, m)
 }
 
+// EmitRefused sends route 69 "sink.refused" to every player who sees e: Refused tells that an input broke the rules. Who lingers without a connection gets it on coming back.
+func EmitRefused(z *game.Zone, e game.Being, m *pb.Refused) error { return z.Emit(e, RouteRefused, m) }
+
+// BroadcastRefused sends route 69 "sink.refused" to every player of the zone: Refused tells that an input broke the rules. Who lingers without a connection gets it on coming back.
+func BroadcastRefused(z *game.Zone, m *pb.Refused) error { return z.Broadcast(RouteRefused, m) }
+
+// PushRefusedToGroup sends route 69 "sink.refused" to the players of a group, in whatever zones they are: Refused tells that an input broke the rules. Who lingers without a connection gets it on coming back.
+func PushRefusedToGroup(z *game.Zone, to game.GroupID, m *pb.Refused) error {
+	return z.PushGroup(to, RouteRefused, m)
+}
+
 // PushChat sends a player route 70 "sink.chat": Chat goes both ways.
 // It fails if the message is too large, or holds text that is not UTF-8.
 func PushChat(z *game.Zone, p *game.Player, m *pb.Chat) error { return z.Push(p, RouteChat, m) }
+
+// EmitChat sends route 70 "sink.chat" to every player who sees e: Chat goes both ways. Who lingers without a connection gets it on coming back.
+func EmitChat(z *game.Zone, e game.Being, m *pb.Chat) error { return z.Emit(e, RouteChat, m) }
+
+// BroadcastChat sends route 70 "sink.chat" to every player of the zone: Chat goes both ways. Who lingers without a connection gets it on coming back.
+func BroadcastChat(z *game.Zone, m *pb.Chat) error { return z.Broadcast(RouteChat, m) }
+
+// PushChatToGroup sends route 70 "sink.chat" to the players of a group, in whatever zones they are: Chat goes both ways. Who lingers without a connection gets it on coming back.
+func PushChatToGroup(z *game.Zone, to game.GroupID, m *pb.Chat) error {
+	return z.PushGroup(to, RouteChat, m)
+}

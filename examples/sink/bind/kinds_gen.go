@@ -20,6 +20,7 @@ const (
 	KindCrate   game.Kind = 5
 	KindOmnibus game.Kind = 6
 	KindWalker  game.Kind = 7
+	KindPilgrim game.Kind = 8
 	KindLibrary game.Kind = 300
 	KindStatue  game.Kind = 65534
 )
@@ -52,7 +53,7 @@ func Heroes(z *game.Zone) iter.Seq[Hero] {
 	}
 }
 
-// SpawnHero makes a Hero at a place in metres from the zone's corner, to the nearest step. Outside the zone it fails.
+// SpawnHero makes a Hero at a place in metres from the world's corner, to the nearest step. Outside the zone it fails.
 func SpawnHero(z *game.Zone, x, y float64) (Hero, error) {
 	qx, qy := math.Round(x/0.003125), math.Round(y/0.003125)
 	if !(math.Abs(qx) < 1<<31 && math.Abs(qy) < 1<<31) {
@@ -61,7 +62,7 @@ func SpawnHero(z *game.Zone, x, y float64) (Hero, error) {
 	return SpawnHeroQ(z, int32(qx), int32(qy))
 }
 
-// SpawnHeroQ makes a Hero at a place in steps from the zone's corner. Outside the zone it fails.
+// SpawnHeroQ makes a Hero at a place in steps from the world's corner. Outside the zone it fails.
 func SpawnHeroQ(z *game.Zone, x, y int32) (Hero, error) {
 	e, err := z.Spawn(KindHero, x, y)
 	return Hero{e}, err
@@ -109,7 +110,7 @@ func Birds(z *game.Zone) iter.Seq[Bird] {
 	}
 }
 
-// SpawnBird makes a Bird at a place in metres from the zone's corner, to the nearest step. Outside the zone it fails.
+// SpawnBird makes a Bird at a place in metres from the world's corner, to the nearest step. Outside the zone it fails.
 func SpawnBird(z *game.Zone, x, y float64) (Bird, error) {
 	qx, qy := math.Round(x/0.003125), math.Round(y/0.003125)
 	if !(math.Abs(qx) < 1<<31 && math.Abs(qy) < 1<<31) {
@@ -118,7 +119,7 @@ func SpawnBird(z *game.Zone, x, y float64) (Bird, error) {
 	return SpawnBirdQ(z, int32(qx), int32(qy))
 }
 
-// SpawnBirdQ makes a Bird at a place in steps from the zone's corner. Outside the zone it fails.
+// SpawnBirdQ makes a Bird at a place in steps from the world's corner. Outside the zone it fails.
 func SpawnBirdQ(z *game.Zone, x, y int32) (Bird, error) {
 	e, err := z.Spawn(KindBird, x, y)
 	return Bird{e}, err
@@ -163,7 +164,7 @@ func Beetles(z *game.Zone) iter.Seq[Beetle] {
 	}
 }
 
-// SpawnBeetle makes a Beetle at a place in metres from the zone's corner, to the nearest step. Outside the zone it fails.
+// SpawnBeetle makes a Beetle at a place in metres from the world's corner, to the nearest step. Outside the zone it fails.
 func SpawnBeetle(z *game.Zone, x, y float64) (Beetle, error) {
 	qx, qy := math.Round(x/0.003125), math.Round(y/0.003125)
 	if !(math.Abs(qx) < 1<<31 && math.Abs(qy) < 1<<31) {
@@ -172,7 +173,7 @@ func SpawnBeetle(z *game.Zone, x, y float64) (Beetle, error) {
 	return SpawnBeetleQ(z, int32(qx), int32(qy))
 }
 
-// SpawnBeetleQ makes a Beetle at a place in steps from the zone's corner. Outside the zone it fails.
+// SpawnBeetleQ makes a Beetle at a place in steps from the world's corner. Outside the zone it fails.
 func SpawnBeetleQ(z *game.Zone, x, y int32) (Beetle, error) {
 	e, err := z.Spawn(KindBeetle, x, y)
 	return Beetle{e}, err
@@ -214,7 +215,7 @@ func Fishes(z *game.Zone) iter.Seq[Fish] {
 	}
 }
 
-// SpawnFish makes a Fish at a place in metres from the zone's corner, to the nearest step. Outside the zone it fails.
+// SpawnFish makes a Fish at a place in metres from the world's corner, to the nearest step. Outside the zone it fails.
 func SpawnFish(z *game.Zone, x, y float64) (Fish, error) {
 	qx, qy := math.Round(x/0.003125), math.Round(y/0.003125)
 	if !(math.Abs(qx) < 1<<31 && math.Abs(qy) < 1<<31) {
@@ -223,7 +224,7 @@ func SpawnFish(z *game.Zone, x, y float64) (Fish, error) {
 	return SpawnFishQ(z, int32(qx), int32(qy))
 }
 
-// SpawnFishQ makes a Fish at a place in steps from the zone's corner. Outside the zone it fails.
+// SpawnFishQ makes a Fish at a place in steps from the world's corner. Outside the zone it fails.
 func SpawnFishQ(z *game.Zone, x, y int32) (Fish, error) {
 	if x < 0 || x > 32000 {
 		return Fish{}, outside("Dive.x in steps", x, 0, 32000)
@@ -271,7 +272,7 @@ func Crates(z *game.Zone) iter.Seq[Crate] {
 	}
 }
 
-// SpawnCrate makes a Crate at a place in metres from the zone's corner, to the nearest step. Outside the zone it fails.
+// SpawnCrate makes a Crate at a place in metres from the world's corner, to the nearest step. Outside the zone it fails.
 func SpawnCrate(z *game.Zone, x, y float64) (Crate, error) {
 	qx, qy := math.Round(x/0.003125), math.Round(y/0.003125)
 	if !(math.Abs(qx) < 1<<31 && math.Abs(qy) < 1<<31) {
@@ -280,7 +281,7 @@ func SpawnCrate(z *game.Zone, x, y float64) (Crate, error) {
 	return SpawnCrateQ(z, int32(qx), int32(qy))
 }
 
-// SpawnCrateQ makes a Crate at a place in steps from the zone's corner. Outside the zone it fails.
+// SpawnCrateQ makes a Crate at a place in steps from the world's corner. Outside the zone it fails.
 func SpawnCrateQ(z *game.Zone, x, y int32) (Crate, error) {
 	if x < 0 || x > 128000 {
 		return Crate{}, outside("Yard.x in steps", x, 0, 128000)
@@ -325,7 +326,7 @@ func Omnibuses(z *game.Zone) iter.Seq[Omnibus] {
 	}
 }
 
-// SpawnOmnibus makes a Omnibus at a place in metres from the zone's corner, to the nearest step. Outside the zone it fails.
+// SpawnOmnibus makes a Omnibus at a place in metres from the world's corner, to the nearest step. Outside the zone it fails.
 func SpawnOmnibus(z *game.Zone, x, y float64) (Omnibus, error) {
 	qx, qy := math.Round(x/0.003125), math.Round(y/0.003125)
 	if !(math.Abs(qx) < 1<<31 && math.Abs(qy) < 1<<31) {
@@ -334,7 +335,7 @@ func SpawnOmnibus(z *game.Zone, x, y float64) (Omnibus, error) {
 	return SpawnOmnibusQ(z, int32(qx), int32(qy))
 }
 
-// SpawnOmnibusQ makes a Omnibus at a place in steps from the zone's corner. Outside the zone it fails.
+// SpawnOmnibusQ makes a Omnibus at a place in steps from the world's corner. Outside the zone it fails.
 func SpawnOmnibusQ(z *game.Zone, x, y int32) (Omnibus, error) {
 	e, err := z.Spawn(KindOmnibus, x, y)
 	return Omnibus{e}, err
@@ -418,7 +419,7 @@ func Walkers(z *game.Zone) iter.Seq[Walker] {
 	}
 }
 
-// SpawnWalker makes a Walker at a place in metres from the zone's corner, to the nearest step. Outside the zone it fails.
+// SpawnWalker makes a Walker at a place in metres from the world's corner, to the nearest step. Outside the zone it fails.
 func SpawnWalker(z *game.Zone, x, y float64) (Walker, error) {
 	qx, qy := math.Round(x/0.003125), math.Round(y/0.003125)
 	if !(math.Abs(qx) < 1<<31 && math.Abs(qy) < 1<<31) {
@@ -427,7 +428,7 @@ func SpawnWalker(z *game.Zone, x, y float64) (Walker, error) {
 	return SpawnWalkerQ(z, int32(qx), int32(qy))
 }
 
-// SpawnWalkerQ makes a Walker at a place in steps from the zone's corner. Outside the zone it fails.
+// SpawnWalkerQ makes a Walker at a place in steps from the world's corner. Outside the zone it fails.
 func SpawnWalkerQ(z *game.Zone, x, y int32) (Walker, error) {
 	e, err := z.Spawn(KindWalker, x, y)
 	return Walker{e}, err
@@ -445,6 +446,120 @@ func (k Walker) String() string {
 		return fmt.Sprintf("Walker %d{}", k.ID())
 	}
 	return fmt.Sprintf("Walker %d{%v, %v}", k.ID(), k.Transform(), k.OneFlag())
+}
+
+// Pilgrim has components that come and go, among such as stay.
+type Pilgrim struct{ game.Entity }
+
+// PilgrimOf returns an entity as a Pilgrim; ok is false if it does not live, or is of another kind.
+func PilgrimOf(e game.Entity) (k Pilgrim, ok bool) {
+	if !e.Alive() || e.Kind() != KindPilgrim {
+		return k, false
+	}
+	return Pilgrim{e}, true
+}
+
+// Pilgrims yields every living Pilgrim of a zone, in order of slots. Those spawned meanwhile may or may not be among them.
+func Pilgrims(z *game.Zone) iter.Seq[Pilgrim] {
+	return func(yield func(Pilgrim) bool) {
+		for e := range z.OfKind(KindPilgrim) {
+			if !yield(Pilgrim{e}) {
+				return
+			}
+		}
+	}
+}
+
+// SpawnPilgrim makes a Pilgrim at a place in metres from the world's corner, to the nearest step. Outside the zone it fails.
+func SpawnPilgrim(z *game.Zone, x, y float64) (Pilgrim, error) {
+	qx, qy := math.Round(x/0.003125), math.Round(y/0.003125)
+	if !(math.Abs(qx) < 1<<31 && math.Abs(qy) < 1<<31) {
+		return Pilgrim{}, fmt.Errorf("spawn Pilgrim at %v, %v: not within any zone", x, y)
+	}
+	return SpawnPilgrimQ(z, int32(qx), int32(qy))
+}
+
+// SpawnPilgrimQ makes a Pilgrim at a place in steps from the world's corner. Outside the zone it fails.
+func SpawnPilgrimQ(z *game.Zone, x, y int32) (Pilgrim, error) {
+	e, err := z.Spawn(KindPilgrim, x, y)
+	return Pilgrim{e}, err
+}
+
+// Buffs is the Pilgrim's component Buffs, which it may lack: its methods then panic. Ask HasBuffs first, or take it with BuffsOf.
+func (k Pilgrim) Buffs() Buffs { return Buffs(k.Entity) }
+
+// HasBuffs tells whether the Pilgrim has its component Buffs.
+func (k Pilgrim) HasBuffs() bool { return k.Entity.Has(ComponentBuffs) }
+
+// AddBuffs gives the Pilgrim its component Buffs, with default values; one that is there stays as it is.
+func (k Pilgrim) AddBuffs() Buffs {
+	k.Entity.Add(ComponentBuffs)
+	return Buffs(k.Entity)
+}
+
+// RemoveBuffs takes the component Buffs from the Pilgrim, with all that it holds.
+func (k Pilgrim) RemoveBuffs() { k.Entity.Remove(ComponentBuffs) }
+
+// Transform is the Pilgrim's component Transform.
+func (k Pilgrim) Transform() Transform { return Transform(k.Entity) }
+
+// OneFlag is the Pilgrim's component OneFlag.
+func (k Pilgrim) OneFlag() OneFlag { return OneFlag(k.Entity) }
+
+// Purse is the Pilgrim's component Purse, which it may lack: its methods then panic. Ask HasPurse first, or take it with PurseOf.
+func (k Pilgrim) Purse() Purse { return Purse(k.Entity) }
+
+// HasPurse tells whether the Pilgrim has its component Purse.
+func (k Pilgrim) HasPurse() bool { return k.Entity.Has(ComponentPurse) }
+
+// AddPurse gives the Pilgrim its component Purse, with default values; one that is there stays as it is.
+func (k Pilgrim) AddPurse() Purse {
+	k.Entity.Add(ComponentPurse)
+	return Purse(k.Entity)
+}
+
+// RemovePurse takes the component Purse from the Pilgrim, with all that it holds.
+func (k Pilgrim) RemovePurse() { k.Entity.Remove(ComponentPurse) }
+
+// Mind is the Pilgrim's component Mind, which it may lack: its methods then panic. Ask HasMind first, or take it with MindOf.
+func (k Pilgrim) Mind() Mind { return Mind(k.Entity) }
+
+// HasMind tells whether the Pilgrim has its component Mind.
+func (k Pilgrim) HasMind() bool { return k.Entity.Has(ComponentMind) }
+
+// AddMind gives the Pilgrim its component Mind, with default values; one that is there stays as it is.
+func (k Pilgrim) AddMind() Mind {
+	k.Entity.Add(ComponentMind)
+	return Mind(k.Entity)
+}
+
+// RemoveMind takes the component Mind from the Pilgrim, with all that it holds.
+func (k Pilgrim) RemoveMind() { k.Entity.Remove(ComponentMind) }
+
+// Vigil is the Pilgrim's component Vigil, which it may lack: its methods then panic. Ask HasVigil first, or take it with VigilOf.
+func (k Pilgrim) Vigil() Vigil { return Vigil(k.Entity) }
+
+// HasVigil tells whether the Pilgrim has its component Vigil.
+func (k Pilgrim) HasVigil() bool { return k.Entity.Has(ComponentVigil) }
+
+// AddVigil gives the Pilgrim its component Vigil, with default values; one that is there stays as it is.
+func (k Pilgrim) AddVigil() Vigil {
+	k.Entity.Add(ComponentVigil)
+	return Vigil(k.Entity)
+}
+
+// RemoveVigil takes the component Vigil from the Pilgrim, with all that it holds.
+func (k Pilgrim) RemoveVigil() { k.Entity.Remove(ComponentVigil) }
+
+// OneText is the Pilgrim's component OneText.
+func (k Pilgrim) OneText() OneText { return OneText(k.Entity) }
+
+// String shows the Pilgrim with its components, in units, for people.
+func (k Pilgrim) String() string {
+	if _, ok := PilgrimOf(k.Entity); !ok {
+		return fmt.Sprintf("Pilgrim %d{}", k.ID())
+	}
+	return fmt.Sprintf("Pilgrim %d{%v, %v, %v, %v, %v, %v, %v}", k.ID(), Buffs(k.Entity), k.Transform(), k.OneFlag(), Purse(k.Entity), Mind(k.Entity), Vigil(k.Entity), k.OneText())
 }
 
 // Library has lists and maps.
@@ -469,7 +584,7 @@ func Libraries(z *game.Zone) iter.Seq[Library] {
 	}
 }
 
-// SpawnLibrary makes a Library at a place in metres from the zone's corner, to the nearest step. Outside the zone it fails.
+// SpawnLibrary makes a Library at a place in metres from the world's corner, to the nearest step. Outside the zone it fails.
 func SpawnLibrary(z *game.Zone, x, y float64) (Library, error) {
 	qx, qy := math.Round(x/0.003125), math.Round(y/0.003125)
 	if !(math.Abs(qx) < 1<<31 && math.Abs(qy) < 1<<31) {
@@ -478,7 +593,7 @@ func SpawnLibrary(z *game.Zone, x, y float64) (Library, error) {
 	return SpawnLibraryQ(z, int32(qx), int32(qy))
 }
 
-// SpawnLibraryQ makes a Library at a place in steps from the zone's corner. Outside the zone it fails.
+// SpawnLibraryQ makes a Library at a place in steps from the world's corner. Outside the zone it fails.
 func SpawnLibraryQ(z *game.Zone, x, y int32) (Library, error) {
 	if x < 0 || x > 128000 {
 		return Library{}, outside("Yard.x in steps", x, 0, 128000)
@@ -529,7 +644,7 @@ func Statues(z *game.Zone) iter.Seq[Statue] {
 	}
 }
 
-// SpawnStatue makes a Statue at a place in metres from the zone's corner, to the nearest step. Outside the zone it fails.
+// SpawnStatue makes a Statue at a place in metres from the world's corner, to the nearest step. Outside the zone it fails.
 func SpawnStatue(z *game.Zone, x, y float64) (Statue, error) {
 	qx, qy := math.Round(x/0.003125), math.Round(y/0.003125)
 	if !(math.Abs(qx) < 1<<31 && math.Abs(qy) < 1<<31) {
@@ -538,7 +653,7 @@ func SpawnStatue(z *game.Zone, x, y float64) (Statue, error) {
 	return SpawnStatueQ(z, int32(qx), int32(qy))
 }
 
-// SpawnStatueQ makes a Statue at a place in steps from the zone's corner. Outside the zone it fails.
+// SpawnStatueQ makes a Statue at a place in steps from the world's corner. Outside the zone it fails.
 func SpawnStatueQ(z *game.Zone, x, y int32) (Statue, error) {
 	e, err := z.Spawn(KindStatue, x, y)
 	return Statue{e}, err

@@ -9,8 +9,8 @@ import (
 	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
 )
 
-// Fingerprint identifies the schema, 1.1-5355a5b8: see protocol.Fingerprint. It changes with everything that both sides of a connection must agree on.
-const Fingerprint uint64 = 0xb8a5555300010001
+// Fingerprint identifies the schema, 1.2-452ca7c4: see protocol.Fingerprint. It changes with everything that both sides of a connection must agree on.
+const Fingerprint uint64 = 0xc4a72c4500020001
 
 // NewLayout is the replicated state of schema sink as data.
 func NewLayout() *delta.Layout {
@@ -464,6 +464,53 @@ func NewLayout() *delta.Layout {
 				},
 				Motion: &delta.Motion{X: 1, Z: 2, VX: 3, VZ: 4, Heading: 5},
 			},
+			{
+				ID: 23, Name: "Buffs",
+				Fields: []delta.Field{
+					{ID: 1, Name: "title", Type: delta.String, Persist: true, Max: 20},
+					{ID: 2, Name: "list", Type: delta.List, Persist: true, Max: 5, Fields: []delta.Field{
+						{ID: 1, Name: "element", Type: delta.Message, Fields: []delta.Field{
+							{ID: 1, Name: "name", Type: delta.String, Max: 12},
+							{ID: 2, Name: "left", Type: delta.Uint32, Bits: 10, Limit: 1000},
+							{ID: 3, Name: "tags", Type: delta.List, Max: 4, Fields: []delta.Field{
+								{ID: 1, Name: "element", Type: delta.String, Max: 255},
+							}},
+						}},
+					}},
+					{ID: 3, Name: "notes", Type: delta.Map, Persist: true, Max: 4, Fields: []delta.Field{
+						{ID: 1, Name: "key", Type: delta.Uint32},
+						{ID: 2, Name: "value", Type: delta.String, Max: 255},
+					}},
+					{ID: 4, Name: "level", Type: delta.Int32, Bits: 6, Min: 1, Limit: 60, Persist: true},
+					{ID: 5, Name: "charge", Type: delta.Uint32, Audience: delta.Owner, Persist: true},
+					{ID: 6, Name: "seed", Type: delta.Uint32, Audience: delta.Server, Persist: true},
+				},
+			},
+			{
+				ID: 24, Name: "Purse",
+				Fields: []delta.Field{
+					{ID: 1, Name: "gold", Type: delta.Uint64, Audience: delta.Owner},
+					{ID: 2, Name: "debts", Type: delta.List, Audience: delta.Owner, Max: 3, Fields: []delta.Field{
+						{ID: 1, Name: "element", Type: delta.String, Max: 255},
+					}},
+					{ID: 3, Name: "rich", Type: delta.Bool, Audience: delta.Party},
+				},
+			},
+			{
+				ID: 25, Name: "Mind",
+				Fields: []delta.Field{
+					{ID: 1, Name: "plan", Type: delta.List, Audience: delta.Server, Max: 4, Fields: []delta.Field{
+						{ID: 1, Name: "element", Type: delta.Int32},
+					}},
+					{ID: 2, Name: "step", Type: delta.Uint32, Audience: delta.Server},
+				},
+			},
+			{
+				ID: 26, Name: "Vigil",
+				Fields: []delta.Field{
+					{ID: 1, Name: "since", Type: delta.Uint32, Optional: true},
+				},
+			},
 		},
 		Kinds: []delta.Kind{
 			{ID: 1, Name: "Hero", Components: []uint16{0x1, 0x7, 0x9, 0xd}, Sees: 50},
@@ -473,6 +520,7 @@ func NewLayout() *delta.Layout {
 			{ID: 5, Name: "Crate", Components: []uint16{0x5}},
 			{ID: 6, Name: "Omnibus", Components: []uint16{0x1, 0x6, 0x7, 0x8, 0x9, 0xa, 0xb, 0xc, 0xd, 0xe, 0xf, 0x10, 0x11, 0x12, 0x13, 0x14}},
 			{ID: 7, Name: "Walker", Components: []uint16{0x16, 0xf}},
+			{ID: 8, Name: "Pilgrim", Components: []uint16{0x17, 0x16, 0xf, 0x18, 0x19, 0x1a, 0x11}, Optional: []uint16{0x17, 0x18, 0x19, 0x1a}},
 			{ID: 300, Name: "Library", Components: []uint16{0x5, 0xb, 0xc}},
 			{ID: 65534, Name: "Statue", Components: []uint16{0x15}},
 		},

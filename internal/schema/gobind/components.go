@@ -55,8 +55,15 @@ func (w *componentWriter) component(c *model.Component) {
 	if text == "" {
 		text = fmt.Sprintf("%s is component %d", w.name, d.ID)
 	}
-	w.file.doc("%s\n\nMethods panic if the entity does not live, or is of a kind without this component.", text)
+	w.file.doc("%s\n\nMethods panic if the entity does not live, or has no such component.", text)
 	w.p("type %s game.Entity\n", w.name)
+	if w.sometimes(c) {
+		w.p("// %[1]sOf is the component %[1]s of an entity of any kind; ok is false if the entity does not live, or has none.", w.name)
+		w.p("func %[1]sOf(e game.Entity) (c %[1]s, ok bool) {", w.name)
+		w.p("if !e.Alive() || !e.Has(Component%s) { return c, false }", w.name)
+		w.p("return %s(e), true", w.name)
+		w.p("}\n")
+	}
 	if d.Motion != nil {
 		w.place()
 	}
@@ -79,6 +86,11 @@ func (w *componentWriter) component(c *model.Component) {
 		}
 	}
 	w.whole()
+}
+
+// sometimes tells whether there is a kind whose entities may lack a component.
+func (g *generator) sometimes(c *model.Component) bool {
+	return slices.ContainsFunc(g.Kinds, func(k *model.Kind) bool { return k.Optional(c) })
 }
 
 func isAxis(m *delta.Motion, id uint32) bool {

@@ -45,8 +45,14 @@ func (g *generator) game(f *file) {
 	f.p("Name: %q,", g.Name)
 	f.p("Schema: game.Schema{Codec: codec, Fingerprint: protocol.FingerprintOf(Fingerprint), Routes: Routes()},")
 	f.p("}}")
+	if len(g.Tables) > 0 {
+		f.p("if g.Schema.Tables, err = NewTablesSchema(tables.Config{}); err != nil {")
+		f.p("panic(fmt.Sprintf(\"%s: the generated tables: %%v\", err)) // the generator has checked them before", g.BindName)
+		f.p("}")
+	}
 	if g.Avatar != nil {
 		f.p("g.OnJoin(nil)")
+		f.p("g.OnRespawn(nil)")
 	}
 	f.p("return g")
 	f.p("}\n")
@@ -57,7 +63,14 @@ func (g *generator) game(f *file) {
 	for _, r := range g.Routes {
 		if handled(r) {
 			g.handler(f, r)
+			if r.Reply != nil {
+				g.laterHandler(f, r)
+			}
 		}
+	}
+	for _, c := range g.Calls {
+		g.callHandler(f, c)
+		g.caller(f, c)
 	}
 	for _, r := range g.Routes {
 		if told(r) {
@@ -102,6 +115,8 @@ func (g *generator) routes(f *file) {
 		if r.Reply != nil {
 			w.text("Reply", string(r.Reply.Desc.FullName()))
 		}
+		w.text("Right", r.Right)
+		w.flag("Audit", r.Audit)
 		f.p("{%s},", w.String())
 	}
 	f.p("}")
@@ -129,41 +144,65 @@ func (g *generator) join(f *file) {
 	avatar := g.Avatar.Message.GoIdent.GoName
 	f.p("// OnJoin says what happens when a player joins: it has got a %s in the middle of the zone, which join may move and change. An error refuses the player.", avatar)
 	f.p("func (g *Game) OnJoin(join func(z *game.Zone, p *game.Player, h %s) error) {", avatar)
-	f.p("g.Game.OnJoin = func(z *game.Zone, p *game.Player) error {")
+	f.p("g.Game.OnJoin = func(z *game.Zone, p *game.Player) error { return embody(z, p, join) }")
+	f.p("}\n")
+	f.p("// OnRespawn says what happens when a player comes back after its avatar has died: it has got another %s in the middle of the zone, which respawn may move and change.", avatar)
+	f.p("func (g *Game) OnRespawn(respawn func(z *game.Zone, p *game.Player, h %s) error) {", avatar)
+	f.p("g.Game.OnRespawn = func(z *game.Zone, p *game.Player) error { return embody(z, p, respawn) }")
+	f.p("}\n")
+	f.p("// embody gives a player an avatar in the middle of the zone.")
+	f.p("func embody(z *game.Zone, p *game.Player, then func(z *game.Zone, p *game.Player, h %s) error) error {", avatar)
 	f.p("c := z.Config()")
-	f.p("h, err := Spawn%sQ(z, c.Width/2, c.Height/2)", avatar)
+	f.p("h, err := Spawn%sQ(z, c.X+c.Width/2, c.Y+c.Height/2)", avatar)
 	f.p("if err != nil { return err }")
 	f.p("if err := z.Control(p, h.Entity); err != nil {")
 	f.p("z.Despawn(h.Entity)")
 	f.p("return err")
 	f.p("}")
-	f.p("if join == nil { return nil }")
-	f.p("return join(z, p, h)")
-	f.p("}")
+	f.p("if then == nil { return nil }")
+	f.p("return then(z, p, h)")
 	f.p("}\n")
 	f.p("// avatarOf is the avatar of a player, or the refusal of a message that needs one.")
 	f.p("func avatarOf(p *game.Player, route string) (%s, error) {", avatar)
 	f.p("h, ok := %sOf(p.Avatar())", avatar)
-	f.p("if !ok { return h, &game.Error{Code: protocol.ErrorWrongState, Message: route + \": there is no living avatar\"} }")
+	f.p("if !ok || h.Dead() { return h, &game.Error{Code: protocol.ErrorWrongState, Message: route + \": there is no living avatar\"} }")
 	f.p("return h, nil")
 	f.p("}\n")
 }
 
-func (g *generator) handler(f *file, r *model.Route) {
-	name, message := short(r), f.name(r.Message.GoIdent)
-	reply, result, zero := "", "error", ""
-	if r.Reply != nil {
-		reply = f.name(r.Reply.GoIdent)
-		result, zero = fmt.Sprintf("(*%s, error)", reply), "nil, "
+// avatar is what handlers of a route are given besides the player: a parameter, and what is handed over for it. A command has none: an operator may give it who
+// is not in the world.
+func (g *generator) avatar(r *model.Route) (parameter, argument string) {
+	if g.Avatar == nil || r.Right != "" {
+		return "", ""
 	}
-	avatar, h := "", ""
-	if g.Avatar != nil {
-		avatar, h = ", h "+g.Avatar.Message.GoIdent.GoName, ", h"
-	}
-	f.p("// On%s says what a zone does with route %d %q: %s", name, r.ID, r.Name, sentence(leading(r.Message.Comments), r.Message.GoIdent.GoName))
-	if g.Avatar != nil {
+	return ", h " + g.Avatar.Message.GoIdent.GoName, ", h"
+}
+
+// manners says of a handler what the schema has besides its message.
+func (g *generator) manners(f *file, r *model.Route) {
+	if _, h := g.avatar(r); h != "" {
 		f.p("// h is the player's avatar; who has none that lives is refused.")
 	}
+	switch {
+	case r.Right != "" && r.Audit:
+		f.p("// It needs the right %q and is put on record; p may be an operator, without connection or avatar.", r.Right)
+	case r.Right != "":
+		f.p("// It needs the right %q; p may be an operator, without connection or avatar.", r.Right)
+	case r.Audit:
+		f.p("// Every message is put on record.")
+	}
+}
+
+func (g *generator) handler(f *file, r *model.Route) {
+	name, message := short(r), f.name(r.Message.GoIdent)
+	result, zero := "error", ""
+	if r.Reply != nil {
+		result, zero = fmt.Sprintf("(*%s, error)", f.name(r.Reply.GoIdent)), "nil, "
+	}
+	avatar, h := g.avatar(r)
+	f.p("// On%s says what a zone does with route %d %q: %s", name, r.ID, r.Name, sentence(leading(r.Message.Comments), r.Message.GoIdent.GoName))
+	g.manners(f, r)
 	if r.Tick != nil {
 		f.p("// It runs at the tick that the message names, or as soon as it can.")
 	}
@@ -182,7 +221,7 @@ func (g *generator) handler(f *file, r *model.Route) {
 	if r.Tick != nil {
 		tick = fmt.Sprintf("func(m *%s) uint32 { return uint32(m.%s) }, ", message, r.Tick.GoName)
 	}
-	f.p("game.%s(g.Game, protocol.Route{ID: Route%s, Name: %q, MaxBytes: %d}, %sfunc(z *game.Zone, p *game.Player, m *%s) %s {", call, name, r.Name, r.MaxBytes, tick, message, result)
+	f.p("game.%s(g.Game, %s, %sfunc(z *game.Zone, p *game.Player, m *%s) %s {", call, declaration(r), tick, message, result)
 	if r.Seq != nil {
 		f.p("seq := uint32(m.%s)", r.Seq.GoName)
 		f.p("if int32(seq-p.InputSeq) <= 0 {")
@@ -191,12 +230,36 @@ func (g *generator) handler(f *file, r *model.Route) {
 		f.p("p.InputSeq = seq")
 		f.p("z.Applied(p, seq)")
 	}
-	if g.Avatar != nil {
+	if h != "" {
 		f.p("h, err := avatarOf(p, %q)", r.Name)
 		f.p("if err != nil { return %serr }", zero)
 	}
 	f.p("return handle(z, p%s, m)", h)
 	f.p("})")
+	f.p("}\n")
+}
+
+// declaration is a route as its handler's registration states it; the rest is in the schema's table.
+func declaration(r *model.Route) string {
+	return fmt.Sprintf("protocol.Route{ID: Route%s, Name: %q, MaxBytes: %d}", short(r), r.Name, r.MaxBytes)
+}
+
+// laterHandler writes the registration of a handler that answers in a later tick.
+func (g *generator) laterHandler(f *file, r *model.Route) {
+	name, message, reply := short(r), f.name(r.Message.GoIdent), f.name(r.Reply.GoIdent)
+	avatar, h := g.avatar(r)
+	f.p("// On%[1]sLater is On%[1]s for what takes longer than the tick: reply is kept and used once, by Send or Fail. An error that handle returns is the answer.", name)
+	g.manners(f, r)
+	f.p("func (g *Game) On%sLater(handle func(z *game.Zone, p *game.Player%s, m *%s, reply game.Reply[*%s]) error) {", name, avatar, message, reply)
+	if h == "" {
+		f.p("game.OnDeferred(g.Game, %s, handle)", declaration(r))
+	} else {
+		f.p("game.OnDeferred(g.Game, %s, func(z *game.Zone, p *game.Player, m *%s, reply game.Reply[*%s]) error {", declaration(r), message, reply)
+		f.p("h, err := avatarOf(p, %q)", r.Name)
+		f.p("if err != nil { return err }")
+		f.p("return handle(z, p, h, m, reply)")
+		f.p("})")
+	}
 	f.p("}\n")
 }
 
@@ -207,17 +270,6 @@ func sentence(text, name string) string {
 		return name + "."
 	}
 	return text
-}
-
-func (g *generator) push(f *file, r *model.Route) {
-	name, message := short(r), f.name(r.Message.GoIdent)
-	f.p("// Push%s sends a player route %d %q: %s", name, r.ID, r.Name, sentence(leading(r.Message.Comments), r.Message.GoIdent.GoName))
-	f.p("// It fails if the message is too large, or holds text that is not UTF-8.")
-	f.p("func Push%[1]s(z *game.Zone, p *game.Player, m *%[2]s) error { return z.Push(p, Route%[1]s, m) }\n", name, message)
-	if r.Delivery == protocol.AOIEvent {
-		f.p("// Emit%s sends route %d %q to every player who sees e: %s", name, r.ID, r.Name, sentence(leading(r.Message.Comments), r.Message.GoIdent.GoName))
-		f.p("func Emit%[1]s(z *game.Zone, e game.Being, m *%[2]s) error { return z.Emit(e, Route%[1]s, m) }\n", name, message)
-	}
 }
 
 // client writes a client's calls and the dispatch of what it is told.

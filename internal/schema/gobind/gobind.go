@@ -65,6 +65,9 @@ func (g *generator) outputs() map[string]func(*file) {
 	if len(g.Services) > 0 {
 		out["rpc_gen.go"] = g.rpc
 	}
+	if len(g.Tables) > 0 {
+		out["tables_gen.go"] = g.tables
+	}
 	if !g.Plays() {
 		return out
 	}
@@ -115,8 +118,8 @@ func (f *file) name(id protogen.GoIdent) string {
 // imports are the packages that generated code uses, by the name it calls them.
 var imports = map[string]string{ // nobody changes it
 	"bytes": "bytes", "cmp": "cmp", "context": "context", "errors": "errors", "fmt": "fmt", "io": "io", "iter": "iter", "math": "math", "slices": "slices", "strconv": "strconv",
-	"time": "time", "utf8": "unicode/utf8", "proto": "google.golang.org/protobuf/proto",
-	"game": framework + "/pkg/game", "protocol": framework + "/pkg/protocol", "delta": framework + "/pkg/sync/delta",
+	"time": "time", "utf8": "unicode/utf8", "proto": "google.golang.org/protobuf/proto", "emptypb": "google.golang.org/protobuf/types/known/emptypb",
+	"game": framework + "/pkg/game", "tables": framework + "/pkg/game/tables", "fs": "io/fs", "protocol": framework + "/pkg/protocol", "delta": framework + "/pkg/sync/delta",
 	"rpc": framework + "/pkg/rpc", "status": framework + "/pkg/rpc/status",
 }
 

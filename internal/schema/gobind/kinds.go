@@ -48,7 +48,7 @@ func (g *generator) kinds(f *file) {
 		f.p("}")
 		f.p("}\n")
 		if placed {
-			f.p("// Spawn%s makes a %s at a place in metres from the zone's corner, to the nearest step. Outside the zone it fails.", name, name)
+			f.p("// Spawn%s makes a %s at a place in metres from the world's corner, to the nearest step. Outside the zone it fails.", name, name)
 			f.p("func Spawn%[1]s(z *game.Zone, x, y float64) (%[1]s, error) {", name)
 			f.p("qx, qy := math.Round(x/%[1]s), math.Round(y/%[1]s)", floatLiteral(quantum))
 			f.p("if !(math.Abs(qx) < 1<<31 && math.Abs(qy) < 1<<31) {")
@@ -57,16 +57,14 @@ func (g *generator) kinds(f *file) {
 			f.p("return Spawn%sQ(z, int32(qx), int32(qy))", name)
 			f.p("}\n")
 		}
-		f.p("// Spawn%[1]sQ makes a %[1]s at a place in steps from the zone's corner. Outside the zone it fails.", name)
+		f.p("// Spawn%[1]sQ makes a %[1]s at a place in steps from the world's corner. Outside the zone it fails.", name)
 		f.p("func Spawn%[1]sQ(z *game.Zone, x, y int32) (%[1]s, error) {", name)
 		bounds(f, k)
 		f.p("e, err := z.Spawn(Kind%s, x, y)", name)
 		f.p("return %s{e}, err", name)
 		f.p("}\n")
 		for _, c := range k.Components {
-			comp := c.Message.GoIdent.GoName
-			f.p("// %[1]s is the %[2]s's component %[1]s.", comp, name)
-			f.p("func (k %[1]s) %[2]s() %[2]s { return %[2]s(k.Entity) }\n", name, comp)
+			member(f, k, c)
 		}
 		f.p("// String shows the %s with its components, in units, for people.", name)
 		f.p("func (k %s) String() string {", name)
@@ -76,12 +74,37 @@ func (g *generator) kinds(f *file) {
 		} else {
 			var verbs, args []string
 			for _, c := range k.Components {
-				verbs, args = append(verbs, "%v"), append(args, "k."+c.Message.GoIdent.GoName+"()")
+				arg := "k." + c.Message.GoIdent.GoName + "()"
+				if k.Optional(c) { // it may be absent, which its String shows
+					arg = c.Message.GoIdent.GoName + "(k.Entity)"
+				}
+				verbs, args = append(verbs, "%v"), append(args, arg)
 			}
 			f.p("return fmt.Sprintf(%q, k.ID(), %s)", name+" %d{"+strings.Join(verbs, ", ")+"}", strings.Join(args, ", "))
 		}
 		f.p("}\n")
 	}
+}
+
+// member writes the methods of a kind that concern one of its components.
+func member(f *file, k *model.Kind, c *model.Component) {
+	name, comp := k.Message.GoIdent.GoName, c.Message.GoIdent.GoName
+	if !k.Optional(c) {
+		f.p("// %[1]s is the %[2]s's component %[1]s.", comp, name)
+		f.p("func (k %[1]s) %[2]s() %[2]s { return %[2]s(k.Entity) }\n", name, comp)
+		return
+	}
+	f.p("// %[1]s is the %[2]s's component %[1]s, which it may lack: its methods then panic. Ask Has%[1]s first, or take it with %[1]sOf.", comp, name)
+	f.p("func (k %[1]s) %[2]s() %[2]s { return %[2]s(k.Entity) }\n", name, comp)
+	f.p("// Has%[1]s tells whether the %[2]s has its component %[1]s.", comp, name)
+	f.p("func (k %[1]s) Has%[2]s() bool { return k.Entity.Has(Component%[2]s) }\n", name, comp)
+	f.p("// Add%[1]s gives the %[2]s its component %[1]s, with default values; one that is there stays as it is.", comp, name)
+	f.p("func (k %[1]s) Add%[2]s() %[2]s {", name, comp)
+	f.p("k.Entity.Add(Component%s)", comp)
+	f.p("return %s(k.Entity)", comp)
+	f.p("}\n")
+	f.p("// Remove%[1]s takes the component %[1]s from the %[2]s, with all that it holds.", comp, name)
+	f.p("func (k %[1]s) Remove%[2]s() { k.Entity.Remove(Component%[2]s) }\n", name, comp)
 }
 
 // bounds refuses places outside the ranges that the kind's position has.

@@ -33,6 +33,9 @@ func (g *generator) layout(f *file) {
 			if len(k.Components) > 0 {
 				w.add("Components", fmt.Sprintf("%#v", k.Components))
 			}
+			if len(k.Optional) > 0 {
+				w.add("Optional", fmt.Sprintf("%#v", k.Optional))
+			}
 			w.float("Sees", k.Sees)
 			w.text("Layer", k.Layer)
 			f.p("{%s},", w.String())

@@ -18,7 +18,7 @@ type axis struct {
 type axisForm uint8
 
 const (
-	inZone   axisForm = iota // PositionBits
+	inZone   axisForm = iota // PositionBits against the origin
 	anywhere                 // a height without a range
 	inRange
 )
@@ -144,7 +144,7 @@ func (c *codecWriter) motionFull(axes []axis, heading *delta.Field, rest []*delt
 	for _, x := range axes {
 		switch x.form {
 		case inZone:
-			c.p("w.Put(uint64(b[%d])&(1<<p.PositionBits-1), uint(p.PositionBits))", x.p.Word)
+			c.p("w.Put(uint64(b[%d]-uint32(p.Origin%s))&(1<<p.PositionBits-1), uint(p.PositionBits))", x.p.Word, strings.ToUpper(x.letter))
 		case anywhere:
 			c.p("w.Num32(b[%d], 0)", x.p.Word)
 		case inRange:
@@ -169,7 +169,7 @@ func (c *codecWriter) motionReadFull(axes []axis, heading *delta.Field, rest []*
 	for _, x := range axes {
 		switch x.form {
 		case inZone:
-			c.p("b[%d] = uint32(r.Get(uint(p.PositionBits)))", x.p.Word)
+			c.p("b[%d] = uint32(r.Get(uint(p.PositionBits))) + uint32(p.Origin%s)", x.p.Word, strings.ToUpper(x.letter))
 		case anywhere:
 			c.p("b[%d] = r.Num32(0)", x.p.Word)
 		case inRange:

@@ -26,6 +26,9 @@ func (g *generator) declared() map[string]int {
 			add(MethodName(v, m))
 		}
 	}
+	if len(g.Tables) > 0 {
+		add(TableNames()...)
+	}
 	if !g.Plays() {
 		return names
 	}
@@ -39,6 +42,9 @@ func (g *generator) declared() map[string]int {
 	for _, c := range g.Components {
 		n := c.Message.GoIdent.GoName
 		add(n, n+"Read", "Component"+n)
+		if g.sometimes(c) {
+			add(n + "Of")
+		}
 	}
 	for _, k := range g.Kinds {
 		n := k.Message.GoIdent.GoName
@@ -55,11 +61,11 @@ func (g *generator) declared() map[string]int {
 			add("Send" + n)
 		}
 		if told(r) {
-			add("Push" + n)
-			if r.Delivery == protocol.AOIEvent {
-				add("Emit" + n)
-			}
+			add(SenderNames(r)...)
 		}
+	}
+	for _, c := range g.Calls {
+		add("Ask" + c.Message.GoIdent.GoName)
 	}
 	return names
 }
@@ -92,7 +98,13 @@ func (g *generator) checkNames() error {
 	for _, k := range g.Kinds {
 		own := map[string]int{"String": 1, "Entity": 1}
 		for _, c := range k.Components {
-			own[c.Message.GoIdent.GoName]++
+			n := c.Message.GoIdent.GoName
+			own[n]++
+			if k.Optional(c) {
+				own["Has"+n]++
+				own["Add"+n]++
+				own["Remove"+n]++
+			}
 		}
 		if err := once(own, "kind "+k.Def.Name); err != nil {
 			return err

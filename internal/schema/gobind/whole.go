@@ -31,9 +31,7 @@ func (w *componentWriter) whole() {
 	if m := d.Motion; m != nil {
 		x, z := d.Field(m.X).Word, d.Field(m.Z).Word
 		w.p("x, z := int32(s.W[%d]), int32(s.W[%d])", x, z)
-		w.p("if zone := game.Entity(c).Zone().Config(); x < 0 || z < 0 || x >= zone.Width || z >= zone.Height {")
-		w.p("return fmt.Errorf(\"%s: the place %%d, %%d is outside the zone of %%d × %%d quanta\", x, z, zone.Width, zone.Height)", d.Name)
-		w.p("}")
+		w.p("if err := cell.CheckPosition(x, z); err != nil { return fmt.Errorf(\"%s: the place %%d, %%d is %%w\", x, z, err) }", d.Name)
 		w.p("cell.SetPosition(x, z)")
 	}
 	w.p("b := cell.View()")
@@ -122,7 +120,7 @@ func (w *componentWriter) place() {
 		}
 		w.p("}\n")
 	}
-	write("Pos", "the schema's units from the zone's corner (metres)", pos)
+	write("Pos", "the schema's units from the world's corner (metres)", pos)
 	write("Vel", "the schema's units per second", vel)
 	if h := d.Field(d.Motion.Heading); h != nil && h.Bits >= 2 {
 		x, z := axes[0], axes[len(axes)-1]

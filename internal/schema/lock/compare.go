@@ -14,6 +14,7 @@ func Compare(promised, next *Body) (mistakes []Mistake, retired []Retired) {
 	c := &comparison{old: promised, next: next}
 	c.retired = append(c.retired, promised.Retired...)
 	c.methods()
+	c.calls()
 	c.routes()
 	c.kinds()
 	c.components()
@@ -69,6 +70,19 @@ func (c *comparison) methods() {
 			c.wrong(was.Key(), "method %s is in schema.lock and no longer in the schema: processes that are not updated yet still call it; keep it, mark it deprecated, and remove it with mmo gen -break when none is left", was.Name)
 		} else if d := differences("request", was.Request, now.Request, "answer", was.Response, now.Response, "form", was.Form, now.Form); d != "" {
 			c.wrong(was.Key(), "method %s is not what schema.lock promised: %s: processes that are not updated yet would misread it; add a new method with a new name and keep the old one", was.Name, d)
+		}
+	}
+}
+
+// calls have numbers, which retire: a process that is not updated yet is told that nobody handles the call.
+func (c *comparison) calls() {
+	next := byKey(c.next.Calls)
+	for _, was := range c.old.Calls {
+		now, still := next[was.Key()]
+		if !still {
+			c.retire("call", "", uint32(was.ID), was.Message[strings.LastIndexByte(was.Message, '.')+1:])
+		} else if d := differences("message", was.Message, now.Message, "reply", was.Reply, now.Reply); d != "" {
+			c.wrong(was.Key(), "call %d is not what schema.lock promised: %s: processes that are not updated yet would misread it; give the new one a new id and keep, or remove, the old one", was.ID, d)
 		}
 	}
 }
@@ -205,6 +219,9 @@ func (b *Body) used() map[string]string {
 	}
 	for _, f := range b.Fields {
 		used[f.Key()] = f.Name
+	}
+	for _, a := range b.Calls {
+		used[a.Key()] = a.Message[strings.LastIndexByte(a.Message, '.')+1:]
 	}
 	for _, e := range b.Enums {
 		used[e.Key()] = strings.Join(e.Values, ",")

@@ -21,7 +21,7 @@ type Lock struct {
 	Breaks     []string // reasons of the generations 2 and up, one line each
 	Body       Body
 
-	RPC       Body     // what processes of ours promise each other: Methods, and the Fields and Enums of their messages. Clients know nothing of it, so neither Sum nor Generation do
+	RPC       Body     // what processes of ours promise each other: Methods, Calls, and the Fields and Enums of their messages. Clients know nothing of it, so neither Sum nor Generation do
 	RPCBreaks []string // reasons of the changes that broke it, one line each
 
 	Broke  bool // of a lock that Next made: it needed the reason
@@ -42,6 +42,7 @@ type Body struct {
 	Enums      []Enum
 	Retired    []Retired
 	Methods    []Method // of services; in RPC only
+	Calls      []Call   // in RPC only
 	Layout     string   // first 8 hexadecimal digits of SHA-256 of the layout table without its fingerprint; "": not said. What the table says is in the sum with it
 
 	Messages []string // that are needed now, those without fields too: a removed field retires if its message stays. The file does not have them
@@ -60,7 +61,10 @@ type Field struct {
 	Name, Type, Label string
 }
 
-// Kind is a kind with its components by name.
+// Optional is what stands behind the name of a component that entities of the kind may lack. It may come and go, as components may: clients learn it from the layout table.
+const Optional = "?"
+
+// Kind is a kind with its components by name, Optional behind those that its entities may lack.
 type Kind struct {
 	ID         uint16
 	Name       string
@@ -95,7 +99,13 @@ type Method struct {
 	Request, Response, Form string
 }
 
-// Retired is an id that was in use once. What is route, kind, component, field or enum; of the last two Message is the full name of the message or enum.
+// Call is what entities call on each other, in whatever zones they are. Reply "-" is none.
+type Call struct {
+	ID             uint16
+	Message, Reply string // full names
+}
+
+// Retired is an id that was in use once. What is route, kind, component, call, field or enum; of the last two Message is the full name of the message or enum.
 type Retired struct {
 	What    string
 	Message string
@@ -123,6 +133,9 @@ func (e Enum) Key() string { return fmt.Sprintf("enum %s %d", e.Name, e.Number) 
 
 // Key names the method.
 func (m Method) Key() string { return "method " + m.Name }
+
+// Key names the call.
+func (c Call) Key() string { return fmt.Sprintf("call %d", c.ID) }
 
 // Service is the full name of the method's service.
 func (m Method) Service() string {
@@ -161,13 +174,14 @@ func (b *Body) Sort() {
 	}
 	slices.SortFunc(b.Enums, func(x, y Enum) int { return cmp.Or(cmp.Compare(x.Name, y.Name), cmp.Compare(x.Number, y.Number)) })
 	slices.SortFunc(b.Methods, func(x, y Method) int { return cmp.Compare(x.Name, y.Name) })
+	slices.SortFunc(b.Calls, func(x, y Call) int { return cmp.Compare(x.ID, y.ID) })
 	slices.SortFunc(b.Retired, func(x, y Retired) int {
 		return cmp.Or(cmp.Compare(order(x.What), order(y.What)), cmp.Compare(x.Message, y.Message), cmp.Compare(int32(x.ID), int32(y.ID)))
 	})
 }
 
 func order(what string) int {
-	return slices.Index([]string{"route", "kind", "component", "field", "enum"}, what)
+	return slices.Index([]string{"route", "kind", "component", "call", "field", "enum"}, what)
 }
 
 // Text is the body as the file has it; the body must be sorted.
@@ -181,6 +195,9 @@ func (b *Body) Text() []byte {
 	}
 	for _, m := range b.Methods {
 		fmt.Fprintf(&w, "%s %s %s %s\n", m.Key(), m.Request, m.Response, m.Form)
+	}
+	for _, c := range b.Calls {
+		fmt.Fprintf(&w, "%s %s %s\n", c.Key(), c.Message, c.Reply)
 	}
 	for _, f := range b.Fields {
 		fmt.Fprintf(&w, "field %s %d %s %s %s\n", f.Message, f.Number, f.Name, f.Type, f.Label)

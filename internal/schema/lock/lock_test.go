@@ -70,6 +70,7 @@ func TestCompatibleChangesRaiseTheRevision(t *testing.T) {
 		{"a renamed field of a component", func(b *Body) { b.States[1].Name = "health" }, "state 2 1 health"},
 		{"a new kind", func(b *Body) { b.Kinds = append(b.Kinds, Kind{2, "Rock", []string{"Place"}}) }, "kind 2 Rock Place"},
 		{"another component of a kind", func(b *Body) { b.Kinds[0].Components = []string{"Place"} }, "kind 1 Hero Place\n"},
+		{"a component that became optional", func(b *Body) { b.Kinds[0].Components[0] += Optional }, "kind 1 Hero Place?"},
 		{"a new component", func(b *Body) { b.Components = append(b.Components, Component{3, "Bag", "-"}) }, "component 3 Bag -"},
 		{"a longer list", func(b *Body) { b.States[2].Bound = 300 }, "state 2 3.1 element string 300"},
 		{"a removed route", func(b *Body) { b.Routes = drop(b.Routes, 1) }, "retired route 65 g.ask"},

@@ -85,8 +85,8 @@ func (p *parser) line(line string) error {
 
 func (p *parser) words(w []string) error {
 	if w[0]+" " == rpcPrefix {
-		if len(w) == 1 || !slices.Contains([]string{"method", "field", "enum", "retired"}, w[1]) {
-			return fmt.Errorf("rpc is followed by method, field, enum or retired")
+		if len(w) == 1 || !slices.Contains([]string{"method", "call", "field", "enum", "retired"}, w[1]) {
+			return fmt.Errorf("rpc is followed by method, call, field, enum or retired")
 		}
 		w = w[1:]
 		if err := checkForm(w); err != nil {
@@ -100,7 +100,7 @@ func (p *parser) words(w []string) error {
 	switch w[0] {
 	case "generation", "revision", "sum":
 		return p.head(w)
-	case "method":
+	case "method", "call":
 		return fmt.Errorf("rpc stands before it in a lock")
 	}
 	return p.body(&p.lock.Body, "", w)
@@ -108,7 +108,7 @@ func (p *parser) words(w []string) error {
 
 // checkForm refuses what is no line of a lock, or not as long as such a line is.
 func checkForm(w []string) error {
-	forms := map[string]int{"generation": 2, "revision": 2, "sum": 2, "route": 7, "field": 6, "kind": 4, "component": 4, "state": 6, "enum": 4, "retired": 4, "tick_hz": 2, "layout": 2, "method": 5}
+	forms := map[string]int{"generation": 2, "revision": 2, "sum": 2, "route": 7, "field": 6, "kind": 4, "component": 4, "state": 6, "enum": 4, "retired": 4, "tick_hz": 2, "layout": 2, "method": 5, "call": 4}
 	want, known := forms[w[0]]
 	if known && w[0] == "retired" && len(w) > 1 && (w[1] == "field" || w[1] == "enum") {
 		want = 5
@@ -187,6 +187,9 @@ func (p *parser) body(b *Body, prefix string, w []string) (err error) {
 			return fmt.Errorf("%q is no name of a method", m.Name)
 		}
 		b.Methods, key = append(b.Methods, m), m.Key()
+	case "call":
+		c := Call{id(w[1]), w[2], w[3]}
+		b.Calls, key = append(b.Calls, c), c.Key()
 	case "route":
 		r := Route{id(w[1]), w[2], w[3], w[4], w[5], w[6]}
 		b.Routes, key = append(b.Routes, r), r.Key()
@@ -259,6 +262,8 @@ func again(b *Body, what, key, first, line string) error {
 	switch what {
 	case "method":
 		b.Methods = b.Methods[:len(b.Methods)-1]
+	case "call":
+		b.Calls = b.Calls[:len(b.Calls)-1]
 	case "route":
 		b.Routes = b.Routes[:len(b.Routes)-1]
 	case "field":

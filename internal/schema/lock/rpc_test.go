@@ -126,7 +126,7 @@ func TestBothSidesOfAMergeMayBeKeptBetweenProcesses(t *testing.T) {
 func TestLinesBetweenProcessesThatAreNoneAreRefused(t *testing.T) {
 	good := string(firstServed(t).Text())
 	for _, c := range []struct{ name, line, says string }{
-		{"nothing", "rpc", "followed by method, field, enum or retired"},
+		{"nothing", "rpc", "followed by method, call, field, enum or retired"},
 		{"a route", "rpc route 64 a push c2s b -", "followed by"},
 		{"a head", "rpc revision 3", "followed by"},
 		{"a method of clients", "method a/b c d unary", "rpc stands before it"},

@@ -19,6 +19,7 @@ func Tables(s *model.Schema) string {
 	w := &writer{}
 	w.line("")
 	w.routes(s)
+	w.calls(s)
 	w.services(s)
 	w.messages(s)
 	w.components(s)
@@ -79,7 +80,7 @@ func (w *writer) routes(s *model.Schema) {
 		return
 	}
 	w.line("**Routes of %s**\n", s.Package)
-	w.table("id", "name", "message", "form", "direction", "states", "handled by", "reply", "max bytes", "rate", "delivery", "idempotent")
+	w.table("id", "name", "message", "form", "direction", "states", "handled by", "reply", "max bytes", "rate", "delivery", "idempotent", "right")
 	for _, r := range s.Routes {
 		reply, states, by := "", "", ""
 		if r.Reply != nil {
@@ -91,7 +92,39 @@ func (w *writer) routes(s *model.Schema) {
 		}
 		w.row(strconv.Itoa(int(r.ID)), r.Name, string(r.Message.Desc.FullName()), r.Kind.String(),
 			map[protocol.Direction]string{protocol.ClientToServer: "client → server", protocol.ServerToClient: "server → client", protocol.BothWays: "both"}[r.Direction],
-			states, by, reply, strconv.Itoa(r.MaxBytes), rate(r), []string{"reliable", "AOI event", "latest"}[r.Delivery], yes(r.Idempotent))
+			states, by, reply, strconv.Itoa(r.MaxBytes), rate(r), []string{"reliable", "AOI event", "latest"}[r.Delivery], yes(r.Idempotent), rightOf(r))
+	}
+	w.line("")
+}
+
+// rightOf words who may send it, and whether that is put on record.
+func rightOf(r *model.Route) string {
+	var words []string
+	if r.Right != "" {
+		words = append(words, r.Right)
+	}
+	if r.Audit {
+		words = append(words, "audited")
+	}
+	return strings.Join(words, ", ")
+}
+
+// calls renders what entities call on each other.
+func (w *writer) calls(s *model.Schema) {
+	if len(s.Calls) == 0 {
+		return
+	}
+	w.line("**Calls between entities of %s**\n", s.Package)
+	w.table("id", "name", "message", "for", "reply", "meaning")
+	for _, c := range s.Calls {
+		kind, reply := "any", ""
+		if c.Kind != nil {
+			kind = string(c.Kind.Message.Desc.Name())
+		}
+		if c.Reply != nil {
+			reply = string(c.Reply.Desc.FullName())
+		}
+		w.row(strconv.Itoa(int(c.ID)), c.Name, string(c.Message.Desc.FullName()), kind, reply, text(c.Message.Comments.Leading))
 	}
 	w.line("")
 }
@@ -328,7 +361,11 @@ func (w *writer) kinds(s *model.Schema) {
 	for _, k := range s.Kinds {
 		var names []string
 		for _, c := range k.Components {
-			names = append(names, c.Def.Name)
+			name := c.Def.Name
+			if k.Optional(c) {
+				name += " (optional)"
+			}
+			names = append(names, name)
 		}
 		sees := ""
 		if k.Def.Sees > 0 {

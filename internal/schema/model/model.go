@@ -3,6 +3,7 @@
 package model
 
 import (
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/compiler/protogen"
@@ -37,11 +38,13 @@ type Schema struct {
 	Kinds       []*Kind              // by id, in the order of Layout.Kinds
 	Avatar      *Kind                // that players who join get; nil: none
 	Services    []*Service           // by full name
+	Calls       []*Call              // by id
+	Tables      []*Table             // by name
 }
 
 // Plays tells whether the schema says anything that players take part in, or is only there for calls between processes.
 func (s *Schema) Plays() bool {
-	return len(s.Services) == 0 || len(s.Routes)+len(s.Components)+len(s.Kinds) > 0
+	return len(s.Services) == 0 || len(s.Routes)+len(s.Components)+len(s.Kinds)+len(s.Calls) > 0
 }
 
 // Route is a message type that travels.
@@ -51,6 +54,22 @@ type Route struct {
 	Reply   *protogen.Message // nil: it is a push
 	Seq     *protogen.Field   // of an input: its number and the tick it is meant for; nil: none
 	Tick    *protogen.Field
+}
+
+// Call is a message type by which entities call each other.
+type Call struct {
+	ID      uint16
+	Name    string // in logs and errors: "plains.strike"
+	Message *protogen.Message
+	Reply   *protogen.Message // nil: nothing but an error answers
+	Kind    *Kind             // that it is for; nil: any
+}
+
+// Table is a message whose values designers keep in a file.
+type Table struct {
+	Name    string // of the file, without its ending
+	Message *protogen.Message
+	Key     *protogen.Field // that tells rows apart
 }
 
 // Component is a component with its message; a field of Def has the number of the message's field.
@@ -66,6 +85,9 @@ type Kind struct {
 	Message    *protogen.Message
 	Components []*Component // in the order in which they travel
 }
+
+// Optional tells whether entities of the kind may lack one of its components.
+func (k *Kind) Optional(c *Component) bool { return slices.Contains(k.Def.Optional, c.Def.ID) }
 
 // Service is a set of methods that processes call on each other.
 type Service struct {

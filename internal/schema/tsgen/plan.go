@@ -37,9 +37,16 @@ func planOf(t *model.Tree) *plan {
 				reach(r.Reply, p.coded)
 			}
 		}
+		rows := map[protoreflect.FullName]bool{} // of tables, which never reach a client, unless something else holds them too
+		for _, t := range s.Tables {
+			reach(t.Message, rows)
+		}
 		for _, f := range s.Files {
 			each(f.Messages, func(m *protogen.Message) {
 				n := m.Desc.FullName()
+				if rows[n] {
+					return
+				}
 				if !own[n] {
 					p.shown[n] = true
 				}

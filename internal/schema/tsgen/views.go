@@ -327,7 +327,10 @@ func (g *generator) unitValue(c *model.Component, f *delta.Field, column int) (t
 }
 
 // worldMembers are the names of the runtime's class.
-var worldMembers = []string{"replica", "entity", "unknowns"}
+var worldMembers = []string{"replica", "entity", "unknowns", "has"}
+
+// viewMembers are the names of the runtime's view of an entity.
+var viewMembers = []string{"world", "index", "tick", "id", "kind"}
 
 func columnsName(c *model.Component) string { return member(lower(verb(c.Message)), worldMembers...) }
 
@@ -341,7 +344,13 @@ func (g *generator) kind(k *model.Kind) error {
 	g.p("export class %s extends %s<World> {", name, g.sdk("views", "EntityView"))
 	for _, c := range k.Components {
 		view := typeName(verb(c.Message)) + "View"
-		g.p("  get %s(): %s {\n    return new %s(this.world, this.index, this.tick);\n  }", member(lower(verb(c.Message)), "world", "index", "tick", "id", "kind"), view, view)
+		if k.Optional(c) {
+			g.doc("  ", fmt.Sprintf("%s is undefined while the %s lacks it.", c.Def.Name, k.Def.Name))
+			g.p("  get %s(): %s | undefined {\n    return this.world.has(this.index, %d) ? new %s(this.world, this.index, this.tick) : undefined;\n  }",
+				member(lower(verb(c.Message)), viewMembers...), view, c.Def.ID, view)
+			continue
+		}
+		g.p("  get %s(): %s {\n    return new %s(this.world, this.index, this.tick);\n  }", member(lower(verb(c.Message)), viewMembers...), view, view)
 	}
 	g.p("}")
 	return nil

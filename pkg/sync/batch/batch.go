@@ -18,12 +18,15 @@ import (
 //
 //	kind u8 (1 delta, 2 snapshot) · zone · epoch · tick u32 LE · sequence
 //	n · n × slot                                             forgotten: no observer of this gateway sees them any more
+//	n · n × { slot · zone · epoch }                          departed: what was in the slot goes on in that zone, under its id
 //	n · n × { slot · id · kind · age · bits · full }         publications in full; motion's base tick = tick − age
 //	n · n × { slot · bits · delta }                          surprises, against the publication before; a moved base tick = tick
+//	n · n × observer                                         removed: they see nothing any more. One that is listed below as well is a new one
 //	n · n × { observer · last input · n · n × slot · n · n × slot }   leaves, enters
+//	n · n × { slot · route · length · payload }              events, in the order in which they happened; about what is in the slot after this batch
 //
 // A snapshot replaces everything that the gateway knew of the zone: its fulls are all entities that the gateway's observers see, and its enters every
-// observer's whole view.
+// observer's whole view. It holds no forgets, updates and events.
 const (
 	KindDelta    = 1
 	KindSnapshot = 2
@@ -34,6 +37,9 @@ const MaxSlot = 1 << 21
 
 // MaxBits bounds the bits of one encoded state. A delta in which everything changed may be longer than the full state, but not four times.
 const MaxBits = 4 * delta.MaxPartBits
+
+// MaxEvent bounds an event's payload in bytes.
+const MaxEvent = 64 << 10
 
 // ErrMalformed is wrapped by every error of Decode.
 var ErrMalformed = errors.New("malformed batch")
@@ -68,6 +74,20 @@ type Update struct {
 	Delta Bits
 }
 
+// Departure says that the entity in a slot, which is empty now, goes on in another zone under the same id. Who saw it gets a Leave in the same batch, as ever.
+type Departure struct {
+	Slot  uint32
+	Zone  uint32
+	Epoch uint32 // of that zone
+}
+
+// Event is something that happened to an entity, or beside it: a message of a route for whoever sees the entity.
+type Event struct {
+	Slot    uint32
+	Route   uint16
+	Payload []byte // a part of the batch's bytes
+}
+
 // Observer is what changed for one observer: slots that left and entered its view, and the last input of it that the zone applied.
 type Observer struct {
 	ID             uint64
@@ -79,9 +99,12 @@ type Observer struct {
 type Batch struct {
 	Header
 	Forgets   []uint32
+	Departed  []Departure
 	Fulls     []Full
 	Updates   []Update
+	Removed   []uint64 // observers
 	Observers []Observer
+	Events    []Event
 
 	slots []uint32
 	spans []span
@@ -156,9 +179,12 @@ func (c *cursor) header() (h Header) {
 func (b *Batch) Decode(data []byte) error {
 	c := cursor{b: data}
 	b.Header = c.header()
-	b.Forgets, b.Fulls, b.Updates = b.Forgets[:0], b.Fulls[:0], b.Updates[:0]
+	b.Forgets, b.Departed, b.Fulls, b.Updates = b.Forgets[:0], b.Departed[:0], b.Fulls[:0], b.Updates[:0]
 	for n := c.count("number of forgets", 1); n > 0; n-- {
 		b.Forgets = append(b.Forgets, c.slot())
+	}
+	for n := c.count("number of departures", 3); n > 0 && c.err == nil; n-- {
+		b.Departed = append(b.Departed, Departure{c.slot(), uint32(c.uvarint("zone of a departure", 1<<32-1)), uint32(c.uvarint("epoch of a departure", 1<<32-1))})
 	}
 	for n := c.count("number of fulls", 6); n > 0 && c.err == nil; n-- {
 		b.Fulls = append(b.Fulls, c.full(b.Tick))
@@ -170,7 +196,12 @@ func (b *Batch) Decode(data []byte) error {
 		}
 		b.Updates = append(b.Updates, u)
 	}
+	b.Removed = b.Removed[:0]
+	for n := c.count("number of removed observers", 1); n > 0 && c.err == nil; n-- {
+		b.Removed = append(b.Removed, c.uvarint("removed observer", 1<<64-1))
+	}
 	b.observers(&c)
+	b.events(&c)
 	if c.err == nil && len(c.b) > 0 {
 		c.fail("bytes after the end")
 	}
@@ -194,6 +225,18 @@ func (b *Batch) observers(c *cursor) {
 	}
 	for i, s := range b.spans { // only now does b.slots stay where it is
 		b.Observers[i].Leaves, b.Observers[i].Enters = b.slots[s.from:s.mid], b.slots[s.mid:s.to]
+	}
+}
+
+func (b *Batch) events(c *cursor) {
+	b.Events = b.Events[:0]
+	for n := c.count("number of events", 3); n > 0 && c.err == nil; n-- {
+		e := Event{Slot: c.slot(), Route: uint16(c.uvarint("route of an event", 1<<16-1))}
+		e.Payload = c.take("payload of an event", int(c.uvarint("length of an event", MaxEvent)))
+		b.Events = append(b.Events, e)
+	}
+	if c.err == nil && b.Kind == KindSnapshot && len(b.Forgets)+len(b.Updates)+len(b.Events) > 0 {
+		c.fail("forgets, updates or events in a snapshot")
 	}
 }
 

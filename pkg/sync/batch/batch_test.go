@@ -139,11 +139,102 @@ func TestObserversKeepTheirOrderWhenOthersGo(t *testing.T) {
 	}
 }
 
+func TestDepartureIsToldToGatewaysThatSawTheEntity(t *testing.T) {
+	s := sample()
+	s.AttachGateway(10)
+	s.AddObserver(501, 10)
+	s.Enter(500, 3)
+	s.Enter(500, 4)
+	s.Finish(10, nil)
+	s.Leave(500, 4) // out of sight in the tick in which it departs
+	s.Depart(3, 8, 5)
+	s.Depart(4, 9, 6)
+	s.Leave(500, 3)
+	out := s.Finish(11, nil)
+	d := decode(t, out[0].Bytes)
+	if want := []Departure{{3, 8, 5}, {4, 9, 6}}; !slices.Equal(d.Departed, want) || !slices.Equal(d.Observers[0].Leaves, []uint32{4, 3}) || len(d.Forgets) != 2 {
+		t.Errorf("got %+v, want departures %v and the leaves", d, want)
+	}
+	if d := decode(t, out[1].Bytes); len(d.Departed) != 0 {
+		t.Errorf("a gateway that saw nothing is told of %v", d.Departed)
+	}
+	if d := decode(t, s.Finish(12, nil)[0].Bytes); len(d.Departed) != 0 || s.Stats().Departures != 2 {
+		t.Errorf("told again: %v, counted %d", d.Departed, s.Stats().Departures)
+	}
+	s.Spawn(3, 77, 1, state{}.Record(s.codec.Kind(1)), 13) // the slot is free
+	defer func() {
+		if recover() == nil {
+			t.Error("what is not there departs")
+		}
+	}()
+	s.Depart(4, 8, 5)
+}
+
+func TestEventGoesOnceToEachGatewayThatSeesTheEntityWhenTheTickEnds(t *testing.T) {
+	s := sample()
+	for g := range uint32(3) {
+		s.AttachGateway(10 + g)
+	}
+	s.AddObserver(501, 9)
+	s.AddObserver(502, 10)
+	s.AddObserver(503, 11)
+	for _, id := range []uint64{500, 501, 502} {
+		s.Enter(id, 3)
+	}
+	s.Finish(10, nil)
+	payload := []byte("boom")
+	s.Event(3, 700, payload)
+	copy(payload, "gone")
+	s.Event(5, 701, nil) // seen by nobody
+	s.Event(6, 702, nil) // seen from this tick on
+	s.Enter(503, 6)
+	s.Leave(502, 3) // no longer seen at gateway 10
+	s.RequestSnapshot(11)
+	s.Event(3, 703, []byte("then"))
+	want := map[uint32][]Event{9: {{3, 700, []byte("boom")}, {3, 703, []byte("then")}}}
+	for _, o := range s.Finish(11, nil) {
+		d := decode(t, o.Bytes)
+		if !slices.EqualFunc(d.Events, want[o.Gateway], func(a, b Event) bool {
+			return a.Slot == b.Slot && a.Route == b.Route && string(a.Payload) == string(b.Payload)
+		}) {
+			t.Errorf("gateway %d hears %v, want %v", o.Gateway, d.Events, want[o.Gateway])
+		}
+	}
+	if st := s.Stats(); st.Events != 2 || st.EventsDropped != 1 {
+		t.Errorf("%d events, %d dropped; want 2, and 1 for a gateway whose batch was a snapshot", st.Events, st.EventsDropped)
+	}
+	if d := decode(t, s.Finish(12, nil)[0].Bytes); len(d.Events) != 0 {
+		t.Errorf("told again: %v", d.Events)
+	}
+}
+
+func TestObserverIsListedWhenItComesAndWhenItGoes(t *testing.T) {
+	s := sample()
+	s.Finish(10, nil)
+	s.AddObserver(501, 9)
+	if d := decode(t, s.Finish(11, nil)[0].Bytes); len(d.Observers) != 1 || d.Observers[0].ID != 501 || len(d.Observers[0].Enters) != 0 {
+		t.Errorf("a new observer that sees nothing: %+v", d)
+	}
+	s.RemoveObserver(501)
+	if d := decode(t, s.Finish(12, nil)[0].Bytes); !slices.Equal(d.Removed, []uint64{501}) || len(d.Observers) != 0 {
+		t.Errorf("one that has gone: %+v", d)
+	}
+	if d := decode(t, s.Finish(13, nil)[0].Bytes); len(d.Removed)+len(d.Observers) != 0 {
+		t.Errorf("told again: %+v", d)
+	}
+}
+
 func TestDamagedBatchIsRefusedAsAWhole(t *testing.T) {
 	s := sample()
 	for i := range uint32(12) {
 		s.Enter(500, i)
 	}
+	s.Finish(9, nil)
+	s.Depart(3, 8, 5)
+	s.Leave(500, 3)
+	s.Event(1, 700, []byte("an event"))
+	s.AddObserver(501, 9)
+	s.RemoveObserver(501)
 	b := append([]byte(nil), s.Finish(10, nil)[0].Bytes...)
 	for n := range b {
 		var d Batch
@@ -167,11 +258,13 @@ func TestSteadyTickAllocatesNothing(t *testing.T) {
 	tick := uint32(10)
 	var d Batch
 	var rec delta.Record
+	var payload [16]byte
 	step := func() {
 		tick++
 		for i := range uint32(20) {
 			state{X: r.Int32N(1 << 17), VX: 3}.Into(s.ents[i].kind, &rec)
 			s.Publish(i, &rec, deltatest.All, tick)
+			s.Event(i, 700, payload[:])
 		}
 		out = s.Finish(tick, out[:0])
 		if err := d.Decode(out[0].Bytes); err != nil {
@@ -194,13 +287,18 @@ func FuzzDecode(f *testing.F) {
 	f.Add(append([]byte(nil), s.Finish(10, nil)[0].Bytes...))
 	s.Leave(500, 2)
 	s.put(1, state{X: 1}, 11)
+	s.Depart(3, 8, 5)
+	s.Leave(500, 3)
+	s.Event(1, 700, []byte("an event"))
+	s.AddObserver(501, 9)
+	s.RemoveObserver(501)
 	f.Add(append([]byte(nil), s.Finish(11, nil)[0].Bytes...))
 	var d Batch
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if err := d.Decode(b); err != nil && !errors.Is(err, ErrMalformed) {
 			t.Fatal(err)
 		}
-		if n := len(d.Forgets) + len(d.Fulls) + len(d.Updates) + len(d.slots); n > len(b) {
+		if n := len(d.Forgets) + len(d.Departed) + len(d.Fulls) + len(d.Updates) + len(d.Removed) + len(d.slots) + len(d.Events); n > len(b) {
 			t.Fatalf("%d things out of %d bytes", n, len(b))
 		}
 	})
@@ -220,7 +318,7 @@ func ExampleSource() {
 		st.X += 80
 	}
 	// Output:
-	// 33
-	// 12
-	// 12
+	// 36
+	// 15
+	// 15
 }

@@ -17,18 +17,18 @@ type observer struct {
 	leaves, enters []uint32
 }
 
-// AddObserver adds an observer, served by a gateway, that sees nothing yet.
+// AddObserver adds an observer, served by a gateway, that sees nothing yet. The next batch lists it, whatever it comes to see.
 func (s *Source) AddObserver(id uint64, gatewayID uint32) {
 	g := s.gateway(gatewayID)
 	if g == nil || s.obs[id] != nil {
 		panic(fmt.Sprintf("batch: observer %d at gateway %d: the gateway is not attached or the observer exists", id, gatewayID))
 	}
-	o := &observer{id: id, gw: g, sees: make([]uint64, 0, (len(s.ents)+63)/64)} // at once: many may come in one tick
+	o := &observer{id: id, gw: g, touched: true, sees: make([]uint64, 0, (len(s.ents)+63)/64)} // at once: many may come in one tick
 	s.obs[id] = o
 	g.observers = append(g.observers, o)
 }
 
-// RemoveObserver drops an observer; the gateway is not told, it knows. It costs what the observer sees, however many others there are: all of a gateway's may go
+// RemoveObserver drops an observer: the next batch says that it sees nothing any more, for its connection may go on without it. It costs what the observer sees, however many others there are: all of a gateway's may go
 // in one tick.
 func (s *Source) RemoveObserver(id uint64) {
 	o := s.obs[id]
@@ -39,6 +39,7 @@ func (s *Source) RemoveObserver(id uint64) {
 	delete(s.obs, id)
 	o.gone = true
 	o.gw.gone++
+	o.gw.removed = append(o.gw.removed, id)
 }
 
 // compact takes the observers that have gone out of the list and keeps the order of the others: the output's order.

@@ -8,8 +8,8 @@ import (
 	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
 )
 
-// Source is a zone's side of replication. Per tick the zone calls, in this order: Despawn and Spawn, Leave and Enter, Publish for every entity, and
-// Finish. A slot that was despawned must not be spawned again before the next tick: that is how a gateway tells two entities apart.
+// Source is a zone's side of replication. Per tick the zone calls, in this order: Despawn, Depart and Spawn, Leave and Enter, Publish for every entity, and
+// Finish; Event at any time before that. A slot that was despawned must not be spawned again before the next tick: that is how a gateway tells two entities apart.
 // Calls with a slot, observer or gateway that was never added are mistakes of the caller and panic.
 type Source struct {
 	zone, epoch uint32
@@ -20,8 +20,10 @@ type Source struct {
 	gateways []*gateway // in order of attachment: the output's order
 	obs      map[uint64]*observer
 
-	round uint64 // of Finish: tells a slot that rests
-	bits  delta.Writer
+	round    uint64 // of Finish: tells a slot that rests
+	events   []event
+	payloads []byte // of events
+	bits     delta.Writer
 
 	stats Stats
 }
@@ -31,6 +33,17 @@ type Stats struct {
 	Publications uint64 // surprises
 	Fragments    uint64 // of them encoded, because a gateway sees the entity
 	BatchBytes   uint64
+	Departures   uint64
+	// Events is how often an event went to a gateway, EventsDropped how often one did not go to a gateway some of whose observers saw its entity, because a
+	// snapshot, which carries none, was due there.
+	Events, EventsDropped uint64
+}
+
+// event is an Event whose payload ends at to in Source.payloads, where the one before it ends.
+type event struct {
+	slot  uint32
+	route uint16
+	to    int
 }
 
 type entity struct {
@@ -51,6 +64,8 @@ type gateway struct {
 	known     []bool      // the gateway holds the slot's publications
 	changed   []uint32    // slots whose count went to or from 0 in this tick
 	forgets   []uint32
+	removed   []uint64 // observers, in this tick
+	departed  []Departure
 	fulls     section
 	updates   section
 	out       []byte
@@ -142,6 +157,32 @@ func (s *Source) Despawn(slot uint32) {
 	}
 }
 
+// Depart is Despawn for an entity that goes on, under its id, in another zone: what observers of both zones are shown is one entity that stays. Who sees it must get a
+// Leave within the same tick, as ever.
+func (s *Source) Depart(slot, to, epoch uint32) {
+	if int(slot) >= len(s.ents) || !s.ents[slot].alive {
+		panic(fmt.Sprintf("batch: slot %d, out of which an entity departs to zone %d, is empty", slot, to))
+	}
+	s.Despawn(slot)
+	for _, g := range s.gateways {
+		if int(slot) < len(g.known) && g.known[slot] { // when the tick began some of its observers saw the slot
+			g.departed = append(g.departed, Departure{slot, to, epoch})
+		}
+	}
+	s.stats.Departures++
+}
+
+// Event says that something happened about the entity in a slot, for whoever sees it when the tick ends: once per gateway with such an observer, however many there are. It
+// is lossy: a gateway whose next batch is a snapshot gets none (Stats.EventsDropped), and a gateway drops it for clients that do not have the entity yet or have fallen
+// behind. The payload, of at most MaxEvent bytes, is copied.
+func (s *Source) Event(slot uint32, route uint16, payload []byte) {
+	if slot >= MaxSlot || len(payload) > MaxEvent {
+		panic(fmt.Sprintf("batch: event of route %d about slot %d with %d bytes: there are %d slots, and a payload has at most %d bytes", route, slot, len(payload), MaxSlot, MaxEvent))
+	}
+	s.payloads = append(s.payloads, payload...)
+	s.events = append(s.events, event{slot, route, len(s.payloads)})
+}
+
 // Publication is a slot's last publication: what every replica's base is once it is up to date. It must not be changed, and changes with the next Publish.
 func (s *Source) Publication(slot uint32) *delta.Record { return &s.ents[slot].pub }
 
@@ -200,12 +241,13 @@ func (s *Source) Finish(tick uint32, dst []Output) []Output {
 		dst = append(dst, Output{g.id, s.write(g, tick)})
 		s.stats.BatchBytes += uint64(len(g.out))
 		g.snapshot = false
-		g.changed, g.forgets = g.changed[:0], g.forgets[:0]
+		g.changed, g.forgets, g.removed, g.departed = g.changed[:0], g.forgets[:0], g.removed[:0], g.departed[:0]
 		g.fulls, g.updates = section{b: g.fulls.b[:0]}, section{b: g.updates.b[:0]}
 		for _, o := range g.observers {
 			o.touched, o.leaves, o.enters = false, o.leaves[:0], o.enters[:0]
 		}
 	}
+	s.events, s.payloads = s.events[:0], s.payloads[:0]
 	return dst
 }
 
@@ -262,8 +304,59 @@ func (s *Source) write(g *gateway, tick uint32) []byte {
 	g.seq++
 	b = binary.AppendUvarint(b, g.seq)
 	b = appendSlots(b, g.forgets)
+	b = g.appendDeparted(b)
 	b = append(binary.AppendUvarint(b, uint64(g.fulls.n)), g.fulls.b...)
 	b = append(binary.AppendUvarint(b, uint64(g.updates.n)), g.updates.b...)
+	b = binary.AppendUvarint(b, uint64(len(g.removed)))
+	for _, id := range g.removed {
+		b = binary.AppendUvarint(b, id)
+	}
+	b = s.appendEvents(g.appendObservers(b), g)
+	g.out = b
+	return b
+}
+
+func (g *gateway) appendDeparted(b []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(len(g.departed)))
+	for _, d := range g.departed {
+		b = binary.AppendUvarint(b, uint64(d.Slot))
+		b = binary.AppendUvarint(b, uint64(d.Zone))
+		b = binary.AppendUvarint(b, uint64(d.Epoch))
+	}
+	return b
+}
+
+// sees tells whether some observer of the gateway sees a slot.
+func (g *gateway) sees(slot uint32) bool { return int(slot) < len(g.seen) && g.seen[slot] > 0 }
+
+func (s *Source) appendEvents(b []byte, g *gateway) []byte {
+	n := 0
+	for i := range s.events {
+		if g.sees(s.events[i].slot) {
+			n++
+		}
+	}
+	if g.snapshot {
+		s.stats.EventsDropped += uint64(n)
+		return binary.AppendUvarint(b, 0)
+	}
+	s.stats.Events += uint64(n)
+	b = binary.AppendUvarint(b, uint64(n))
+	from := 0
+	for i := range s.events {
+		e := &s.events[i]
+		if g.sees(e.slot) {
+			b = binary.AppendUvarint(b, uint64(e.slot))
+			b = binary.AppendUvarint(b, uint64(e.route))
+			b = binary.AppendUvarint(b, uint64(e.to-from))
+			b = append(b, s.payloads[from:e.to]...)
+		}
+		from = e.to
+	}
+	return b
+}
+
+func (g *gateway) appendObservers(b []byte) []byte {
 	n := 0
 	for _, o := range g.observers {
 		if o.touched || g.snapshot {
@@ -282,7 +375,6 @@ func (s *Source) write(g *gateway, tick uint32) []byte {
 		}
 		b = appendSlots(appendSlots(b, o.leaves), o.enters)
 	}
-	g.out = b
 	return b
 }
 

@@ -27,6 +27,23 @@ func (l *Layout) finishKind(k *Kind) error {
 		words, vars = words+c.Words, vars+c.Vars
 		for a := range Audiences {
 			worst[a] += c.worst[a]
+			if has(c.Fields, a) && slices.Contains(k.Optional, id) {
+				worst[a]++ // its presence
+			}
+		}
+	}
+	if len(k.Optional) > 0 {
+		words += presenceWords
+	}
+	for i, id := range k.Optional {
+		c := l.Component(id)
+		switch {
+		case !slices.Contains(k.Components, id) || slices.Contains(k.Optional[:i], id):
+			return fmt.Errorf("optional component %d is none of the kind's, or named twice", id)
+		case c.Motion != nil:
+			return fmt.Errorf("optional component %d %q has a place, without which nobody sees the entity", id, c.Name)
+		case len(c.Fields) == 0:
+			return fmt.Errorf("optional component %d %q has no fields, so nobody would be told of it", id, c.Name)
 		}
 	}
 	if words > maxWords || vars > maxVars {

@@ -12,6 +12,7 @@ import (
 //
 //	bool: true, false · 32 bits, steps and angles: a number · 64 bits and entities: a string of digits · float: a number, or a string if it is none
 //	string: a string · bytes: hexadecimal · absent: null · message: an object · list: an array · map: an array of [key, value]
+//	component that the entity lacks: null
 //
 // "tick" is the base tick, where the audience is AOI and the kind has a place.
 func (k *KindCodec) AppendJSON(dst []byte, b *Record, a Audience) []byte {
@@ -25,7 +26,12 @@ func (k *KindCodec) AppendJSON(dst []byte, b *Record, a Audience) []byte {
 			continue
 		}
 		dst = comma(dst)
-		dst = append(appendString(dst, p.c.def.Name), ':', '{')
+		dst = append(appendString(dst, p.c.def.Name), ':')
+		if p.carried != 0 && !k.told(b, i, a) {
+			dst = append(dst, "null"...)
+			continue
+		}
+		dst = append(dst, '{')
 		for j := range p.c.def.Fields {
 			if f := &p.c.def.Fields[j]; f.Audience == a {
 				dst = append(appendString(comma(dst), f.Name), ':')

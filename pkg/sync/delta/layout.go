@@ -98,6 +98,7 @@ type Kind struct {
 	ID         uint16
 	Name       string
 	Components []uint16 // in the order in which they travel
+	Optional   []uint16 // those of Components that an entity may lack
 	Sees       float64  // radius of an avatar's view; 0: the zone's
 	Layer      string
 }

@@ -3,6 +3,7 @@ package delta
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -29,6 +30,11 @@ func (l *Layout) Table() []byte {
 		for _, id := range k.Components {
 			pk.Components = append(pk.Components, uint32(id))
 		}
+		for _, id := range k.Optional {
+			if c := l.Component(id); c != nil && leaves(c.Fields) {
+				pk.Optional = append(pk.Optional, uint32(id))
+			}
+		}
 		m.Kinds = append(m.Kinds, pk)
 	}
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
@@ -36,6 +42,11 @@ func (l *Layout) Table() []byte {
 		panic(fmt.Sprintf("delta: layout %q: %v: call Finish first", l.Name, err)) // a name that is not UTF-8
 	}
 	return b
+}
+
+// leaves tells whether any of the fields leaves the server. Of an optional component with none such nobody is told.
+func leaves(fields []Field) bool {
+	return slices.ContainsFunc(fields, func(f Field) bool { return f.Audience != Server })
 }
 
 func tableFields(fields []Field) (list []*mmov1.LayoutField) {
@@ -87,6 +98,9 @@ func ParseTable(b []byte) (*Layout, error) {
 		k := Kind{ID: narrow(pk.Id), Name: pk.Name, Sees: pk.Sees, Layer: pk.Layer}
 		for _, id := range pk.Components {
 			k.Components = append(k.Components, uint16(min(id, math.MaxUint16)))
+		}
+		for _, id := range pk.Optional {
+			k.Optional = append(k.Optional, uint16(min(id, math.MaxUint16)))
 		}
 		l.Kinds = append(l.Kinds, k)
 	}

@@ -12,6 +12,8 @@ type Config struct {
 	MaxFrame     int    // bytes of one frame's payload, beyond which the rest waits for the next; one entity always goes; default 32 KiB
 	SlackTicks   uint32 // a client pauses when the oldest of two or more unechoed frames is older than its minimum round trip plus this; default 3
 	SilenceTicks uint32 // with nothing to say, a section goes this often; default 5
+	// Handover is for how many ticks of the caller a client keeps an entity that departed for another zone and was not seen there yet; default 10. After that it leaves.
+	Handover uint32
 }
 
 func (c *Config) validate() {
@@ -23,6 +25,9 @@ func (c *Config) validate() {
 	}
 	if c.SilenceTicks == 0 {
 		c.SilenceTicks = 5
+	}
+	if c.Handover == 0 {
+		c.Handover = 10
 	}
 }
 
@@ -37,9 +42,13 @@ const (
 // Client builds one client's frames. It keeps two sets, what was sent and what is wanted, never a queue: a client that stalls for
 // an hour costs what one that stalls for a second does.
 type Client struct {
-	cfg   Config
-	views []*view
-	used  []uint64 // local indices in use
+	cfg    Config
+	views  []*view  // in order of opening
+	home   *Zone    // see Home
+	used   []uint64 // local indices in use
+	rowOf  []uint8  // by local index in use: the row under which the client has the entity
+	now    uint32   // of the last Frame
+	paused bool     // then
 
 	sent      [maxSent]uint32 // gateway ticks of unechoed frames, oldest at head
 	head, out int
@@ -50,25 +59,7 @@ type Client struct {
 	rotate    int
 
 	dirty, enters []int32
-}
-
-// view is what a client wants and has of one zone. The arrays run in parallel: one place per wanted entity.
-type view struct {
-	zone      *Zone
-	observer  uint64
-	index     uint8 // of the connection's zone table
-	slot      []uint32
-	base      []uint32 // number of the publication the client holds; 0: wanted, not entered yet
-	local     []uint16
-	gone      []gone // sent, no longer wanted
-	input     uint32
-	lastTick  uint32
-	lastInput uint32
-}
-
-type gone struct {
-	slot, base uint32
-	local      uint16
+	hits          marks // scratch of Events
 }
 
 // FrameStats says what one frame carried.
@@ -84,21 +75,63 @@ func NewClient(cfg Config) *Client {
 }
 
 // Open adds a zone to the client's zone table and returns its row: the index and the tick from which its first section counts.
-// observer is the id by which the zone's batches name this client. ok is false when the table is full.
+// observer is the id by which the zone's batches name this client. A row may have been another zone's: one that is over, or, when all are in use, one of which the client
+// wants and has nothing, and that is not its home. ok is false when there is none.
 func (c *Client) Open(z *Zone, observer uint64) (index uint8, tick uint32, ok bool) {
-	if len(c.views) == maxZones {
+	if old := z.views[observer]; old != nil && old.client == c {
+		return old.index, old.lastTick, true
+	}
+	if index, ok = c.row(); !ok {
 		return 0, 0, false
 	}
-	v := &view{zone: z, observer: observer, index: uint8(len(c.views)), lastTick: z.tick}
+	v := &view{client: c, zone: z, observer: observer, index: index, lastTick: z.tick}
 	c.views = append(c.views, v)
 	z.views[observer] = v
-	return v.index, z.tick, true
+	return index, z.tick, true
+}
+
+// Hold keeps sections of a row back until Told: a client must know the row before them.
+func (c *Client) Hold(index uint8) {
+	for _, v := range c.views {
+		if v.index == index {
+			v.untold = true
+		}
+	}
+}
+
+// Told says that the rows of everything that was opened have left for the client: sections may follow.
+func (c *Client) Told() {
+	for _, v := range c.views {
+		v.untold = false
+	}
+}
+
+// Home names the zone that the client lives in: its row is kept, and spoken of, even when there is nothing to see and nobody to see it.
+func (c *Client) Home(z *Zone) { c.home = z }
+
+// row finds a free row of the zone table, or makes one free.
+func (c *Client) row() (uint8, bool) {
+	taken := uint(0)
+	for _, v := range c.views {
+		taken |= 1 << v.index
+	}
+	if n := bits.TrailingZeros(^taken); n < maxZones {
+		return uint8(n), true
+	}
+	for i, v := range c.views {
+		if !v.untold && v.zone != c.home && v.idle() {
+			v.detach()
+			c.views = slices.Delete(c.views, i, i+1)
+			return v.index, true
+		}
+	}
+	return 0, false
 }
 
 // Close ends all views.
 func (c *Client) Close() {
 	for _, v := range c.views {
-		delete(v.zone.views, v.observer)
+		v.detach()
 	}
 	c.views = nil
 }
@@ -138,6 +171,9 @@ func (c *Client) Paused(now uint32) bool {
 	return c.out == maxSent || c.out > 1 && now-c.sent[c.head] > c.rtt+c.cfg.SlackTicks
 }
 
+// Held tells whether the last call of Frame found the client paused.
+func (c *Client) Held() bool { return c.paused }
+
 // Frame writes the state frame that the client needs now, a gateway tick, and tells whether there is one. A frame that was written must
 // be sent: the client's bases have moved.
 //
@@ -147,15 +183,22 @@ func (c *Client) Paused(now uint32) bool {
 //	input   = 2: last + d (≤ 2) | 3 + 32
 //	count   = `0`: 0 | `10` + 4 | `110` + 11 | `111` + 20
 //	leave   = index
-//	enter   = index · id (`0` + 32 | `1` + 64) · kind (4 | 15 + 16) · age · full
+//	enter   = index · id (`0` + 32: the high half is zone − 1 | `1` + 64) · kind (4 | 15 + 16) · age · full
 //	update  = index · ( `0` delta | `10` age · delta | `11` age · full )
+//
+// An enter at an index that is live has the id and the kind of what is there: the entity is now shown by this section's zone.
 func (c *Client) Frame(w *delta.Writer, now uint32) (st FrameStats, ok bool) {
-	if c.Paused(now) {
+	c.now, c.paused = now, c.Paused(now)
+	if c.paused {
 		return st, false
 	}
 	w.Reset()
+	over := false
 	for _, v := range c.views {
-		if !v.zone.ready {
+		if len(v.held) > 0 {
+			v.release(now)
+		}
+		if over = over || v.closed; v.untold || !v.zone.ready && !v.closed {
 			continue
 		}
 		dirty := c.dirty[:0]
@@ -166,11 +209,14 @@ func (c *Client) Frame(w *delta.Writer, now uint32) (st FrameStats, ok bool) {
 			}
 		}
 		c.dirty = dirty
-		due := v.zone.tick-v.lastTick >= c.cfg.SilenceTicks || v.input != v.lastInput
+		due := v.input != v.lastInput || v.zone.tick-v.lastTick >= c.cfg.SilenceTicks && (!v.silent || v.zone == c.home)
 		if len(dirty) == 0 && len(v.gone) == 0 && !due {
 			continue
 		}
 		ok = c.section(w, v, dirty, due, ok, &st) || ok
+	}
+	if over {
+		c.tidy()
 	}
 	if !ok {
 		return st, false
@@ -240,20 +286,23 @@ func (c *Client) choose(v *view, dirty []int32, room int, alone bool) (enters, u
 			updates = append(updates, i)
 			continue
 		}
-		if full {
+		has := v.local[i] != noIndex
+		if full && !has {
 			continue
 		}
 		cost := v.enterCost(int(i))
 		if room -= cost; room < 0 && (!alone || len(enters)+len(updates) > 0) {
 			break
 		}
-		local, ok := c.take()
-		if !ok {
-			full = true
-			room += cost
-			continue
+		if !has {
+			local, ok := c.take()
+			if !ok {
+				full = true
+				room += cost
+				continue
+			}
+			v.local[i] = local
 		}
-		v.local[i] = local
 		enters = append(enters, i)
 	}
 	c.enters = enters
@@ -268,21 +317,6 @@ const (
 	usualBits    = 256 // of an entity that enters; decides only when to begin taking turns
 )
 
-// enterCost and cost are upper bounds of an enter's and an update's bits.
-func (v *view) enterCost(i int) int { return maxEnterBits + v.zone.fullState(v.slot[i]).n }
-
-func (v *view) cost(i int) int {
-	slot := v.slot[i]
-	from, to := v.base[i], v.zone.latest[slot]
-	switch {
-	case from == to-1 && v.zone.hot[slot].n != 0:
-		return maxIndexBits + maxAgeBits + int(v.zone.hot[slot].n)
-	case v.zone.restate(slot, from):
-		return maxIndexBits + maxAgeBits + v.zone.fullState(slot).n
-	}
-	return maxIndexBits + maxAgeBits + v.zone.fragment(slot, from).n
-}
-
 // take finds the lowest free local index.
 func (c *Client) take() (uint16, bool) {
 	for k, m := range c.used {
@@ -296,6 +330,7 @@ func (c *Client) take() (uint16, bool) {
 		return 0, false
 	}
 	c.used = append(c.used, 1)
+	c.rowOf = append(c.rowOf, make([]uint8, 64)...)
 	return uint16(len(c.used)*64 - 64), true
 }
 
@@ -307,121 +342,4 @@ func (c *Client) width() uint {
 		}
 	}
 	return 0
-}
-
-func (v *view) header(w *delta.Writer, width uint) {
-	w.Put(uint64(v.index), 4)
-	switch d := v.zone.tick - v.lastTick; {
-	case d == 1:
-		w.Put(0, 1)
-	case d < 63:
-		w.Put(1|uint64(d)<<1, 7)
-	default:
-		w.Put(127|uint64(v.zone.tick)<<7, 39)
-	}
-	if d := v.input - v.lastInput; d < 3 {
-		w.Put(uint64(d), 2)
-	} else {
-		w.Put(3|uint64(v.input)<<2, 34)
-	}
-	w.Put(uint64(width), 4)
-	v.lastTick, v.lastInput = v.zone.tick, v.input
-}
-
-func (v *view) enter(w *delta.Writer, width uint, i int) {
-	z, slot := v.zone, v.slot[i]
-	e := &z.ents[slot]
-	v.base[i] = z.latest[slot]
-	w.Put(uint64(v.local[i]), width)
-	if e.id < 1<<32 {
-		w.Put(e.id<<1, 33)
-	} else {
-		w.Put(1|e.id&(1<<32-1)<<1, 33)
-		w.Put(e.id>>32, 32)
-	}
-	if kind := e.codec.Kind.ID; kind < 15 {
-		w.Put(uint64(kind), 4)
-	} else {
-		w.Put(15|uint64(kind)<<4, 20)
-	}
-	w.Age(z.age(slot))
-	f := z.fullState(slot)
-	w.Append(f.b, f.n)
-}
-
-func (v *view) update(w *delta.Writer, width uint, i int) {
-	z, slot := v.zone, v.slot[i]
-	from, to := v.base[i], z.latest[slot]
-	local := uint64(v.local[i])
-	v.base[i] = to
-	if h := &z.hot[slot]; from == to-1 && h.n != 0 && (h.any || h.tick == z.tick) { // the common path: the zone's own bytes
-		w.Put(local|h.bits<<(width+1), width+1+uint(h.n))
-		return
-	}
-	if z.restate(slot, from) {
-		w.Put(local|3<<width, width+2)
-		w.Age(z.age(slot))
-		f := z.fullState(slot)
-		w.Append(f.b, f.n)
-		return
-	}
-	age := z.age(slot)
-	if e := &z.ents[slot]; e.ticks[from%keep] == e.ticks[to%keep] { // the motion did not move: no age
-		age = 0
-	}
-	if age == 0 {
-		w.Put(local, width+1)
-	} else {
-		w.Put(local|1<<width, width+2)
-		w.Age(age)
-	}
-	f := z.fragment(slot, from)
-	w.Append(f.b, f.n)
-}
-
-// want adds entities; one that was to leave, of the same incarnation, just stays.
-func (v *view) want(slots []uint32) {
-	places := len(v.slot)
-	for _, s := range slots {
-		v.slot, v.base, v.local = append(v.slot, s), append(v.base, 0), append(v.local, 0)
-	}
-	if len(v.gone) == 0 || len(slots) == 0 {
-		return
-	}
-	var at map[uint32]int // slot → place among the new ones, where looking through them for each gone one would be slow
-	if len(v.gone)*len(slots) > 1<<10 {
-		at = make(map[uint32]int, len(slots))
-		for i, s := range slots {
-			at[s] = i
-		}
-	}
-	left := v.gone[:0]
-	for _, g := range v.gone {
-		i := -1
-		if at == nil {
-			i = slices.Index(slots, g.slot)
-		} else if j, ok := at[g.slot]; ok {
-			i = j
-		}
-		if i >= 0 && g.base >= v.zone.ents[g.slot].first {
-			v.base[places+i], v.local[places+i] = g.base, g.local
-		} else {
-			left = append(left, g)
-		}
-	}
-	v.gone = left
-}
-
-// keep drops every wanted entity for which stay is false.
-func (v *view) keep(stay func(slot uint32) bool) {
-	n := 0
-	for i, s := range v.slot {
-		if stay(s) {
-			v.slot[n], v.base[n], v.local[n] = s, v.base[i], v.local[i]
-			n++
-		} else if v.base[i] != 0 {
-			v.gone = append(v.gone, gone{s, v.base[i], v.local[i]})
-		}
-	}
-	v.slot, v.base, v.local = v.slot[:n], v.base[:n], v.local[:n]
 }

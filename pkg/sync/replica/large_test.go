@@ -38,7 +38,7 @@ func newStall(t *testing.T, cfg Config) *stall {
 	s.src.AttachGateway(1)
 	s.src.AddObserver(9, 1)
 	index, tick, _ := s.c.Open(s.z, 9)
-	if err := s.m.OpenZone(index, p, tick); err != nil {
+	if err := s.m.OpenZone(index, 1, p, tick); err != nil {
 		t.Fatal(err)
 	}
 	return s

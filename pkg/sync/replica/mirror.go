@@ -62,6 +62,7 @@ func (e *Entity) Position(tick uint32) (x, z int32, ok bool) {
 // Row is a row of a connection's zone table.
 type Row struct {
 	Open   bool
+	Zone   uint32 // id
 	Params delta.Params
 	Tick   uint32 // of the last section: silence asserts the prediction up to here
 	Input  uint32 // last input applied
@@ -76,6 +77,8 @@ type Mirror struct {
 
 	// Enter and Leave, if set, are told of every change of the visible set.
 	Enter, Leave func(index int, e *Entity)
+	// Move, if set, is told of an entity that stays visible while another zone shows it from now on, or the same one anew: its base is that zone's, and its row was fromRow.
+	Move func(index int, e *Entity, fromRow uint8)
 
 	codec   *delta.Codec
 	mapping *delta.Mapping
@@ -99,12 +102,17 @@ func (m *Mirror) Use(frames *delta.Codec, own *delta.Layout) error {
 	return err
 }
 
-// OpenZone sets a row of the zone table.
-func (m *Mirror) OpenZone(index uint8, p delta.Params, tick uint32) error {
+// OpenZone sets a row of the zone table: that of a zone, by its id. The row may be another zone's that has no entities left.
+func (m *Mirror) OpenZone(index uint8, zone uint32, p delta.Params, tick uint32) error {
 	if index >= maxZones || p.PositionBits < 1 || p.PositionBits > 31 || m.codec == nil {
 		return fmt.Errorf("%w: zone row %d with %d position bits (layout known: %v)", ErrMalformed, index, p.PositionBits, m.codec != nil)
 	}
-	m.Rows[index] = Row{Open: true, Params: p, Tick: tick}
+	for i := range m.Entities {
+		if e := &m.Entities[i]; e.Live && e.Zone == index && m.Rows[index].Open {
+			return fmt.Errorf("%w: row %d of zone %d becomes zone %d's while entity %d of it is live", ErrMalformed, index, m.Rows[index].Zone, zone, e.ID)
+		}
+	}
+	m.Rows[index] = Row{Open: true, Zone: zone, Params: p, Tick: tick}
 	return nil
 }
 
@@ -198,30 +206,37 @@ func (m *Mirror) enter(r *delta.Reader, row uint8, i int) error {
 	if r.Bit() {
 		id = r.Get64()
 	} else {
-		id = r.Get(32)
+		id = uint64(m.Rows[row].Zone-1)<<32 | r.Get(32)
 	}
 	kind := uint16(r.Get(4))
 	if kind == 15 {
 		kind = uint16(r.Get(16))
 	}
 	codec := m.codec.Kind(kind)
-	if codec == nil || r.Failed() || m.live(i) != nil {
-		return fmt.Errorf("%w: enter of entity %d of kind %d (known: %v) at index %d (in use: %v, %v)", ErrMalformed, id, kind, codec != nil, i, m.live(i) != nil, r.Err())
+	old := m.live(i)
+	if codec == nil || r.Failed() || old != nil && (old.ID != id || old.Kind != kind) {
+		return fmt.Errorf("%w: enter of entity %d of kind %d (known: %v) at index %d (another one's: %v, %v)", ErrMalformed, id, kind, codec != nil, i, old != nil, r.Err())
 	}
 	for i >= len(m.Entities) {
 		m.Entities = append(m.Entities, Entity{m: m})
 	}
 	e := &m.Entities[i]
+	from := e.Zone
 	e.Live, e.Zone, e.Kind, e.ID, e.Codec = true, row, kind, id, codec
 	codec.Init(&e.Base)
 	age := r.Age()
 	codec.ReadFull(r, m.Rows[row].Params, &e.Base, delta.AOI, m.Rows[row].Tick-age)
-	m.Live++
 	if r.Failed() {
 		return fmt.Errorf("%w: state of entity %d of kind %d", ErrMalformed, id, kind)
 	}
-	if m.Enter != nil {
-		m.Enter(i, e)
+	switch {
+	case old == nil:
+		m.Live++
+		if m.Enter != nil {
+			m.Enter(i, e)
+		}
+	case m.Move != nil:
+		m.Move(i, e, from)
 	}
 	return nil
 }

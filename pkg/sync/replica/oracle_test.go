@@ -91,7 +91,7 @@ func (w *world) join(id uint64, avatar int, cfg Config) {
 	p := &player{id: id, gw: 1 + uint32(id%2), avatar: avatar, cl: NewClient(cfg), m: newMirror(w.t, w.codec), sees: map[int]bool{}, delay: 1 + uint32(w.r.IntN(4)), lazy: w.r.IntN(2) == 0}
 	w.src.AddObserver(id, p.gw)
 	index, tick, _ := p.cl.Open(w.gateways[p.gw].zone, id)
-	if err := p.m.OpenZone(index, w.params(), tick); err != nil {
+	if err := p.m.OpenZone(index, 7, w.params(), tick); err != nil {
 		w.t.Fatal(err)
 	}
 	w.clients = append(w.clients, p)
@@ -433,7 +433,7 @@ func TestViewsBeyondEveryBoundAreServedPieceByPiece(t *testing.T) {
 		}
 	}
 	index, first, _ := c.Open(z, 9)
-	if err := m.OpenZone(index, l, first); err != nil {
+	if err := m.OpenZone(index, 1, l, first); err != nil {
 		t.Fatal(err)
 	}
 	for i := range uint32(n) {

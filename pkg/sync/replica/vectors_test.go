@@ -38,6 +38,7 @@ func TestVectorsAreFresh(t *testing.T) {
 		Layout string `json:"layout"` // hex of the layout table
 		Zone   struct {
 			Index        int    `json:"index"`
+			Zone         uint32 `json:"zone"`
 			Tick         uint32 `json:"tick"`
 			PositionBits uint8  `json:"position_bits"`
 		} `json:"zone"`
@@ -45,6 +46,7 @@ func TestVectorsAreFresh(t *testing.T) {
 	}
 	w := newWorld(t, 77, 60, 1, Config{})
 	p := w.clients[0]
+	v.Zone.Zone = 7
 	v.Zone.Tick, v.Zone.PositionBits = p.m.Rows[0].Tick, w.params().PositionBits
 	v.Layout = hex.EncodeToString(w.codec.Layout.Table())
 	for range 60 {
@@ -66,12 +68,17 @@ func TestVectorsAreFresh(t *testing.T) {
 		}
 		v.Frames = append(v.Frames, vector(p.m, bw.Bytes()))
 	}
+	fresh(t, "testdata/frames.json", v)
+}
+
+// fresh compares a file with what it should hold, or rewrites it.
+func fresh(t *testing.T, path string, v any) {
+	t.Helper()
 	got, err := json.MarshalIndent(v, "", " ")
 	if err != nil {
 		t.Fatal(err)
 	}
 	got = append(got, '\n')
-	const path = "testdata/frames.json"
 	if *update {
 		if err := os.WriteFile(path, got, 0o644); err != nil {
 			t.Fatal(err)
@@ -80,6 +87,80 @@ func TestVectorsAreFresh(t *testing.T) {
 	if want, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want) {
 		t.Fatalf("%s is not what the encoder writes now (%v): run go test ./pkg/sync/replica -run Vectors -update", path, err)
 	}
+}
+
+type vectorRow struct {
+	Index        uint8  `json:"index"`
+	Zone         uint32 `json:"zone"`
+	Tick         uint32 `json:"tick"`
+	Input        uint32 `json:"input"`
+	PositionBits uint8  `json:"position_bits"`
+	OriginX      int32  `json:"origin_x"`
+	OriginZ      int32  `json:"origin_z"`
+}
+
+func rowVector(i uint8, r *Row) vectorRow {
+	return vectorRow{i, r.Zone, r.Tick, r.Input, r.Params.PositionBits, r.Params.OriginX, r.Params.OriginZ}
+}
+
+// crossingStep is a row that comes, or a frame and what it makes of the client.
+type crossingStep struct {
+	Row    *vectorRow      `json:"row,omitempty"`
+	Hex    string          `json:"hex,omitempty"`
+	Expect *crossingExpect `json:"expect,omitempty"`
+}
+
+type crossingExpect struct {
+	Rows     []vectorRow      `json:"rows"`
+	Entities []crossingEntity `json:"entities"`
+	Enters   int              `json:"enters"` // so far
+	Leaves   int              `json:"leaves"`
+	Moves    int              `json:"moves"`
+}
+
+type crossingEntity struct {
+	vectorEntity
+	Row uint8 `json:"row"`
+}
+
+// TestVectorsOfSeveralZonesAreFresh keeps the frames of a client in a world of several zones, whose rows come and go and whose entities cross.
+func TestVectorsOfSeveralZonesAreFresh(t *testing.T) {
+	var v struct {
+		Layout string         `json:"layout"`
+		Steps  []crossingStep `json:"steps"`
+	}
+	l := newLand(t, 4, 14, 1, chaos{cross: 12, die: 200, stall: 30, close: 25})
+	v.Layout = hex.EncodeToString(l.codec.Layout.Table())
+	p := l.seers[0]
+	enters, leaves := 0, 0
+	p.m.Enter, p.m.Leave = func(int, *Entity) { enters++ }, func(int, *Entity) { leaves++ }
+	p.heard = func(frame []byte, row *Row, index uint8) {
+		if row != nil {
+			r := rowVector(index, row)
+			v.Steps = append(v.Steps, crossingStep{Row: &r})
+			return
+		}
+		s := crossingStep{Hex: hex.EncodeToString(frame)}
+		s.Expect = &crossingExpect{Enters: enters, Leaves: leaves, Moves: p.moves}
+		for i := range p.m.Rows {
+			if r := &p.m.Rows[i]; r.Open {
+				s.Expect.Rows = append(s.Expect.Rows, rowVector(uint8(i), r))
+			}
+		}
+		for i := range p.m.Entities {
+			if e := &p.m.Entities[i]; e.Live {
+				s.Expect.Entities = append(s.Expect.Entities, crossingEntity{vectorEntity{i, fmt.Sprint(e.ID), e.Kind, e.Codec.AppendJSON(nil, &e.Base, delta.AOI)}, e.Zone})
+			}
+		}
+		v.Steps = append(v.Steps, s)
+	}
+	for range 120 {
+		l.step()
+	}
+	if p.moves < 10 || leaves < 5 {
+		t.Errorf("%d moves and %d leaves are too few to test anybody with", p.moves, leaves)
+	}
+	fresh(t, "testdata/crossing.json", v)
 }
 
 func vector(m *Mirror, b []byte) (f vectorFrame) {
@@ -110,7 +191,7 @@ func FuzzMirror(f *testing.F) {
 	codec := deltatest.Codec()
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m := newMirror(t, codec)
-		if err := m.OpenZone(0, delta.Params{PositionBits: 17}, 100); err != nil {
+		if err := m.OpenZone(0, 7, delta.Params{PositionBits: 17}, 100); err != nil {
 			t.Fatal(err)
 		}
 		for range 3 { // a first frame may make entities that the next one changes
@@ -150,7 +231,7 @@ func ExampleMirror() {
 	m := Mirror{}
 	err := m.Use(deltatest.Codec(), nil)
 	if err == nil {
-		err = m.OpenZone(0, delta.Params{PositionBits: 17}, 99)
+		err = m.OpenZone(0, 7, delta.Params{PositionBits: 17}, 99)
 	}
 	if err != nil {
 		fmt.Println(err)

@@ -20,56 +20,12 @@ var ErrGap = errors.New("replica: a batch is missing")
 // ErrStale says that a batch belongs to an older epoch or repeats one; it was ignored.
 var ErrStale = errors.New("replica: batch of an older epoch")
 
-// keep is how many publications per entity are kept; a client further behind gets the full state again. Measured: 8 costs nothing against 32.
-const keep = 8
-
-// hot is all that the common path touches: the zone's own fragment from the publication before to the latest.
-type hot struct {
-	bits uint64 // the fragment, if it fits the fast path
-	n    uint8  // its length; 0: none, or too long
-	any  bool   // the motion did not move: it fits at any section tick
-	tick uint32 // else the section tick at which its age is 0
-}
-
-const (
-	fastBits = 40 // fragment + index (≤ 15) + age bit fit one Put
-	moved    = 1  // hot.n != 0 and the motion moved at hot.tick
-	cacheLen = 1 << 10
-
-	longFragment = 256 // bits from which on it is worth looking whether the full state is shorter
-)
-
-type entity struct {
-	codec *delta.KindCodec
-	ticks [keep]uint32 // publication number n has its base tick, words and variable parts at n mod keep
-	words []uint32
-	vars  []delta.Var
-	id    uint64
-	known bool
-	first uint32 // number of this incarnation's first publication: an older base is another entity's or has holes
-
-	last  encoded // the zone's fragment to the latest publication; empty: none
-	full  encoded // the latest publication in full, if fullN is its number
-	fullN uint32
-}
-
-// encoded is a fragment or a full state; its room is used again.
-type encoded struct {
-	b []byte
-	n int // bits
-}
-
-func (e *encoded) set(b []byte, n int) { e.b, e.n = append(e.b[:0], b...), n }
-
-type cached struct {
-	slot, from, to uint32
-	f              encoded
-}
-
 // Zone is one zone as this gateway knows it.
 type Zone struct {
 	ID     uint32
 	Params delta.Params
+	// Strange, if set, is told of each observer that a batch names and that has no view here, before anything of the batch is applied to views: it may Open one.
+	Strange func(observer uint64)
 
 	codec       *delta.Codec
 	epoch, tick uint32
@@ -80,16 +36,50 @@ type Zone struct {
 	ents        []entity
 	views       map[uint64]*view
 	cache       []cached
-	mark        []uint64 // scratch: bit per slot
+	byID        map[uint64]uint32   // slots of the entities that are known
+	aways       []*view             // with something away
+	mark, left  marks               // scratch; left: what the batch at hand says departed
+	was         map[uint32]identity // while a snapshot is applied: who was in the slots that are another's now
+	events      []Event
+	about       marks // slots of events
 	batch       batch.Batch
 	bits        delta.Writer // scratch
 	in          delta.Reader // scratch: one that stands on the stack would escape
 	scratch     delta.Record
 }
 
+type identity struct {
+	id   uint64
+	kind uint16
+}
+
+// marks is a bit per slot.
+type marks []uint64
+
+func (m marks) has(slot uint32) bool {
+	return int(slot>>6) < len(m) && m[slot>>6]>>(slot&63)&1 != 0
+}
+
+func (m *marks) set(slot uint32, on bool) {
+	for int(slot>>6) >= len(*m) {
+		*m = append(*m, 0)
+	}
+	if on {
+		(*m)[slot>>6] |= 1 << (slot & 63)
+	} else {
+		(*m)[slot>>6] &^= 1 << (slot & 63)
+	}
+}
+
+func (m *marks) setAll(slots []uint32, on bool) {
+	for _, s := range slots {
+		m.set(s, on)
+	}
+}
+
 // NewZone makes an empty replica, which waits for a snapshot.
 func NewZone(id, epoch uint32, c *delta.Codec, p delta.Params) *Zone {
-	z := &Zone{ID: id, Params: p, codec: c, epoch: epoch, views: map[uint64]*view{}, cache: make([]cached, cacheLen)}
+	z := &Zone{ID: id, Params: p, codec: c, epoch: epoch, views: map[uint64]*view{}, byID: map[uint64]uint32{}, cache: make([]cached, cacheLen)}
 	const usual = 24 // bytes of a fragment: what is longer allocates its own
 	room := make([]byte, cacheLen*usual)
 	for i := range z.cache {
@@ -125,33 +115,61 @@ func (z *Zone) Apply(data []byte) error {
 	}
 	if h.Epoch != z.epoch { // another life of the zone: its ids may be those of other entities
 		for i := range z.ents {
-			z.ents[i].known = false
+			z.ents[i].known, z.ents[i].id = false, 0
 		}
+		clear(z.byID)
 	}
 	z.epoch, z.tick, z.seq = h.Epoch, h.Tick, h.Sequence
-	if h.Kind == batch.KindSnapshot {
-		err = z.snapshot(&z.batch)
-	} else {
-		err = z.delta(&z.batch)
-	}
+	err = z.apply(&z.batch)
 	z.ready = err == nil
 	return err
 }
 
+func (z *Zone) apply(b *batch.Batch) error {
+	if z.Strange != nil {
+		for i := range b.Observers {
+			if id := b.Observers[i].ID; z.views[id] == nil {
+				z.Strange(id)
+			}
+		}
+	}
+	change := z.delta
+	if b.Kind == batch.KindSnapshot {
+		change = z.snapshot
+	}
+	for i := range b.Departed {
+		z.left.set(b.Departed[i].Slot, true)
+	}
+	err := change(b)
+	for i := range b.Departed {
+		z.left.set(b.Departed[i].Slot, false)
+	}
+	if err == nil {
+		z.reclaim()
+		z.note(b.Events)
+	}
+	return err
+}
+
 func (z *Zone) delta(b *batch.Batch) error {
+	for _, id := range b.Removed {
+		if v := z.views[id]; v != nil {
+			v.unobserved()
+		}
+	}
 	for i := range b.Observers {
 		if v := z.views[b.Observers[i].ID]; v != nil {
-			v.input = b.Observers[i].Input
+			v.input, v.silent = b.Observers[i].Input, false
 			if l := b.Observers[i].Leaves; len(l) > 0 {
-				z.setMarks(l, true)
-				v.keep(func(slot uint32) bool { return !z.marked(slot) })
-				z.setMarks(l, false)
+				z.mark.setAll(l, true)
+				v.keep(func(slot uint32) bool { return !z.mark.has(slot) })
+				z.mark.setAll(l, false)
 			}
 		}
 	}
 	for _, slot := range b.Forgets {
 		z.room(slot)
-		z.ents[slot].known = false
+		z.forget(slot)
 	}
 	for i := range b.Fulls {
 		if err := z.spawn(&b.Fulls[i]); err != nil {
@@ -176,7 +194,8 @@ func (z *Zone) delta(b *batch.Batch) error {
 
 // snapshot replaces everything. What is still the same incarnation keeps its numbers, so clients' bases stay valid.
 func (z *Zone) snapshot(b *batch.Batch) error {
-	renewed := map[uint32]bool{}
+	z.was = map[uint32]identity{}
+	defer func() { z.was = nil }()
 	full := make(map[uint32]bool, len(b.Fulls))
 	for i := range b.Fulls {
 		f := &b.Fulls[i]
@@ -184,7 +203,7 @@ func (z *Zone) snapshot(b *batch.Batch) error {
 		full[f.Slot] = true
 		e := &z.ents[f.Slot]
 		if !e.known || e.id != f.ID {
-			renewed[f.Slot] = true
+			z.was[f.Slot] = z.identity(f.Slot)
 			if err := z.spawn(f); err != nil {
 				return err
 			}
@@ -201,7 +220,9 @@ func (z *Zone) snapshot(b *batch.Batch) error {
 		}
 	}
 	for slot := range z.ents {
-		z.ents[slot].known = full[uint32(slot)]
+		if !full[uint32(slot)] {
+			z.forget(uint32(slot))
+		}
 	}
 	listed := make(map[uint64]bool, len(b.Observers))
 	for i := range b.Observers {
@@ -211,24 +232,50 @@ func (z *Zone) snapshot(b *batch.Batch) error {
 		if v == nil {
 			continue
 		}
-		v.input = o.Input
+		v.input, v.silent = o.Input, false
 		if err := z.known(o.Enters); err != nil {
 			return err
 		}
-		z.setMarks(o.Enters, true)
-		v.keep(func(slot uint32) bool { return z.marked(slot) && !renewed[slot] })
-		z.setMarks(o.Enters, false)
-		z.setMarks(v.slot, true)
-		o.Enters = slices.DeleteFunc(o.Enters, z.marked) // stayed
-		z.setMarks(v.slot, false)
+		z.mark.setAll(o.Enters, true)
+		v.keep(func(slot uint32) bool {
+			_, another := z.was[slot]
+			return z.mark.has(slot) && !another
+		})
+		z.mark.setAll(o.Enters, false)
+		z.mark.setAll(v.slot, true)
+		for _, a := range v.away {
+			z.mark.set(a.slot, true)
+		}
+		o.Enters = slices.DeleteFunc(o.Enters, z.mark.has) // stayed
+		for _, a := range v.away {
+			z.mark.set(a.slot, false)
+		}
+		z.mark.setAll(v.slot, false)
 		v.want(o.Enters)
 	}
 	for id, v := range z.views {
 		if !listed[id] {
-			v.keep(func(uint32) bool { return false })
+			v.unobserved()
 		}
 	}
 	return nil
+}
+
+// forget empties a slot.
+func (z *Zone) forget(slot uint32) {
+	e := &z.ents[slot]
+	if at, ok := z.byID[e.id]; ok && e.known && at == slot {
+		delete(z.byID, e.id)
+	}
+	e.known = false
+}
+
+// identity is who is in a slot, if anybody.
+func (z *Zone) identity(slot uint32) (who identity) {
+	if e := &z.ents[slot]; e.codec != nil {
+		who.id, who.kind = e.id, e.codec.Kind.ID
+	}
+	return who
 }
 
 // room makes place for a slot.
@@ -248,148 +295,4 @@ func (z *Zone) known(slots []uint32) error {
 		}
 	}
 	return nil
-}
-
-// pub is publication number n, whose words and variable parts may be changed in place.
-func (e *entity) pub(n uint32) delta.Record {
-	i, k := int(n%keep), e.codec
-	return delta.Record{Tick: e.ticks[i], W: e.words[i*k.Words : (i+1)*k.Words], V: e.vars[i*k.Vars : (i+1)*k.Vars]}
-}
-
-// next makes place for one more publication, which holds what p holds.
-func (z *Zone) next(slot uint32, p *delta.Record) delta.Record {
-	e := &z.ents[slot]
-	z.latest[slot]++
-	n := e.pub(z.latest[slot])
-	copy(n.W, p.W)
-	for i := range p.V {
-		delta.CopyVar(&n.V[i], &p.V[i])
-	}
-	e.ticks[z.latest[slot]%keep], n.Tick = p.Tick, p.Tick
-	e.last.n = 0
-	z.hot[slot] = hot{}
-	return n
-}
-
-func (z *Zone) push(slot uint32, p *delta.Record) { z.next(slot, p) }
-
-// read decodes a full state into z.scratch.
-func (z *Zone) read(k *delta.KindCodec, f *batch.Full) error {
-	k.Init(&z.scratch)
-	r := &z.in
-	*r = delta.NewReader(f.Full.B)
-	k.ReadFull(r, z.Params, &z.scratch, delta.AOI, f.Tick)
-	if r.Failed() || r.Pos() != f.Full.N {
-		return fmt.Errorf("%w: full state of entity %d (kind %q), which its layout cannot read", batch.ErrMalformed, f.ID, k.Kind.Name)
-	}
-	return nil
-}
-
-func (z *Zone) spawn(f *batch.Full) error {
-	z.room(f.Slot)
-	e := &z.ents[f.Slot]
-	k := z.codec.Kind(f.Kind)
-	if k == nil {
-		return fmt.Errorf("%w: entity %d has kind %d, which the layout does not name", batch.ErrMalformed, f.ID, f.Kind)
-	}
-	if err := z.read(k, f); err != nil {
-		return err
-	}
-	if e.codec != k {
-		e.codec, e.words, e.vars = k, make([]uint32, keep*k.Words), make([]delta.Var, keep*k.Vars)
-	}
-	z.push(f.Slot, &z.scratch)
-	e.id, e.known, e.first = f.ID, true, z.latest[f.Slot]
-	return nil
-}
-
-func (z *Zone) update(u *batch.Update) error {
-	z.room(u.Slot)
-	e := &z.ents[u.Slot]
-	if !e.known {
-		return fmt.Errorf("%w: update of slot %d, which is not known here", batch.ErrMalformed, u.Slot)
-	}
-	before := e.pub(z.latest[u.Slot])
-	p := z.next(u.Slot, &before)
-	r := &z.in
-	*r = delta.NewReader(u.Delta.B)
-	e.codec.ReadDelta(r, &p, delta.AOI, z.tick)
-	e.ticks[z.latest[u.Slot]%keep] = p.Tick
-	if r.Failed() || r.Pos() != u.Delta.N {
-		return fmt.Errorf("%w: update of entity %d (kind %q), which its layout cannot read", batch.ErrMalformed, e.id, e.codec.Kind.Name)
-	}
-	e.last.set(u.Delta.B, u.Delta.N)
-	if u.Delta.N <= fastBits {
-		var v uint64
-		for i := len(u.Delta.B) - 1; i >= 0; i-- {
-			v = v<<8 | uint64(u.Delta.B[i])
-		}
-		z.hot[u.Slot] = hot{v, uint8(u.Delta.N), p.Tick == before.Tick, z.tick}
-	}
-	return nil
-}
-
-// fragment finds or makes the fragment from publication number from to the latest.
-func (z *Zone) fragment(slot, from uint32) *encoded {
-	e, to := &z.ents[slot], z.latest[slot]
-	if from == to-1 && e.last.n != 0 {
-		return &e.last
-	}
-	c := &z.cache[(slot*2654435761+from*40503)>>12%cacheLen]
-	if c.f.n == 0 || c.slot != slot || c.from != from || c.to != to {
-		a, b := e.pub(from), e.pub(to)
-		z.bits.Reset()
-		e.codec.Delta(&z.bits, &a, &b, delta.AOI)
-		c.slot, c.from, c.to = slot, from, to
-		c.f.set(z.bits.Bytes(), z.bits.Bits())
-	}
-	return &c.f
-}
-
-// restate tells whether an update from publication number from goes as the full state: the base is no longer kept, or the fragment is the longer one.
-func (z *Zone) restate(slot, from uint32) bool {
-	if z.latest[slot]-from >= keep {
-		return true
-	}
-	f := z.fragment(slot, from)
-	return f.n > longFragment && f.n > z.fullState(slot).n
-}
-
-// fullState finds or makes the latest publication in full.
-func (z *Zone) fullState(slot uint32) *encoded {
-	e := &z.ents[slot]
-	if n := z.latest[slot]; e.fullN != n {
-		p := e.pub(n)
-		z.bits.Reset()
-		e.codec.Full(&z.bits, z.Params, &p, delta.AOI)
-		e.full.set(z.bits.Bytes(), z.bits.Bits())
-		e.fullN = n
-	}
-	return &e.full
-}
-
-// age is how many ticks ago the motion of an entity's latest publication had its base.
-func (z *Zone) age(slot uint32) uint32 {
-	e := &z.ents[slot]
-	if !e.codec.Places() {
-		return 0
-	}
-	return z.tick - e.ticks[z.latest[slot]%keep]
-}
-
-func (z *Zone) setMarks(slots []uint32, on bool) {
-	for _, s := range slots {
-		for int(s>>6) >= len(z.mark) {
-			z.mark = append(z.mark, 0)
-		}
-		if on {
-			z.mark[s>>6] |= 1 << (s & 63)
-		} else {
-			z.mark[s>>6] &^= 1 << (s & 63)
-		}
-	}
-}
-
-func (z *Zone) marked(slot uint32) bool {
-	return int(slot>>6) < len(z.mark) && z.mark[slot>>6]>>(slot&63)&1 != 0
 }

@@ -532,9 +532,11 @@ type LayoutKind struct {
 	Id    uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	Name  string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// components by id, in the order in which they travel.
-	Components    []uint32 `protobuf:"varint,3,rep,packed,name=components,proto3" json:"components,omitempty"`
-	Sees          float64  `protobuf:"fixed64,4,opt,name=sees,proto3" json:"sees,omitempty"`
-	Layer         string   `protobuf:"bytes,5,opt,name=layer,proto3" json:"layer,omitempty"`
+	Components []uint32 `protobuf:"varint,3,rep,packed,name=components,proto3" json:"components,omitempty"`
+	Sees       float64  `protobuf:"fixed64,4,opt,name=sees,proto3" json:"sees,omitempty"`
+	Layer      string   `protobuf:"bytes,5,opt,name=layer,proto3" json:"layer,omitempty"`
+	// optional are those of the components that an entity may lack.
+	Optional      []uint32 `protobuf:"varint,6,rep,packed,name=optional,proto3" json:"optional,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -604,6 +606,13 @@ func (x *LayoutKind) GetLayer() string {
 	return ""
 }
 
+func (x *LayoutKind) GetOptional() []uint32 {
+	if x != nil {
+		return x.Optional
+	}
+	return nil
+}
+
 var File_mmo_v1_layout_proto protoreflect.FileDescriptor
 
 const file_mmo_v1_layout_proto_rawDesc = "" +
@@ -647,7 +656,7 @@ const file_mmo_v1_layout_proto_rawDesc = "" +
 	"\tpredicted\x18\f \x01(\bR\tpredicted\x12\x10\n" +
 	"\x03max\x18\r \x01(\rR\x03max\x12+\n" +
 	"\x06fields\x18\x0e \x03(\v2\x13.mmo.v1.LayoutFieldR\x06fields\x12\x14\n" +
-	"\x05limit\x18\x0f \x01(\x12R\x05limit\"z\n" +
+	"\x05limit\x18\x0f \x01(\x12R\x05limit\"\x96\x01\n" +
 	"\n" +
 	"LayoutKind\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
@@ -656,7 +665,8 @@ const file_mmo_v1_layout_proto_rawDesc = "" +
 	"components\x18\x03 \x03(\rR\n" +
 	"components\x12\x12\n" +
 	"\x04sees\x18\x04 \x01(\x01R\x04sees\x12\x14\n" +
-	"\x05layer\x18\x05 \x01(\tR\x05layer*\x9e\x03\n" +
+	"\x05layer\x18\x05 \x01(\tR\x05layer\x12\x1a\n" +
+	"\boptional\x18\x06 \x03(\rR\boptional*\x9e\x03\n" +
 	"\n" +
 	"LayoutType\x12\x1b\n" +
 	"\x17LAYOUT_TYPE_UNSPECIFIED\x10\x00\x12\x14\n" +

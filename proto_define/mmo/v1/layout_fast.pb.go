@@ -982,6 +982,13 @@ func (m *LayoutKind) SizeFast() int {
 	if len(m.Layer) > 0 {
 		n += 1 + protowire.SizeBytes(len(m.Layer))
 	}
+	if len(m.Optional) > 0 {
+		l := 0
+		for _, v := range m.Optional {
+			l += protowire.SizeVarint(uint64(v))
+		}
+		n += 1 + protowire.SizeBytes(l)
+	}
 	return n
 }
 
@@ -1047,6 +1054,24 @@ func (m *LayoutKind) AppendFast(b []byte) ([]byte, error) {
 		}
 		b = append(b, m.Layer...)
 	}
+	if len(m.Optional) > 0 {
+		{
+			b = append(b, 50, 0)
+			at := len(b)
+			for _, v := range m.Optional {
+				if v := uint64(v); v < 0x80 {
+					b = append(b, byte(v))
+				} else {
+					b = protowire.AppendVarint(b, v)
+				}
+			}
+			if n := len(b) - at; n < 0x80 {
+				b[at-1] = byte(n)
+			} else {
+				b = slices.Replace(b, at-1, at, protowire.AppendVarint(make([]byte, 0, 10), uint64(n))...)
+			}
+		}
+	}
 	return append(b, m.unknownFields...), nil
 }
 
@@ -1071,6 +1096,7 @@ func (m *LayoutKind) ReadFast(b []byte, merge bool, depth int) error {
 		m.Id = 0
 		m.Components = m.Components[:0]
 		m.Sees = 0
+		m.Optional = m.Optional[:0]
 		m.unknownFields = m.unknownFields[:0]
 	}
 	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
@@ -1176,6 +1202,36 @@ read:
 				m.Layer = string(s)
 			}
 			seen0 |= 1 << 1
+		case 48: // optional = 6
+			m.Optional = append(m.Optional, uint32(v))
+		case 50: // optional = 6, packed
+			{
+				k, l := 0, 0
+				for _, c := range s {
+					if c < 0x80 {
+						l++
+					}
+				}
+				m.Optional = slices.Grow(m.Optional, l)
+				for k < len(s) {
+					var e uint64
+					if k < len(s) && s[k] < 0x80 {
+						e = uint64(s[k])
+						k++
+					} else if k+1 < len(s) && s[k+1] < 0x80 {
+						e = uint64(s[k])&0x7f | uint64(s[k+1])<<7
+						k += 2
+					} else if k+2 < len(s) && s[k+2] < 0x80 {
+						e = uint64(s[k])&0x7f | uint64(s[k+1])&0x7f<<7 | uint64(s[k+2])<<14
+						k += 3
+					} else if e, n = protowire.ConsumeVarint(s[k:]); n < 0 {
+						break read
+					} else {
+						k += n
+					}
+					m.Optional = append(m.Optional, uint32(e))
+				}
+			}
 		default:
 			number, wire := protowire.DecodeTag(w)
 			if !number.IsValid() {

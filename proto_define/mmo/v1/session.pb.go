@@ -225,7 +225,8 @@ func (x *Error) GetRetryAfterMs() uint32 {
 	return 0
 }
 
-// Zone (route 33) is one row of a connection's zone table: what a client needs to read the zone's sections.
+// Zone (route 33) is one row of a connection's zone table: what a client needs to read the zone's sections. It comes before the first of them. A row that comes again is another
+// zone's from then on, and nothing of the old one is left by then.
 type Zone struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// index is the zone index that sections use, 0-14.
@@ -239,12 +240,17 @@ type Zone struct {
 	PositionBits uint32 `protobuf:"varint,6,opt,name=position_bits,json=positionBits,proto3" json:"position_bits,omitempty"`
 	// quanta_per_metre converts positions: 320.
 	QuantaPerMetre float64 `protobuf:"fixed64,7,opt,name=quanta_per_metre,json=quantaPerMetre,proto3" json:"quanta_per_metre,omitempty"`
-	// width and height of the zone in position quanta; positions are 0 … width-1, 0 … height-1.
+	// width and height of the zone in position quanta.
 	Width  uint32 `protobuf:"varint,8,opt,name=width,proto3" json:"width,omitempty"`
 	Height uint32 `protobuf:"varint,9,opt,name=height,proto3" json:"height,omitempty"`
 	// enter_radius and leave_radius of a player's view in position quanta.
-	EnterRadius   uint32 `protobuf:"varint,10,opt,name=enter_radius,json=enterRadius,proto3" json:"enter_radius,omitempty"`
-	LeaveRadius   uint32 `protobuf:"varint,11,opt,name=leave_radius,json=leaveRadius,proto3" json:"leave_radius,omitempty"`
+	EnterRadius uint32 `protobuf:"varint,10,opt,name=enter_radius,json=enterRadius,proto3" json:"enter_radius,omitempty"`
+	LeaveRadius uint32 `protobuf:"varint,11,opt,name=leave_radius,json=leaveRadius,proto3" json:"leave_radius,omitempty"`
+	// origin_x and origin_z are the corner that full positions of the zone count from, in position quanta of the world.
+	OriginX int32 `protobuf:"zigzag32,12,opt,name=origin_x,json=originX,proto3" json:"origin_x,omitempty"`
+	OriginZ int32 `protobuf:"zigzag32,13,opt,name=origin_z,json=originZ,proto3" json:"origin_z,omitempty"`
+	// margin is how far before the zone's own corner that is: the zone holds so much beyond its borders with others.
+	Margin        uint32 `protobuf:"varint,14,opt,name=margin,proto3" json:"margin,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -352,6 +358,27 @@ func (x *Zone) GetEnterRadius() uint32 {
 func (x *Zone) GetLeaveRadius() uint32 {
 	if x != nil {
 		return x.LeaveRadius
+	}
+	return 0
+}
+
+func (x *Zone) GetOriginX() int32 {
+	if x != nil {
+		return x.OriginX
+	}
+	return 0
+}
+
+func (x *Zone) GetOriginZ() int32 {
+	if x != nil {
+		return x.OriginZ
+	}
+	return 0
+}
+
+func (x *Zone) GetMargin() uint32 {
+	if x != nil {
+		return x.Margin
 	}
 	return 0
 }
@@ -922,7 +949,7 @@ const file_mmo_v1_session_proto_rawDesc = "" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12$\n" +
-	"\x0eretry_after_ms\x18\x03 \x01(\rR\fretryAfterMs\"\xc6\x02\n" +
+	"\x0eretry_after_ms\x18\x03 \x01(\rR\fretryAfterMs\"\x94\x03\n" +
 	"\x04Zone\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12\x12\n" +
 	"\x04zone\x18\x02 \x01(\rR\x04zone\x12\x14\n" +
@@ -935,7 +962,10 @@ const file_mmo_v1_session_proto_rawDesc = "" +
 	"\x06height\x18\t \x01(\rR\x06height\x12!\n" +
 	"\fenter_radius\x18\n" +
 	" \x01(\rR\venterRadius\x12!\n" +
-	"\fleave_radius\x18\v \x01(\rR\vleaveRadius:\x0e\xaa\xbb\x18\n" +
+	"\fleave_radius\x18\v \x01(\rR\vleaveRadius\x12\x19\n" +
+	"\borigin_x\x18\f \x01(\x11R\aoriginX\x12\x19\n" +
+	"\borigin_z\x18\r \x01(\x11R\aoriginZ\x12\x16\n" +
+	"\x06margin\x18\x0e \x01(\rR\x06margin:\x0e\xaa\xbb\x18\n" +
 	"\b!\x12\x04zone\x18\x02\"F\n" +
 	"\x06Avatar\x12\x16\n" +
 	"\x06entity\x18\x01 \x01(\x04R\x06entity\x12\x12\n" +

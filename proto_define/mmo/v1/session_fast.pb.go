@@ -577,6 +577,15 @@ func (m *Zone) SizeFast() int {
 	if m.LeaveRadius != 0 {
 		n += 1 + protowire.SizeVarint(uint64(m.LeaveRadius))
 	}
+	if m.OriginX != 0 {
+		n += 1 + protowire.SizeVarint(protowire.EncodeZigZag(int64(m.OriginX)))
+	}
+	if m.OriginZ != 0 {
+		n += 1 + protowire.SizeVarint(protowire.EncodeZigZag(int64(m.OriginZ)))
+	}
+	if m.Margin != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.Margin))
+	}
 	return n
 }
 
@@ -661,6 +670,27 @@ func (m *Zone) AppendFast(b []byte) ([]byte, error) {
 	} else if v != 0 {
 		b = append(b, 88, byte(v))
 	}
+	if v := protowire.EncodeZigZag(int64(m.OriginX)); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 96), v)
+	} else if v >= 1<<7 {
+		b = append(b, 96, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 96, byte(v))
+	}
+	if v := protowire.EncodeZigZag(int64(m.OriginZ)); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 104), v)
+	} else if v >= 1<<7 {
+		b = append(b, 104, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 104, byte(v))
+	}
+	if v := uint64(m.Margin); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 112), v)
+	} else if v >= 1<<7 {
+		b = append(b, 112, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 112, byte(v))
+	}
 	return append(b, m.unknownFields...), nil
 }
 
@@ -690,6 +720,9 @@ func (m *Zone) ReadFast(b []byte, merge bool, depth int) error {
 		m.Height = 0
 		m.EnterRadius = 0
 		m.LeaveRadius = 0
+		m.OriginX = 0
+		m.OriginZ = 0
+		m.Margin = 0
 		m.unknownFields = m.unknownFields[:0]
 	}
 	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
@@ -752,6 +785,12 @@ read:
 			m.EnterRadius = uint32(v)
 		case 88: // leave_radius = 11
 			m.LeaveRadius = uint32(v)
+		case 96: // origin_x = 12
+			m.OriginX = int32(protowire.DecodeZigZag(uint64(uint32(v))))
+		case 104: // origin_z = 13
+			m.OriginZ = int32(protowire.DecodeZigZag(uint64(uint32(v))))
+		case 112: // margin = 14
+			m.Margin = uint32(v)
 		default:
 			number, wire := protowire.DecodeTag(w)
 			if !number.IsValid() {

@@ -21,10 +21,63 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Circle is who hears what is said.
+type Circle int32
+
+const (
+	// everyone who sees the speaker, 50 m around
+	Circle_CIRCLE_NEAR Circle = 0
+	// everyone in the zone: "/shout text"
+	Circle_CIRCLE_ZONE Circle = 1
+	// the speaker's party, wherever it is: "/join name", "/p text", "/quit"
+	Circle_CIRCLE_PARTY Circle = 2
+)
+
+// Enum value maps for Circle.
+var (
+	Circle_name = map[int32]string{
+		0: "CIRCLE_NEAR",
+		1: "CIRCLE_ZONE",
+		2: "CIRCLE_PARTY",
+	}
+	Circle_value = map[string]int32{
+		"CIRCLE_NEAR":  0,
+		"CIRCLE_ZONE":  1,
+		"CIRCLE_PARTY": 2,
+	}
+)
+
+func (x Circle) Enum() *Circle {
+	p := new(Circle)
+	*p = x
+	return p
+}
+
+func (x Circle) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Circle) Descriptor() protoreflect.EnumDescriptor {
+	return file_plains_v1_plains_proto_enumTypes[0].Descriptor()
+}
+
+func (Circle) Type() protoreflect.EnumType {
+	return &file_plains_v1_plains_proto_enumTypes[0]
+}
+
+func (x Circle) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Circle.Descriptor instead.
+func (Circle) EnumDescriptor() ([]byte, []int) {
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{0}
+}
+
 // Transform is where an entity is and how it moves. At 20 ticks per second the position quantum is the velocity quantum ÷ 20.
 type Transform struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// metres from the zone's corner
+	// metres from the world's corner
 	X float64 `protobuf:"fixed64,1,opt,name=x,proto3" json:"x,omitempty"`
 	Z float64 `protobuf:"fixed64,2,opt,name=z,proto3" json:"z,omitempty"`
 	// metres per second
@@ -147,6 +200,338 @@ func (x *Vitals) GetHp() int32 {
 	return 0
 }
 
+// Purse is how many coins an entity carries.
+type Purse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Coins         uint32                 `protobuf:"varint,1,opt,name=coins,proto3" json:"coins,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Purse) Reset() {
+	*x = Purse{}
+	mi := &file_plains_v1_plains_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Purse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Purse) ProtoMessage() {}
+
+func (x *Purse) ProtoReflect() protoreflect.Message {
+	mi := &file_plains_v1_plains_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Purse.ProtoReflect.Descriptor instead.
+func (*Purse) Descriptor() ([]byte, []int) {
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Purse) GetCoins() uint32 {
+	if x != nil {
+		return x.Coins
+	}
+	return 0
+}
+
+// Worth is how many coins a heap of them is.
+type Worth struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Coins         uint32                 `protobuf:"varint,1,opt,name=coins,proto3" json:"coins,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Worth) Reset() {
+	*x = Worth{}
+	mi := &file_plains_v1_plains_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Worth) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Worth) ProtoMessage() {}
+
+func (x *Worth) ProtoReflect() protoreflect.Message {
+	mi := &file_plains_v1_plains_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Worth.ProtoReflect.Descriptor instead.
+func (*Worth) Descriptor() ([]byte, []int) {
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Worth) GetCoins() uint32 {
+	if x != nil {
+		return x.Coins
+	}
+	return 0
+}
+
+// Course is where an entity wants to go. Like all that follows it never leaves the server, and crosses borders with the entity.
+type Course struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// velocity quanta (1/16 m/s)
+	Vx int32 `protobuf:"varint,1,opt,name=vx,proto3" json:"vx,omitempty"`
+	Vz int32 `protobuf:"varint,2,opt,name=vz,proto3" json:"vz,omitempty"`
+	// tick at which a walker decides again
+	Next          uint32 `protobuf:"varint,3,opt,name=next,proto3" json:"next,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Course) Reset() {
+	*x = Course{}
+	mi := &file_plains_v1_plains_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Course) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Course) ProtoMessage() {}
+
+func (x *Course) ProtoReflect() protoreflect.Message {
+	mi := &file_plains_v1_plains_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Course.ProtoReflect.Descriptor instead.
+func (*Course) Descriptor() ([]byte, []int) {
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Course) GetVx() int32 {
+	if x != nil {
+		return x.Vx
+	}
+	return 0
+}
+
+func (x *Course) GetVz() int32 {
+	if x != nil {
+		return x.Vz
+	}
+	return 0
+}
+
+func (x *Course) GetNext() uint32 {
+	if x != nil {
+		return x.Next
+	}
+	return 0
+}
+
+// Fight makes an entity one that can be hit, and may hit.
+type Fight struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// tick from which it may strike again
+	Ready         uint32 `protobuf:"varint,1,opt,name=ready,proto3" json:"ready,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Fight) Reset() {
+	*x = Fight{}
+	mi := &file_plains_v1_plains_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Fight) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Fight) ProtoMessage() {}
+
+func (x *Fight) ProtoReflect() protoreflect.Message {
+	mi := &file_plains_v1_plains_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Fight.ProtoReflect.Descriptor instead.
+func (*Fight) Descriptor() ([]byte, []int) {
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Fight) GetReady() uint32 {
+	if x != nil {
+		return x.Ready
+	}
+	return 0
+}
+
+// Hunt is what a wolf has in mind.
+type Hunt struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Prey  uint64                 `protobuf:"varint,1,opt,name=prey,proto3" json:"prey,omitempty"`
+	// where it lives, position quanta (1/320 m)
+	HomeX         int32 `protobuf:"varint,2,opt,name=home_x,json=homeX,proto3" json:"home_x,omitempty"`
+	HomeZ         int32 `protobuf:"varint,3,opt,name=home_z,json=homeZ,proto3" json:"home_z,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Hunt) Reset() {
+	*x = Hunt{}
+	mi := &file_plains_v1_plains_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Hunt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Hunt) ProtoMessage() {}
+
+func (x *Hunt) ProtoReflect() protoreflect.Message {
+	mi := &file_plains_v1_plains_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Hunt.ProtoReflect.Descriptor instead.
+func (*Hunt) Descriptor() ([]byte, []int) {
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Hunt) GetPrey() uint64 {
+	if x != nil {
+		return x.Prey
+	}
+	return 0
+}
+
+func (x *Hunt) GetHomeX() int32 {
+	if x != nil {
+		return x.HomeX
+	}
+	return 0
+}
+
+func (x *Hunt) GetHomeZ() int32 {
+	if x != nil {
+		return x.HomeZ
+	}
+	return 0
+}
+
+// Journey is what a hero must not forget on the way: whom it talks to, and where it came from.
+type Journey struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// group that /p speaks to; 0: none
+	Party uint64 `protobuf:"varint,1,opt,name=party,proto3" json:"party,omitempty"`
+	// zone and place (position quanta) from which it went into a den
+	Zone          uint32 `protobuf:"varint,2,opt,name=zone,proto3" json:"zone,omitempty"`
+	X             int32  `protobuf:"varint,3,opt,name=x,proto3" json:"x,omitempty"`
+	Z             int32  `protobuf:"varint,4,opt,name=z,proto3" json:"z,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Journey) Reset() {
+	*x = Journey{}
+	mi := &file_plains_v1_plains_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Journey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Journey) ProtoMessage() {}
+
+func (x *Journey) ProtoReflect() protoreflect.Message {
+	mi := &file_plains_v1_plains_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Journey.ProtoReflect.Descriptor instead.
+func (*Journey) Descriptor() ([]byte, []int) {
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Journey) GetParty() uint64 {
+	if x != nil {
+		return x.Party
+	}
+	return 0
+}
+
+func (x *Journey) GetZone() uint32 {
+	if x != nil {
+		return x.Zone
+	}
+	return 0
+}
+
+func (x *Journey) GetX() int32 {
+	if x != nil {
+		return x.X
+	}
+	return 0
+}
+
+func (x *Journey) GetZ() int32 {
+	if x != nil {
+		return x.Z
+	}
+	return 0
+}
+
 // Hero is a player's avatar.
 type Hero struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -156,7 +541,7 @@ type Hero struct {
 
 func (x *Hero) Reset() {
 	*x = Hero{}
-	mi := &file_plains_v1_plains_proto_msgTypes[2]
+	mi := &file_plains_v1_plains_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -168,7 +553,7 @@ func (x *Hero) String() string {
 func (*Hero) ProtoMessage() {}
 
 func (x *Hero) ProtoReflect() protoreflect.Message {
-	mi := &file_plains_v1_plains_proto_msgTypes[2]
+	mi := &file_plains_v1_plains_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -181,10 +566,10 @@ func (x *Hero) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hero.ProtoReflect.Descriptor instead.
 func (*Hero) Descriptor() ([]byte, []int) {
-	return file_plains_v1_plains_proto_rawDescGZIP(), []int{2}
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{8}
 }
 
-// Walker wanders about on its own.
+// Walker wanders about on its own, and nobody harms it.
 type Walker struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -193,7 +578,7 @@ type Walker struct {
 
 func (x *Walker) Reset() {
 	*x = Walker{}
-	mi := &file_plains_v1_plains_proto_msgTypes[3]
+	mi := &file_plains_v1_plains_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -205,7 +590,7 @@ func (x *Walker) String() string {
 func (*Walker) ProtoMessage() {}
 
 func (x *Walker) ProtoReflect() protoreflect.Message {
-	mi := &file_plains_v1_plains_proto_msgTypes[3]
+	mi := &file_plains_v1_plains_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -218,7 +603,118 @@ func (x *Walker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Walker.ProtoReflect.Descriptor instead.
 func (*Walker) Descriptor() ([]byte, []int) {
-	return file_plains_v1_plains_proto_rawDescGZIP(), []int{3}
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{9}
+}
+
+// Wolf hunts heroes near its home.
+type Wolf struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Wolf) Reset() {
+	*x = Wolf{}
+	mi := &file_plains_v1_plains_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Wolf) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Wolf) ProtoMessage() {}
+
+func (x *Wolf) ProtoReflect() protoreflect.Message {
+	mi := &file_plains_v1_plains_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Wolf.ProtoReflect.Descriptor instead.
+func (*Wolf) Descriptor() ([]byte, []int) {
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{10}
+}
+
+// Coin is a heap of coins: a hero who walks over it picks it up.
+type Coin struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Coin) Reset() {
+	*x = Coin{}
+	mi := &file_plains_v1_plains_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Coin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Coin) ProtoMessage() {}
+
+func (x *Coin) ProtoReflect() protoreflect.Message {
+	mi := &file_plains_v1_plains_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Coin.ProtoReflect.Descriptor instead.
+func (*Coin) Descriptor() ([]byte, []int) {
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{11}
+}
+
+// Den is the mouth of a wolves' den, outside and inside.
+type Den struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Den) Reset() {
+	*x = Den{}
+	mi := &file_plains_v1_plains_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Den) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Den) ProtoMessage() {}
+
+func (x *Den) ProtoReflect() protoreflect.Message {
+	mi := &file_plains_v1_plains_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Den.ProtoReflect.Descriptor instead.
+func (*Den) Descriptor() ([]byte, []int) {
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{12}
 }
 
 // Move sets the wanted velocity of the player's avatar from a tick on.
@@ -237,7 +733,7 @@ type Move struct {
 
 func (x *Move) Reset() {
 	*x = Move{}
-	mi := &file_plains_v1_plains_proto_msgTypes[4]
+	mi := &file_plains_v1_plains_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -249,7 +745,7 @@ func (x *Move) String() string {
 func (*Move) ProtoMessage() {}
 
 func (x *Move) ProtoReflect() protoreflect.Message {
-	mi := &file_plains_v1_plains_proto_msgTypes[4]
+	mi := &file_plains_v1_plains_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -262,7 +758,7 @@ func (x *Move) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Move.ProtoReflect.Descriptor instead.
 func (*Move) Descriptor() ([]byte, []int) {
-	return file_plains_v1_plains_proto_rawDescGZIP(), []int{4}
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Move) GetSeq() uint32 {
@@ -304,7 +800,7 @@ type SpectateRequest struct {
 
 func (x *SpectateRequest) Reset() {
 	*x = SpectateRequest{}
-	mi := &file_plains_v1_plains_proto_msgTypes[5]
+	mi := &file_plains_v1_plains_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -316,7 +812,7 @@ func (x *SpectateRequest) String() string {
 func (*SpectateRequest) ProtoMessage() {}
 
 func (x *SpectateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plains_v1_plains_proto_msgTypes[5]
+	mi := &file_plains_v1_plains_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -329,7 +825,7 @@ func (x *SpectateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SpectateRequest.ProtoReflect.Descriptor instead.
 func (*SpectateRequest) Descriptor() ([]byte, []int) {
-	return file_plains_v1_plains_proto_rawDescGZIP(), []int{5}
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SpectateRequest) GetRadius() uint32 {
@@ -349,7 +845,7 @@ type SpectateResponse struct {
 
 func (x *SpectateResponse) Reset() {
 	*x = SpectateResponse{}
-	mi := &file_plains_v1_plains_proto_msgTypes[6]
+	mi := &file_plains_v1_plains_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -361,7 +857,7 @@ func (x *SpectateResponse) String() string {
 func (*SpectateResponse) ProtoMessage() {}
 
 func (x *SpectateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plains_v1_plains_proto_msgTypes[6]
+	mi := &file_plains_v1_plains_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -374,7 +870,7 @@ func (x *SpectateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SpectateResponse.ProtoReflect.Descriptor instead.
 func (*SpectateResponse) Descriptor() ([]byte, []int) {
-	return file_plains_v1_plains_proto_rawDescGZIP(), []int{6}
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SpectateResponse) GetRadius() uint32 {
@@ -397,7 +893,7 @@ type MoveRefused struct {
 
 func (x *MoveRefused) Reset() {
 	*x = MoveRefused{}
-	mi := &file_plains_v1_plains_proto_msgTypes[7]
+	mi := &file_plains_v1_plains_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -409,7 +905,7 @@ func (x *MoveRefused) String() string {
 func (*MoveRefused) ProtoMessage() {}
 
 func (x *MoveRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_plains_v1_plains_proto_msgTypes[7]
+	mi := &file_plains_v1_plains_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -422,7 +918,7 @@ func (x *MoveRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveRefused.ProtoReflect.Descriptor instead.
 func (*MoveRefused) Descriptor() ([]byte, []int) {
-	return file_plains_v1_plains_proto_rawDescGZIP(), []int{7}
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *MoveRefused) GetSeq() uint32 {
@@ -446,6 +942,857 @@ func (x *MoveRefused) GetLimit() uint32 {
 	return 0
 }
 
+// AttackRequest strikes at an entity. It is answered when it is known what came of it, in a later tick: the target may live beyond a border.
+type AttackRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Target        uint64                 `protobuf:"varint,1,opt,name=target,proto3" json:"target,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttackRequest) Reset() {
+	*x = AttackRequest{}
+	mi := &file_plains_v1_plains_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttackRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttackRequest) ProtoMessage() {}
+
+func (x *AttackRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_plains_v1_plains_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttackRequest.ProtoReflect.Descriptor instead.
+func (*AttackRequest) Descriptor() ([]byte, []int) {
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *AttackRequest) GetTarget() uint64 {
+	if x != nil {
+		return x.Target
+	}
+	return 0
+}
+
+// AttackResponse tells how the target is now. An error with code 1000 or above tells why it was not hit.
+type AttackResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Hp            int32                  `protobuf:"varint,1,opt,name=hp,proto3" json:"hp,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttackResponse) Reset() {
+	*x = AttackResponse{}
+	mi := &file_plains_v1_plains_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttackResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttackResponse) ProtoMessage() {}
+
+func (x *AttackResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_plains_v1_plains_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttackResponse.ProtoReflect.Descriptor instead.
+func (*AttackResponse) Descriptor() ([]byte, []int) {
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *AttackResponse) GetHp() int32 {
+	if x != nil {
+		return x.Hp
+	}
+	return 0
+}
+
+// Hit tells everyone who sees the target that it was hit, and lives.
+type Hit struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Target uint64                 `protobuf:"varint,1,opt,name=target,proto3" json:"target,omitempty"`
+	By     uint64                 `protobuf:"varint,2,opt,name=by,proto3" json:"by,omitempty"`
+	// points
+	Damage        int32 `protobuf:"varint,3,opt,name=damage,proto3" json:"damage,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Hit) Reset() {
+	*x = Hit{}
+	mi := &file_plains_v1_plains_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Hit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Hit) ProtoMessage() {}
+
+func (x *Hit) ProtoReflect() protoreflect.Message {
+	mi := &file_plains_v1_plains_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Hit.ProtoReflect.Descriptor instead.
+func (*Hit) Descriptor() ([]byte, []int) {
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Hit) GetTarget() uint64 {
+	if x != nil {
+		return x.Target
+	}
+	return 0
+}
+
+func (x *Hit) GetBy() uint64 {
+	if x != nil {
+		return x.By
+	}
+	return 0
+}
+
+func (x *Hit) GetDamage() int32 {
+	if x != nil {
+		return x.Damage
+	}
+	return 0
+}
+
+// Fell tells everyone who sees the one who struck last that its target has died of it.
+type Fell struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Target        uint64                 `protobuf:"varint,1,opt,name=target,proto3" json:"target,omitempty"`
+	By            uint64                 `protobuf:"varint,2,opt,name=by,proto3" json:"by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Fell) Reset() {
+	*x = Fell{}
+	mi := &file_plains_v1_plains_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Fell) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Fell) ProtoMessage() {}
+
+func (x *Fell) ProtoReflect() protoreflect.Message {
+	mi := &file_plains_v1_plains_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Fell.ProtoReflect.Descriptor instead.
+func (*Fell) Descriptor() ([]byte, []int) {
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Fell) GetTarget() uint64 {
+	if x != nil {
+		return x.Target
+	}
+	return 0
+}
+
+func (x *Fell) GetBy() uint64 {
+	if x != nil {
+		return x.By
+	}
+	return 0
+}
+
+// Say is what a player has typed.
+type Say struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Say) Reset() {
+	*x = Say{}
+	mi := &file_plains_v1_plains_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Say) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Say) ProtoMessage() {}
+
+func (x *Say) ProtoReflect() protoreflect.Message {
+	mi := &file_plains_v1_plains_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Say.ProtoReflect.Descriptor instead.
+func (*Say) Descriptor() ([]byte, []int) {
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Say) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+// Said is what somebody has said.
+type Said struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// name of the player, and its avatar
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Entity        uint64 `protobuf:"varint,2,opt,name=entity,proto3" json:"entity,omitempty"`
+	Circle        Circle `protobuf:"varint,3,opt,name=circle,proto3,enum=plains.v1.Circle" json:"circle,omitempty"`
+	Text          string `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Said) Reset() {
+	*x = Said{}
+	mi := &file_plains_v1_plains_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Said) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Said) ProtoMessage() {}
+
+func (x *Said) ProtoReflect() protoreflect.Message {
+	mi := &file_plains_v1_plains_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Said.ProtoReflect.Descriptor instead.
+func (*Said) Descriptor() ([]byte, []int) {
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Said) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Said) GetEntity() uint64 {
+	if x != nil {
+		return x.Entity
+	}
+	return 0
+}
+
+func (x *Said) GetCircle() Circle {
+	if x != nil {
+		return x.Circle
+	}
+	return Circle_CIRCLE_NEAR
+}
+
+func (x *Said) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+// EnterDen leads into the den at whose mouth the avatar stands: a private one, for its party if it has one.
+type EnterDen struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EnterDen) Reset() {
+	*x = EnterDen{}
+	mi := &file_plains_v1_plains_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnterDen) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnterDen) ProtoMessage() {}
+
+func (x *EnterDen) ProtoReflect() protoreflect.Message {
+	mi := &file_plains_v1_plains_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnterDen.ProtoReflect.Descriptor instead.
+func (*EnterDen) Descriptor() ([]byte, []int) {
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{23}
+}
+
+// QuitDen leads back out of a den, from its mouth.
+type QuitDen struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QuitDen) Reset() {
+	*x = QuitDen{}
+	mi := &file_plains_v1_plains_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QuitDen) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QuitDen) ProtoMessage() {}
+
+func (x *QuitDen) ProtoReflect() protoreflect.Message {
+	mi := &file_plains_v1_plains_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QuitDen.ProtoReflect.Descriptor instead.
+func (*QuitDen) Descriptor() ([]byte, []int) {
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{24}
+}
+
+// Ground tells a player what it walks on, so that its client predicts what the zone will do: when it joins, and whenever it comes into another zone. Where nothing is in the way it is not sent.
+type Ground struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// corner and size of what may be walked on, position quanta
+	X             int32   `protobuf:"zigzag32,1,opt,name=x,proto3" json:"x,omitempty"`
+	Z             int32   `protobuf:"zigzag32,2,opt,name=z,proto3" json:"z,omitempty"`
+	Width         int32   `protobuf:"zigzag32,3,opt,name=width,proto3" json:"width,omitempty"`
+	Height        int32   `protobuf:"zigzag32,4,opt,name=height,proto3" json:"height,omitempty"`
+	Walls         []*Wall `protobuf:"bytes,5,rep,name=walls,proto3" json:"walls,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ground) Reset() {
+	*x = Ground{}
+	mi := &file_plains_v1_plains_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ground) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ground) ProtoMessage() {}
+
+func (x *Ground) ProtoReflect() protoreflect.Message {
+	mi := &file_plains_v1_plains_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ground.ProtoReflect.Descriptor instead.
+func (*Ground) Descriptor() ([]byte, []int) {
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Ground) GetX() int32 {
+	if x != nil {
+		return x.X
+	}
+	return 0
+}
+
+func (x *Ground) GetZ() int32 {
+	if x != nil {
+		return x.Z
+	}
+	return 0
+}
+
+func (x *Ground) GetWidth() int32 {
+	if x != nil {
+		return x.Width
+	}
+	return 0
+}
+
+func (x *Ground) GetHeight() int32 {
+	if x != nil {
+		return x.Height
+	}
+	return 0
+}
+
+func (x *Ground) GetWalls() []*Wall {
+	if x != nil {
+		return x.Walls
+	}
+	return nil
+}
+
+// Wall is a rectangle that nobody walks or strikes through: places from (x0, z0) up to, not including, (x1, z1), position quanta.
+type Wall struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	X0            int32                  `protobuf:"zigzag32,1,opt,name=x0,proto3" json:"x0,omitempty"`
+	Z0            int32                  `protobuf:"zigzag32,2,opt,name=z0,proto3" json:"z0,omitempty"`
+	X1            int32                  `protobuf:"zigzag32,3,opt,name=x1,proto3" json:"x1,omitempty"`
+	Z1            int32                  `protobuf:"zigzag32,4,opt,name=z1,proto3" json:"z1,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Wall) Reset() {
+	*x = Wall{}
+	mi := &file_plains_v1_plains_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Wall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Wall) ProtoMessage() {}
+
+func (x *Wall) ProtoReflect() protoreflect.Message {
+	mi := &file_plains_v1_plains_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Wall.ProtoReflect.Descriptor instead.
+func (*Wall) Descriptor() ([]byte, []int) {
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Wall) GetX0() int32 {
+	if x != nil {
+		return x.X0
+	}
+	return 0
+}
+
+func (x *Wall) GetZ0() int32 {
+	if x != nil {
+		return x.Z0
+	}
+	return 0
+}
+
+func (x *Wall) GetX1() int32 {
+	if x != nil {
+		return x.X1
+	}
+	return 0
+}
+
+func (x *Wall) GetZ1() int32 {
+	if x != nil {
+		return x.Z1
+	}
+	return 0
+}
+
+// Strike is what one entity does to another.
+type Strike struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Damage        int32                  `protobuf:"varint,1,opt,name=damage,proto3" json:"damage,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Strike) Reset() {
+	*x = Strike{}
+	mi := &file_plains_v1_plains_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Strike) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Strike) ProtoMessage() {}
+
+func (x *Strike) ProtoReflect() protoreflect.Message {
+	mi := &file_plains_v1_plains_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Strike.ProtoReflect.Descriptor instead.
+func (*Strike) Descriptor() ([]byte, []int) {
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *Strike) GetDamage() int32 {
+	if x != nil {
+		return x.Damage
+	}
+	return 0
+}
+
+// Struck tells how the one who was struck is now.
+type Struck struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Hp            int32                  `protobuf:"varint,1,opt,name=hp,proto3" json:"hp,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Struck) Reset() {
+	*x = Struck{}
+	mi := &file_plains_v1_plains_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Struck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Struck) ProtoMessage() {}
+
+func (x *Struck) ProtoReflect() protoreflect.Message {
+	mi := &file_plains_v1_plains_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Struck.ProtoReflect.Descriptor instead.
+func (*Struck) Descriptor() ([]byte, []int) {
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *Struck) GetHp() int32 {
+	if x != nil {
+		return x.Hp
+	}
+	return 0
+}
+
+// Slain tells the one who struck last that its victim has died of it.
+type Slain struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Victim uint64                 `protobuf:"varint,1,opt,name=victim,proto3" json:"victim,omitempty"`
+	// coins that it gets for it
+	Coins         uint32 `protobuf:"varint,2,opt,name=coins,proto3" json:"coins,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Slain) Reset() {
+	*x = Slain{}
+	mi := &file_plains_v1_plains_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Slain) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Slain) ProtoMessage() {}
+
+func (x *Slain) ProtoReflect() protoreflect.Message {
+	mi := &file_plains_v1_plains_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Slain.ProtoReflect.Descriptor instead.
+func (*Slain) Descriptor() ([]byte, []int) {
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *Slain) GetVictim() uint64 {
+	if x != nil {
+		return x.Victim
+	}
+	return 0
+}
+
+func (x *Slain) GetCoins() uint32 {
+	if x != nil {
+		return x.Coins
+	}
+	return 0
+}
+
+// Breed is a kind of wolves.
+type Breed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Hp    int32                  `protobuf:"varint,2,opt,name=hp,proto3" json:"hp,omitempty"`
+	// points that a bite takes, and seconds from one to the next
+	Bite     int32   `protobuf:"varint,3,opt,name=bite,proto3" json:"bite,omitempty"`
+	Cooldown float64 `protobuf:"fixed64,4,opt,name=cooldown,proto3" json:"cooldown,omitempty"`
+	// metres per second; a hero's is 5
+	Speed float64 `protobuf:"fixed64,5,opt,name=speed,proto3" json:"speed,omitempty"`
+	// metres at which it sees a hero, and how far from home it follows one
+	Sight float64 `protobuf:"fixed64,6,opt,name=sight,proto3" json:"sight,omitempty"`
+	Leash float64 `protobuf:"fixed64,7,opt,name=leash,proto3" json:"leash,omitempty"`
+	// coins that whoever strikes it last gets, and that it drops
+	Reward        uint32 `protobuf:"varint,8,opt,name=reward,proto3" json:"reward,omitempty"`
+	Drop          string `protobuf:"bytes,9,opt,name=drop,proto3" json:"drop,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Breed) Reset() {
+	*x = Breed{}
+	mi := &file_plains_v1_plains_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Breed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Breed) ProtoMessage() {}
+
+func (x *Breed) ProtoReflect() protoreflect.Message {
+	mi := &file_plains_v1_plains_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Breed.ProtoReflect.Descriptor instead.
+func (*Breed) Descriptor() ([]byte, []int) {
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *Breed) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Breed) GetHp() int32 {
+	if x != nil {
+		return x.Hp
+	}
+	return 0
+}
+
+func (x *Breed) GetBite() int32 {
+	if x != nil {
+		return x.Bite
+	}
+	return 0
+}
+
+func (x *Breed) GetCooldown() float64 {
+	if x != nil {
+		return x.Cooldown
+	}
+	return 0
+}
+
+func (x *Breed) GetSpeed() float64 {
+	if x != nil {
+		return x.Speed
+	}
+	return 0
+}
+
+func (x *Breed) GetSight() float64 {
+	if x != nil {
+		return x.Sight
+	}
+	return 0
+}
+
+func (x *Breed) GetLeash() float64 {
+	if x != nil {
+		return x.Leash
+	}
+	return 0
+}
+
+func (x *Breed) GetReward() uint32 {
+	if x != nil {
+		return x.Reward
+	}
+	return 0
+}
+
+func (x *Breed) GetDrop() string {
+	if x != nil {
+		return x.Drop
+	}
+	return ""
+}
+
+// Coinage is a heap of coins as it lies about.
+type Coinage struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Coins         uint32                 `protobuf:"varint,2,opt,name=coins,proto3" json:"coins,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Coinage) Reset() {
+	*x = Coinage{}
+	mi := &file_plains_v1_plains_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Coinage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Coinage) ProtoMessage() {}
+
+func (x *Coinage) ProtoReflect() protoreflect.Message {
+	mi := &file_plains_v1_plains_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Coinage.ProtoReflect.Descriptor instead.
+func (*Coinage) Descriptor() ([]byte, []int) {
+	return file_plains_v1_plains_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *Coinage) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Coinage) GetCoins() uint32 {
+	if x != nil {
+		return x.Coins
+	}
+	return 0
+}
+
 var File_plains_v1_plains_proto protoreflect.FileDescriptor
 
 const file_plains_v1_plains_proto_rawDesc = "" +
@@ -460,9 +1807,31 @@ const file_plains_v1_plains_proto_rawDesc = "" +
 	"(\x02R\x03yaw:\x1b\xb2\xbb\x18\x17\b\x01\x12\x13\n" +
 	"\x01x\x1a\x01z\"\x02vx2\x02vz:\x03yaw\"5\n" +
 	"\x06Vitals\x12!\n" +
-	"\x02hp\x18\x01 \x01(\x05B\x11»\x18\r\x1a\t\x11\x00\x00\x00\x00\xe0\xff\xef@0\x02R\x02hp:\b\xb2\xbb\x18\x04\b\x02\x18\x01\"#\n" +
-	"\x04Hero:\x1b\xba\xbb\x18\x17\b\x01\x12\tTransform\x12\x06Vitals(\x01\"#\n" +
-	"\x06Walker:\x19\xba\xbb\x18\x15\b\x02\x12\tTransform\x12\x06Vitals\"e\n" +
+	"\x02hp\x18\x01 \x01(\x05B\x11»\x18\r\x1a\t\x11\x00\x00\x00\x00\xe0\xff\xef@0\x02R\x02hp:\b\xb2\xbb\x18\x04\b\x02\x18\x01\"8\n" +
+	"\x05Purse\x12%\n" +
+	"\x05coins\x18\x01 \x01(\rB\x0f»\x18\v\x1a\t\x11\x00\x00\x00\x00\xe0\xff\xef@R\x05coins:\b\xb2\xbb\x18\x04\b\x03\x18\x01\"?\n" +
+	"\x05Worth\x12.\n" +
+	"\x05coins\x18\x01 \x01(\rB\x18»\x18\x14\x1a\x12\t\x00\x00\x00\x00\x00\x00\xf0?\x11\x00\x00\x00\x00\xe0\xff\xef@R\x05coins:\x06\xb2\xbb\x18\x02\b\x04\"\\\n" +
+	"\x06Course\x12\x16\n" +
+	"\x02vx\x18\x01 \x01(\x05B\x06»\x18\x02 \x03R\x02vx\x12\x16\n" +
+	"\x02vz\x18\x02 \x01(\x05B\x06»\x18\x02 \x03R\x02vz\x12\x1a\n" +
+	"\x04next\x18\x03 \x01(\rB\x06»\x18\x02 \x03R\x04next:\x06\xb2\xbb\x18\x02\b\x05\"-\n" +
+	"\x05Fight\x12\x1c\n" +
+	"\x05ready\x18\x01 \x01(\rB\x06»\x18\x02 \x03R\x05ready:\x06\xb2\xbb\x18\x02\b\x06\"j\n" +
+	"\x04Hunt\x12\x1c\n" +
+	"\x04prey\x18\x01 \x01(\x04B\b»\x18\x04 \x03H\x01R\x04prey\x12\x1d\n" +
+	"\x06home_x\x18\x02 \x01(\x05B\x06»\x18\x02 \x03R\x05homeX\x12\x1d\n" +
+	"\x06home_z\x18\x03 \x01(\x05B\x06»\x18\x02 \x03R\x05homeZ:\x06\xb2\xbb\x18\x02\b\a\"w\n" +
+	"\aJourney\x12\x1c\n" +
+	"\x05party\x18\x01 \x01(\x04B\x06»\x18\x02 \x03R\x05party\x12\x1a\n" +
+	"\x04zone\x18\x02 \x01(\rB\x06»\x18\x02 \x03R\x04zone\x12\x14\n" +
+	"\x01x\x18\x03 \x01(\x05B\x06»\x18\x02 \x03R\x01x\x12\x14\n" +
+	"\x01z\x18\x04 \x01(\x05B\x06»\x18\x02 \x03R\x01z:\x06\xb2\xbb\x18\x02\b\b\"B\n" +
+	"\x04Hero::\xba\xbb\x186\b\x01\x12\tTransform\x12\x06Vitals\x12\x05Purse\x12\x06Course\x12\x05Fight\x12\aJourney(\x01\"+\n" +
+	"\x06Walker:!\xba\xbb\x18\x1d\b\x02\x12\tTransform\x12\x06Vitals\x12\x06Course\"6\n" +
+	"\x04Wolf:.\xba\xbb\x18*\b\x03\x12\tTransform\x12\x06Vitals\x12\x06Course\x12\x05Fight\x12\x04Hunt\" \n" +
+	"\x04Coin:\x18\xba\xbb\x18\x14\b\x04\x12\tTransform\x12\x05Worth\"\x18\n" +
+	"\x03Den:\x11\xba\xbb\x18\r\b\x05\x12\tTransform\"e\n" +
 	"\x04Move\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\rR\x03seq\x12\x12\n" +
 	"\x04tick\x18\x02 \x01(\rR\x04tick\x12\x0e\n" +
@@ -477,7 +1846,68 @@ const file_plains_v1_plains_proto_rawDesc = "" +
 	"\x03seq\x18\x01 \x01(\rR\x03seq\x12\x14\n" +
 	"\x05speed\x18\x02 \x01(\rR\x05speed\x12\x14\n" +
 	"\x05limit\x18\x03 \x01(\rR\x05limit:\n" +
-	"\xaa\xbb\x18\x06\bB\x18\x02@@B\xb4\x01\xa2\xbb\x18p\n" +
+	"\xaa\xbb\x18\x06\bB\x18\x02@@\"_\n" +
+	"\rAttackRequest\x12\x16\n" +
+	"\x06target\x18\x01 \x01(\x04R\x06target:6\xaa\xbb\x182\bC\x12\rplains.attack\x18\x01\"\x0eAttackResponse:\v\t\x00\x00\x00\x00\x00\x00\x14@\x10\n" +
+	"@@\" \n" +
+	"\x0eAttackResponse\x12\x0e\n" +
+	"\x02hp\x18\x01 \x01(\x05R\x02hp\"S\n" +
+	"\x03Hit\x12\x16\n" +
+	"\x06target\x18\x01 \x01(\x04R\x06target\x12\x0e\n" +
+	"\x02by\x18\x02 \x01(\x04R\x02by\x12\x16\n" +
+	"\x06damage\x18\x03 \x01(\x05R\x06damage:\f\xaa\xbb\x18\b\bD\x18\x02@@H\x01\"<\n" +
+	"\x04Fell\x12\x16\n" +
+	"\x06target\x18\x01 \x01(\x04R\x06target\x12\x0e\n" +
+	"\x02by\x18\x02 \x01(\x04R\x02by:\f\xaa\xbb\x18\b\bJ\x18\x02@@H\x01\"3\n" +
+	"\x03Say\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text:\x18\xaa\xbb\x18\x14\bE\x18\x01:\v\t\x00\x00\x00\x00\x00\x00\x00@\x10\x05@\x80\x04\"~\n" +
+	"\x04Said\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06entity\x18\x02 \x01(\x04R\x06entity\x12)\n" +
+	"\x06circle\x18\x03 \x01(\x0e2\x11.plains.v1.CircleR\x06circle\x12\x12\n" +
+	"\x04text\x18\x04 \x01(\tR\x04text:\v\xaa\xbb\x18\a\bF\x18\x02@\x80\b\"\x16\n" +
+	"\bEnterDen:\n" +
+	"\xaa\xbb\x18\x06\bG\x18\x01@\x10\"\x15\n" +
+	"\aQuitDen:\n" +
+	"\xaa\xbb\x18\x06\bH\x18\x01@\x10\"\x86\x01\n" +
+	"\x06Ground\x12\f\n" +
+	"\x01x\x18\x01 \x01(\x11R\x01x\x12\f\n" +
+	"\x01z\x18\x02 \x01(\x11R\x01z\x12\x14\n" +
+	"\x05width\x18\x03 \x01(\x11R\x05width\x12\x16\n" +
+	"\x06height\x18\x04 \x01(\x11R\x06height\x12%\n" +
+	"\x05walls\x18\x05 \x03(\v2\x0f.plains.v1.WallR\x05walls:\v\xaa\xbb\x18\a\bI\x18\x02@\x80 \"F\n" +
+	"\x04Wall\x12\x0e\n" +
+	"\x02x0\x18\x01 \x01(\x11R\x02x0\x12\x0e\n" +
+	"\x02z0\x18\x02 \x01(\x11R\x02z0\x12\x0e\n" +
+	"\x02x1\x18\x03 \x01(\x11R\x02x1\x12\x0e\n" +
+	"\x02z1\x18\x04 \x01(\x11R\x02z1\"0\n" +
+	"\x06Strike\x12\x16\n" +
+	"\x06damage\x18\x01 \x01(\x05R\x06damage:\x0eһ\x18\n" +
+	"\b\x01\x12\x06Struck\"\x18\n" +
+	"\x06Struck\x12\x0e\n" +
+	"\x02hp\x18\x01 \x01(\x05R\x02hp\"=\n" +
+	"\x05Slain\x12\x16\n" +
+	"\x06victim\x18\x01 \x01(\x04R\x06victim\x12\x14\n" +
+	"\x05coins\x18\x02 \x01(\rR\x05coins:\x06һ\x18\x02\b\x02\"\x89\x03\n" +
+	"\x05Breed\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12&\n" +
+	"\x02hp\x18\x02 \x01(\x05B\x16\xe2\xbb\x18\x12\t\x00\x00\x00\x00\x00\x00\xf0?\x11\x00\x00\x00\x00\xe0\xff\xef@R\x02hp\x12*\n" +
+	"\x04bite\x18\x03 \x01(\x05B\x16\xe2\xbb\x18\x12\t\x00\x00\x00\x00\x00\x00\x00\x00\x11\x00\x00\x00\x00\xe0\xff\xef@R\x04bite\x122\n" +
+	"\bcooldown\x18\x04 \x01(\x01B\x16\xe2\xbb\x18\x12\t\x00\x00\x00\x00\x00\x00\x00\x00\x11\x00\x00\x00\x00\x00\x00N@R\bcooldown\x12,\n" +
+	"\x05speed\x18\x05 \x01(\x01B\x16\xe2\xbb\x18\x12\t\x00\x00\x00\x00\x00\x00\x00\x00\x11\x00\x00\x00\x00\x00\x00\x14@R\x05speed\x12,\n" +
+	"\x05sight\x18\x06 \x01(\x01B\x16\xe2\xbb\x18\x12\t\x00\x00\x00\x00\x00\x00\x00\x00\x11\x00\x00\x00\x00\x00\x00I@R\x05sight\x12,\n" +
+	"\x05leash\x18\a \x01(\x01B\x16\xe2\xbb\x18\x12\t\x00\x00\x00\x00\x00\x00\x00\x00\x11\x00\x00\x00\x00\x00\x00i@R\x05leash\x12%\n" +
+	"\x06reward\x18\b \x01(\rB\r\xe2\xbb\x18\t\x11\x00\x00\x00\x00\x00@\x8f@R\x06reward\x12\x1f\n" +
+	"\x04drop\x18\t \x01(\tB\v\xe2\xbb\x18\a\x1a\x05coinsR\x04drop:\x12ڻ\x18\x0e\n" +
+	"\x06wolves\x12\x04name\"^\n" +
+	"\aCoinage\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12,\n" +
+	"\x05coins\x18\x02 \x01(\rB\x16\xe2\xbb\x18\x12\t\x00\x00\x00\x00\x00\x00\xf0?\x11\x00\x00\x00\x00\x00@\x8f@R\x05coins:\x11ڻ\x18\r\n" +
+	"\x05coins\x12\x04name*<\n" +
+	"\x06Circle\x12\x0f\n" +
+	"\vCIRCLE_NEAR\x10\x00\x12\x0f\n" +
+	"\vCIRCLE_ZONE\x10\x01\x12\x10\n" +
+	"\fCIRCLE_PARTY\x10\x02B\xb4\x01\xa2\xbb\x18p\n" +
 	"3github.com/tianxia-mmo/tianxia/examples/plains/bind\x12\x15web/sdk/gen/plains.ts\x1a\x02..\"\x1edocs/ProtoDesignMaunal_v1.0.mdZ>github.com/tianxia-mmo/tianxia/proto_define/plains/v1;plainsv1b\x06proto3"
 
 var (
@@ -492,23 +1922,51 @@ func file_plains_v1_plains_proto_rawDescGZIP() []byte {
 	return file_plains_v1_plains_proto_rawDescData
 }
 
-var file_plains_v1_plains_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_plains_v1_plains_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_plains_v1_plains_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_plains_v1_plains_proto_goTypes = []any{
-	(*Transform)(nil),        // 0: plains.v1.Transform
-	(*Vitals)(nil),           // 1: plains.v1.Vitals
-	(*Hero)(nil),             // 2: plains.v1.Hero
-	(*Walker)(nil),           // 3: plains.v1.Walker
-	(*Move)(nil),             // 4: plains.v1.Move
-	(*SpectateRequest)(nil),  // 5: plains.v1.SpectateRequest
-	(*SpectateResponse)(nil), // 6: plains.v1.SpectateResponse
-	(*MoveRefused)(nil),      // 7: plains.v1.MoveRefused
+	(Circle)(0),              // 0: plains.v1.Circle
+	(*Transform)(nil),        // 1: plains.v1.Transform
+	(*Vitals)(nil),           // 2: plains.v1.Vitals
+	(*Purse)(nil),            // 3: plains.v1.Purse
+	(*Worth)(nil),            // 4: plains.v1.Worth
+	(*Course)(nil),           // 5: plains.v1.Course
+	(*Fight)(nil),            // 6: plains.v1.Fight
+	(*Hunt)(nil),             // 7: plains.v1.Hunt
+	(*Journey)(nil),          // 8: plains.v1.Journey
+	(*Hero)(nil),             // 9: plains.v1.Hero
+	(*Walker)(nil),           // 10: plains.v1.Walker
+	(*Wolf)(nil),             // 11: plains.v1.Wolf
+	(*Coin)(nil),             // 12: plains.v1.Coin
+	(*Den)(nil),              // 13: plains.v1.Den
+	(*Move)(nil),             // 14: plains.v1.Move
+	(*SpectateRequest)(nil),  // 15: plains.v1.SpectateRequest
+	(*SpectateResponse)(nil), // 16: plains.v1.SpectateResponse
+	(*MoveRefused)(nil),      // 17: plains.v1.MoveRefused
+	(*AttackRequest)(nil),    // 18: plains.v1.AttackRequest
+	(*AttackResponse)(nil),   // 19: plains.v1.AttackResponse
+	(*Hit)(nil),              // 20: plains.v1.Hit
+	(*Fell)(nil),             // 21: plains.v1.Fell
+	(*Say)(nil),              // 22: plains.v1.Say
+	(*Said)(nil),             // 23: plains.v1.Said
+	(*EnterDen)(nil),         // 24: plains.v1.EnterDen
+	(*QuitDen)(nil),          // 25: plains.v1.QuitDen
+	(*Ground)(nil),           // 26: plains.v1.Ground
+	(*Wall)(nil),             // 27: plains.v1.Wall
+	(*Strike)(nil),           // 28: plains.v1.Strike
+	(*Struck)(nil),           // 29: plains.v1.Struck
+	(*Slain)(nil),            // 30: plains.v1.Slain
+	(*Breed)(nil),            // 31: plains.v1.Breed
+	(*Coinage)(nil),          // 32: plains.v1.Coinage
 }
 var file_plains_v1_plains_proto_depIdxs = []int32{
-	0, // [0:0] is the sub-list for method output_type
-	0, // [0:0] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	0,  // 0: plains.v1.Said.circle:type_name -> plains.v1.Circle
+	27, // 1: plains.v1.Ground.walls:type_name -> plains.v1.Wall
+	2,  // [2:2] is the sub-list for method output_type
+	2,  // [2:2] is the sub-list for method input_type
+	2,  // [2:2] is the sub-list for extension type_name
+	2,  // [2:2] is the sub-list for extension extendee
+	0,  // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_plains_v1_plains_proto_init() }
@@ -521,13 +1979,14 @@ func file_plains_v1_plains_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plains_v1_plains_proto_rawDesc), len(file_plains_v1_plains_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   8,
+			NumEnums:      1,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_plains_v1_plains_proto_goTypes,
 		DependencyIndexes: file_plains_v1_plains_proto_depIdxs,
+		EnumInfos:         file_plains_v1_plains_proto_enumTypes,
 		MessageInfos:      file_plains_v1_plains_proto_msgTypes,
 	}.Build()
 	File_plains_v1_plains_proto = out.File

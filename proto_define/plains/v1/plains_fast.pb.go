@@ -7,7 +7,10 @@ import (
 	errors "errors"
 	fmt "fmt"
 	protowire "google.golang.org/protobuf/encoding/protowire"
+	io "io"
 	math "math"
+	slices "slices"
+	utf8 "unicode/utf8"
 )
 
 // SizeFast is the number of bytes that AppendFast appends.
@@ -233,6 +236,697 @@ read:
 }
 
 // SizeFast is the number of bytes that AppendFast appends.
+func (m *Purse) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if m.Coins != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.Coins))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Purse) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if v := uint64(m.Coins); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 8), v)
+	} else if v >= 1<<7 {
+		b = append(b, 8, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 8, byte(v))
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Purse) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Purse) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("plains.v1.Purse: messages nest too deep")
+	}
+	if !merge {
+		m.Coins = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		}
+		switch w {
+		case 8: // coins = 1
+			m.Coins = uint32(v)
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("plains.v1.Purse: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("plains.v1.Purse, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Worth) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if m.Coins != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.Coins))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Worth) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if v := uint64(m.Coins); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 8), v)
+	} else if v >= 1<<7 {
+		b = append(b, 8, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 8, byte(v))
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Worth) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Worth) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("plains.v1.Worth: messages nest too deep")
+	}
+	if !merge {
+		m.Coins = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		}
+		switch w {
+		case 8: // coins = 1
+			m.Coins = uint32(v)
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("plains.v1.Worth: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("plains.v1.Worth, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Course) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if m.Vx != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.Vx))
+	}
+	if m.Vz != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.Vz))
+	}
+	if m.Next != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.Next))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Course) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if v := uint64(m.Vx); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 8), v)
+	} else if v >= 1<<7 {
+		b = append(b, 8, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 8, byte(v))
+	}
+	if v := uint64(m.Vz); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 16), v)
+	} else if v >= 1<<7 {
+		b = append(b, 16, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 16, byte(v))
+	}
+	if v := uint64(m.Next); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 24), v)
+	} else if v >= 1<<7 {
+		b = append(b, 24, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 24, byte(v))
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Course) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Course) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("plains.v1.Course: messages nest too deep")
+	}
+	if !merge {
+		m.Vx = 0
+		m.Vz = 0
+		m.Next = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		}
+		switch w {
+		case 8: // vx = 1
+			m.Vx = int32(v)
+		case 16: // vz = 2
+			m.Vz = int32(v)
+		case 24: // next = 3
+			m.Next = uint32(v)
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("plains.v1.Course: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("plains.v1.Course, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Fight) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if m.Ready != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.Ready))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Fight) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if v := uint64(m.Ready); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 8), v)
+	} else if v >= 1<<7 {
+		b = append(b, 8, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 8, byte(v))
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Fight) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Fight) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("plains.v1.Fight: messages nest too deep")
+	}
+	if !merge {
+		m.Ready = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		}
+		switch w {
+		case 8: // ready = 1
+			m.Ready = uint32(v)
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("plains.v1.Fight: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("plains.v1.Fight, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Hunt) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if m.Prey != 0 {
+		n += 1 + protowire.SizeVarint(m.Prey)
+	}
+	if m.HomeX != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.HomeX))
+	}
+	if m.HomeZ != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.HomeZ))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Hunt) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if v := m.Prey; v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 8), v)
+	} else if v >= 1<<7 {
+		b = append(b, 8, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 8, byte(v))
+	}
+	if v := uint64(m.HomeX); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 16), v)
+	} else if v >= 1<<7 {
+		b = append(b, 16, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 16, byte(v))
+	}
+	if v := uint64(m.HomeZ); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 24), v)
+	} else if v >= 1<<7 {
+		b = append(b, 24, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 24, byte(v))
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Hunt) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Hunt) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("plains.v1.Hunt: messages nest too deep")
+	}
+	if !merge {
+		m.Prey = 0
+		m.HomeX = 0
+		m.HomeZ = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		}
+		switch w {
+		case 8: // prey = 1
+			m.Prey = v
+		case 16: // home_x = 2
+			m.HomeX = int32(v)
+		case 24: // home_z = 3
+			m.HomeZ = int32(v)
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("plains.v1.Hunt: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("plains.v1.Hunt, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Journey) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if m.Party != 0 {
+		n += 1 + protowire.SizeVarint(m.Party)
+	}
+	if m.Zone != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.Zone))
+	}
+	if m.X != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.X))
+	}
+	if m.Z != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.Z))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Journey) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if v := m.Party; v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 8), v)
+	} else if v >= 1<<7 {
+		b = append(b, 8, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 8, byte(v))
+	}
+	if v := uint64(m.Zone); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 16), v)
+	} else if v >= 1<<7 {
+		b = append(b, 16, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 16, byte(v))
+	}
+	if v := uint64(m.X); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 24), v)
+	} else if v >= 1<<7 {
+		b = append(b, 24, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 24, byte(v))
+	}
+	if v := uint64(m.Z); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 32), v)
+	} else if v >= 1<<7 {
+		b = append(b, 32, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 32, byte(v))
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Journey) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Journey) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("plains.v1.Journey: messages nest too deep")
+	}
+	if !merge {
+		m.Party = 0
+		m.Zone = 0
+		m.X = 0
+		m.Z = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		}
+		switch w {
+		case 8: // party = 1
+			m.Party = v
+		case 16: // zone = 2
+			m.Zone = uint32(v)
+		case 24: // x = 3
+			m.X = int32(v)
+		case 32: // z = 4
+			m.Z = int32(v)
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("plains.v1.Journey: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("plains.v1.Journey, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
 func (m *Hero) SizeFast() int {
 	if m == nil {
 		return 0
@@ -360,6 +1054,204 @@ read:
 	}
 	if n < 0 {
 		return fmt.Errorf("plains.v1.Walker, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Wolf) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Wolf) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Wolf) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Wolf) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("plains.v1.Wolf: messages nest too deep")
+	}
+	if !merge {
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		number, wire := protowire.DecodeTag(w)
+		if !number.IsValid() {
+			return fmt.Errorf("plains.v1.Wolf: no field can have the number %d", w>>3)
+		}
+		if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+			break read
+		}
+		i = at + n
+		m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+	}
+	if n < 0 {
+		return fmt.Errorf("plains.v1.Wolf, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Coin) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Coin) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Coin) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Coin) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("plains.v1.Coin: messages nest too deep")
+	}
+	if !merge {
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		number, wire := protowire.DecodeTag(w)
+		if !number.IsValid() {
+			return fmt.Errorf("plains.v1.Coin: no field can have the number %d", w>>3)
+		}
+		if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+			break read
+		}
+		i = at + n
+		m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+	}
+	if n < 0 {
+		return fmt.Errorf("plains.v1.Coin, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Den) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Den) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Den) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Den) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("plains.v1.Den: messages nest too deep")
+	}
+	if !merge {
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		number, wire := protowire.DecodeTag(w)
+		if !number.IsValid() {
+			return fmt.Errorf("plains.v1.Den: no field can have the number %d", w>>3)
+		}
+		if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+			break read
+		}
+		i = at + n
+		m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+	}
+	if n < 0 {
+		return fmt.Errorf("plains.v1.Den, field %d: %w", w>>3, protowire.ParseError(n))
 	}
 	return nil
 }
@@ -825,6 +1717,1904 @@ read:
 	}
 	if n < 0 {
 		return fmt.Errorf("plains.v1.MoveRefused, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *AttackRequest) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if m.Target != 0 {
+		n += 1 + protowire.SizeVarint(m.Target)
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *AttackRequest) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if v := m.Target; v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 8), v)
+	} else if v >= 1<<7 {
+		b = append(b, 8, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 8, byte(v))
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *AttackRequest) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *AttackRequest) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("plains.v1.AttackRequest: messages nest too deep")
+	}
+	if !merge {
+		m.Target = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		}
+		switch w {
+		case 8: // target = 1
+			m.Target = v
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("plains.v1.AttackRequest: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("plains.v1.AttackRequest, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *AttackResponse) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if m.Hp != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.Hp))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *AttackResponse) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if v := uint64(m.Hp); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 8), v)
+	} else if v >= 1<<7 {
+		b = append(b, 8, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 8, byte(v))
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *AttackResponse) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *AttackResponse) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("plains.v1.AttackResponse: messages nest too deep")
+	}
+	if !merge {
+		m.Hp = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		}
+		switch w {
+		case 8: // hp = 1
+			m.Hp = int32(v)
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("plains.v1.AttackResponse: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("plains.v1.AttackResponse, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Hit) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if m.Target != 0 {
+		n += 1 + protowire.SizeVarint(m.Target)
+	}
+	if m.By != 0 {
+		n += 1 + protowire.SizeVarint(m.By)
+	}
+	if m.Damage != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.Damage))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Hit) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if v := m.Target; v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 8), v)
+	} else if v >= 1<<7 {
+		b = append(b, 8, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 8, byte(v))
+	}
+	if v := m.By; v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 16), v)
+	} else if v >= 1<<7 {
+		b = append(b, 16, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 16, byte(v))
+	}
+	if v := uint64(m.Damage); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 24), v)
+	} else if v >= 1<<7 {
+		b = append(b, 24, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 24, byte(v))
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Hit) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Hit) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("plains.v1.Hit: messages nest too deep")
+	}
+	if !merge {
+		m.Target = 0
+		m.By = 0
+		m.Damage = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		}
+		switch w {
+		case 8: // target = 1
+			m.Target = v
+		case 16: // by = 2
+			m.By = v
+		case 24: // damage = 3
+			m.Damage = int32(v)
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("plains.v1.Hit: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("plains.v1.Hit, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Fell) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if m.Target != 0 {
+		n += 1 + protowire.SizeVarint(m.Target)
+	}
+	if m.By != 0 {
+		n += 1 + protowire.SizeVarint(m.By)
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Fell) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if v := m.Target; v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 8), v)
+	} else if v >= 1<<7 {
+		b = append(b, 8, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 8, byte(v))
+	}
+	if v := m.By; v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 16), v)
+	} else if v >= 1<<7 {
+		b = append(b, 16, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 16, byte(v))
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Fell) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Fell) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("plains.v1.Fell: messages nest too deep")
+	}
+	if !merge {
+		m.Target = 0
+		m.By = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		}
+		switch w {
+		case 8: // target = 1
+			m.Target = v
+		case 16: // by = 2
+			m.By = v
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("plains.v1.Fell: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("plains.v1.Fell, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Say) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if len(m.Text) > 0 {
+		n += 1 + protowire.SizeBytes(len(m.Text))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Say) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if len(m.Text) > 0 {
+		if !utf8.ValidString(m.Text) {
+			return b, errors.New("plains.v1.Say.text is not UTF-8: a string must be, other bytes need a field of type bytes")
+		}
+		if v := uint64(len(m.Text)); v >= 1<<14 {
+			b = protowire.AppendVarint(append(b, 10), v)
+		} else if v >= 1<<7 {
+			b = append(b, 10, byte(v)|0x80, byte(v>>7))
+		} else {
+			b = append(b, 10, byte(v))
+		}
+		b = append(b, m.Text...)
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Say) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Say) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("plains.v1.Say: messages nest too deep")
+	}
+	var seen0 uint64
+	if merge {
+		seen0 = ^uint64(0)
+	} else {
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		var s []byte
+		switch w & 7 {
+		case 2:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+			if v > uint64(len(b)-i) {
+				return fmt.Errorf("plains.v1.Say, field %d: %w", w>>3, io.ErrUnexpectedEOF)
+			}
+			s = b[i : i+int(v)]
+			i += int(v)
+		}
+		switch w {
+		case 10: // text = 1
+			if !utf8.Valid(s) {
+				return errors.New("plains.v1.Say.text is not UTF-8: a string must be, other bytes need a field of type bytes")
+			}
+			if m.Text != string(s) {
+				m.Text = string(s)
+			}
+			seen0 |= 1 << 0
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("plains.v1.Say: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("plains.v1.Say, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	if seen0&(1<<0) == 0 {
+		m.Text = ""
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Said) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if len(m.Name) > 0 {
+		n += 1 + protowire.SizeBytes(len(m.Name))
+	}
+	if m.Entity != 0 {
+		n += 1 + protowire.SizeVarint(m.Entity)
+	}
+	if m.Circle != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.Circle))
+	}
+	if len(m.Text) > 0 {
+		n += 1 + protowire.SizeBytes(len(m.Text))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Said) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if len(m.Name) > 0 {
+		if !utf8.ValidString(m.Name) {
+			return b, errors.New("plains.v1.Said.name is not UTF-8: a string must be, other bytes need a field of type bytes")
+		}
+		if v := uint64(len(m.Name)); v >= 1<<14 {
+			b = protowire.AppendVarint(append(b, 10), v)
+		} else if v >= 1<<7 {
+			b = append(b, 10, byte(v)|0x80, byte(v>>7))
+		} else {
+			b = append(b, 10, byte(v))
+		}
+		b = append(b, m.Name...)
+	}
+	if v := m.Entity; v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 16), v)
+	} else if v >= 1<<7 {
+		b = append(b, 16, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 16, byte(v))
+	}
+	if v := uint64(m.Circle); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 24), v)
+	} else if v >= 1<<7 {
+		b = append(b, 24, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 24, byte(v))
+	}
+	if len(m.Text) > 0 {
+		if !utf8.ValidString(m.Text) {
+			return b, errors.New("plains.v1.Said.text is not UTF-8: a string must be, other bytes need a field of type bytes")
+		}
+		if v := uint64(len(m.Text)); v >= 1<<14 {
+			b = protowire.AppendVarint(append(b, 34), v)
+		} else if v >= 1<<7 {
+			b = append(b, 34, byte(v)|0x80, byte(v>>7))
+		} else {
+			b = append(b, 34, byte(v))
+		}
+		b = append(b, m.Text...)
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Said) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Said) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("plains.v1.Said: messages nest too deep")
+	}
+	var seen0 uint64
+	if merge {
+		seen0 = ^uint64(0)
+	} else {
+		m.Entity = 0
+		m.Circle = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		var s []byte
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		case 2:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+			if v > uint64(len(b)-i) {
+				return fmt.Errorf("plains.v1.Said, field %d: %w", w>>3, io.ErrUnexpectedEOF)
+			}
+			s = b[i : i+int(v)]
+			i += int(v)
+		}
+		switch w {
+		case 10: // name = 1
+			if !utf8.Valid(s) {
+				return errors.New("plains.v1.Said.name is not UTF-8: a string must be, other bytes need a field of type bytes")
+			}
+			if m.Name != string(s) {
+				m.Name = string(s)
+			}
+			seen0 |= 1 << 0
+		case 16: // entity = 2
+			m.Entity = v
+		case 24: // circle = 3
+			m.Circle = Circle(v)
+		case 34: // text = 4
+			if !utf8.Valid(s) {
+				return errors.New("plains.v1.Said.text is not UTF-8: a string must be, other bytes need a field of type bytes")
+			}
+			if m.Text != string(s) {
+				m.Text = string(s)
+			}
+			seen0 |= 1 << 1
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("plains.v1.Said: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("plains.v1.Said, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	if seen0&(1<<0) == 0 {
+		m.Name = ""
+	}
+	if seen0&(1<<1) == 0 {
+		m.Text = ""
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *EnterDen) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *EnterDen) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *EnterDen) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *EnterDen) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("plains.v1.EnterDen: messages nest too deep")
+	}
+	if !merge {
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		number, wire := protowire.DecodeTag(w)
+		if !number.IsValid() {
+			return fmt.Errorf("plains.v1.EnterDen: no field can have the number %d", w>>3)
+		}
+		if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+			break read
+		}
+		i = at + n
+		m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+	}
+	if n < 0 {
+		return fmt.Errorf("plains.v1.EnterDen, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *QuitDen) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *QuitDen) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *QuitDen) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *QuitDen) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("plains.v1.QuitDen: messages nest too deep")
+	}
+	if !merge {
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		number, wire := protowire.DecodeTag(w)
+		if !number.IsValid() {
+			return fmt.Errorf("plains.v1.QuitDen: no field can have the number %d", w>>3)
+		}
+		if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+			break read
+		}
+		i = at + n
+		m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+	}
+	if n < 0 {
+		return fmt.Errorf("plains.v1.QuitDen, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Ground) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if m.X != 0 {
+		n += 1 + protowire.SizeVarint(protowire.EncodeZigZag(int64(m.X)))
+	}
+	if m.Z != 0 {
+		n += 1 + protowire.SizeVarint(protowire.EncodeZigZag(int64(m.Z)))
+	}
+	if m.Width != 0 {
+		n += 1 + protowire.SizeVarint(protowire.EncodeZigZag(int64(m.Width)))
+	}
+	if m.Height != 0 {
+		n += 1 + protowire.SizeVarint(protowire.EncodeZigZag(int64(m.Height)))
+	}
+	for _, v := range m.Walls {
+		n += 1 + protowire.SizeBytes(v.SizeFast())
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Ground) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if v := protowire.EncodeZigZag(int64(m.X)); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 8), v)
+	} else if v >= 1<<7 {
+		b = append(b, 8, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 8, byte(v))
+	}
+	if v := protowire.EncodeZigZag(int64(m.Z)); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 16), v)
+	} else if v >= 1<<7 {
+		b = append(b, 16, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 16, byte(v))
+	}
+	if v := protowire.EncodeZigZag(int64(m.Width)); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 24), v)
+	} else if v >= 1<<7 {
+		b = append(b, 24, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 24, byte(v))
+	}
+	if v := protowire.EncodeZigZag(int64(m.Height)); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 32), v)
+	} else if v >= 1<<7 {
+		b = append(b, 32, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 32, byte(v))
+	}
+	for _, v := range m.Walls {
+		{
+			b = append(b, 42, 0)
+			at := len(b)
+			var err error
+			if b, err = v.AppendFast(b); err != nil {
+				return b, err
+			}
+			if n := len(b) - at; n < 0x80 {
+				b[at-1] = byte(n)
+			} else {
+				b = slices.Replace(b, at-1, at, protowire.AppendVarint(make([]byte, 0, 10), uint64(n))...)
+			}
+		}
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Ground) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Ground) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("plains.v1.Ground: messages nest too deep")
+	}
+	n5 := 0
+	if merge {
+		n5 = len(m.Walls)
+	} else {
+		m.X = 0
+		m.Z = 0
+		m.Width = 0
+		m.Height = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		var s []byte
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		case 2:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+			if v > uint64(len(b)-i) {
+				return fmt.Errorf("plains.v1.Ground, field %d: %w", w>>3, io.ErrUnexpectedEOF)
+			}
+			s = b[i : i+int(v)]
+			i += int(v)
+		}
+		switch w {
+		case 8: // x = 1
+			m.X = int32(protowire.DecodeZigZag(uint64(uint32(v))))
+		case 16: // z = 2
+			m.Z = int32(protowire.DecodeZigZag(uint64(uint32(v))))
+		case 24: // width = 3
+			m.Width = int32(protowire.DecodeZigZag(uint64(uint32(v))))
+		case 32: // height = 4
+			m.Height = int32(protowire.DecodeZigZag(uint64(uint32(v))))
+		case 42: // walls = 5
+			if n5 == len(m.Walls) {
+				m.Walls = append(m.Walls, nil)
+			}
+			if m.Walls[n5] == nil {
+				m.Walls[n5] = new(Wall)
+			}
+			if err := m.Walls[n5].ReadFast(s, false, depth); err != nil {
+				return err
+			}
+			n5++
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("plains.v1.Ground: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("plains.v1.Ground, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	clear(m.Walls[n5:])
+	m.Walls = m.Walls[:n5]
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Wall) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if m.X0 != 0 {
+		n += 1 + protowire.SizeVarint(protowire.EncodeZigZag(int64(m.X0)))
+	}
+	if m.Z0 != 0 {
+		n += 1 + protowire.SizeVarint(protowire.EncodeZigZag(int64(m.Z0)))
+	}
+	if m.X1 != 0 {
+		n += 1 + protowire.SizeVarint(protowire.EncodeZigZag(int64(m.X1)))
+	}
+	if m.Z1 != 0 {
+		n += 1 + protowire.SizeVarint(protowire.EncodeZigZag(int64(m.Z1)))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Wall) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if v := protowire.EncodeZigZag(int64(m.X0)); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 8), v)
+	} else if v >= 1<<7 {
+		b = append(b, 8, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 8, byte(v))
+	}
+	if v := protowire.EncodeZigZag(int64(m.Z0)); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 16), v)
+	} else if v >= 1<<7 {
+		b = append(b, 16, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 16, byte(v))
+	}
+	if v := protowire.EncodeZigZag(int64(m.X1)); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 24), v)
+	} else if v >= 1<<7 {
+		b = append(b, 24, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 24, byte(v))
+	}
+	if v := protowire.EncodeZigZag(int64(m.Z1)); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 32), v)
+	} else if v >= 1<<7 {
+		b = append(b, 32, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 32, byte(v))
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Wall) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Wall) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("plains.v1.Wall: messages nest too deep")
+	}
+	if !merge {
+		m.X0 = 0
+		m.Z0 = 0
+		m.X1 = 0
+		m.Z1 = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		}
+		switch w {
+		case 8: // x0 = 1
+			m.X0 = int32(protowire.DecodeZigZag(uint64(uint32(v))))
+		case 16: // z0 = 2
+			m.Z0 = int32(protowire.DecodeZigZag(uint64(uint32(v))))
+		case 24: // x1 = 3
+			m.X1 = int32(protowire.DecodeZigZag(uint64(uint32(v))))
+		case 32: // z1 = 4
+			m.Z1 = int32(protowire.DecodeZigZag(uint64(uint32(v))))
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("plains.v1.Wall: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("plains.v1.Wall, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Strike) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if m.Damage != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.Damage))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Strike) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if v := uint64(m.Damage); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 8), v)
+	} else if v >= 1<<7 {
+		b = append(b, 8, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 8, byte(v))
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Strike) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Strike) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("plains.v1.Strike: messages nest too deep")
+	}
+	if !merge {
+		m.Damage = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		}
+		switch w {
+		case 8: // damage = 1
+			m.Damage = int32(v)
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("plains.v1.Strike: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("plains.v1.Strike, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Struck) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if m.Hp != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.Hp))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Struck) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if v := uint64(m.Hp); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 8), v)
+	} else if v >= 1<<7 {
+		b = append(b, 8, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 8, byte(v))
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Struck) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Struck) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("plains.v1.Struck: messages nest too deep")
+	}
+	if !merge {
+		m.Hp = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		}
+		switch w {
+		case 8: // hp = 1
+			m.Hp = int32(v)
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("plains.v1.Struck: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("plains.v1.Struck, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Slain) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if m.Victim != 0 {
+		n += 1 + protowire.SizeVarint(m.Victim)
+	}
+	if m.Coins != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.Coins))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Slain) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if v := m.Victim; v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 8), v)
+	} else if v >= 1<<7 {
+		b = append(b, 8, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 8, byte(v))
+	}
+	if v := uint64(m.Coins); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 16), v)
+	} else if v >= 1<<7 {
+		b = append(b, 16, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 16, byte(v))
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Slain) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Slain) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("plains.v1.Slain: messages nest too deep")
+	}
+	if !merge {
+		m.Victim = 0
+		m.Coins = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		}
+		switch w {
+		case 8: // victim = 1
+			m.Victim = v
+		case 16: // coins = 2
+			m.Coins = uint32(v)
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("plains.v1.Slain: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("plains.v1.Slain, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Breed) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if len(m.Name) > 0 {
+		n += 1 + protowire.SizeBytes(len(m.Name))
+	}
+	if m.Hp != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.Hp))
+	}
+	if m.Bite != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.Bite))
+	}
+	if math.Float64bits(m.Cooldown) != 0 {
+		n += 1 + 8
+	}
+	if math.Float64bits(m.Speed) != 0 {
+		n += 1 + 8
+	}
+	if math.Float64bits(m.Sight) != 0 {
+		n += 1 + 8
+	}
+	if math.Float64bits(m.Leash) != 0 {
+		n += 1 + 8
+	}
+	if m.Reward != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.Reward))
+	}
+	if len(m.Drop) > 0 {
+		n += 1 + protowire.SizeBytes(len(m.Drop))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Breed) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if len(m.Name) > 0 {
+		if !utf8.ValidString(m.Name) {
+			return b, errors.New("plains.v1.Breed.name is not UTF-8: a string must be, other bytes need a field of type bytes")
+		}
+		if v := uint64(len(m.Name)); v >= 1<<14 {
+			b = protowire.AppendVarint(append(b, 10), v)
+		} else if v >= 1<<7 {
+			b = append(b, 10, byte(v)|0x80, byte(v>>7))
+		} else {
+			b = append(b, 10, byte(v))
+		}
+		b = append(b, m.Name...)
+	}
+	if v := uint64(m.Hp); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 16), v)
+	} else if v >= 1<<7 {
+		b = append(b, 16, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 16, byte(v))
+	}
+	if v := uint64(m.Bite); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 24), v)
+	} else if v >= 1<<7 {
+		b = append(b, 24, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 24, byte(v))
+	}
+	if v := math.Float64bits(m.Cooldown); v != 0 {
+		b = append(b, 33, byte(v), byte(v>>8), byte(v>>16), byte(v>>24), byte(v>>32), byte(v>>40), byte(v>>48), byte(v>>56))
+	}
+	if v := math.Float64bits(m.Speed); v != 0 {
+		b = append(b, 41, byte(v), byte(v>>8), byte(v>>16), byte(v>>24), byte(v>>32), byte(v>>40), byte(v>>48), byte(v>>56))
+	}
+	if v := math.Float64bits(m.Sight); v != 0 {
+		b = append(b, 49, byte(v), byte(v>>8), byte(v>>16), byte(v>>24), byte(v>>32), byte(v>>40), byte(v>>48), byte(v>>56))
+	}
+	if v := math.Float64bits(m.Leash); v != 0 {
+		b = append(b, 57, byte(v), byte(v>>8), byte(v>>16), byte(v>>24), byte(v>>32), byte(v>>40), byte(v>>48), byte(v>>56))
+	}
+	if v := uint64(m.Reward); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 64), v)
+	} else if v >= 1<<7 {
+		b = append(b, 64, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 64, byte(v))
+	}
+	if len(m.Drop) > 0 {
+		if !utf8.ValidString(m.Drop) {
+			return b, errors.New("plains.v1.Breed.drop is not UTF-8: a string must be, other bytes need a field of type bytes")
+		}
+		if v := uint64(len(m.Drop)); v >= 1<<14 {
+			b = protowire.AppendVarint(append(b, 74), v)
+		} else if v >= 1<<7 {
+			b = append(b, 74, byte(v)|0x80, byte(v>>7))
+		} else {
+			b = append(b, 74, byte(v))
+		}
+		b = append(b, m.Drop...)
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Breed) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Breed) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("plains.v1.Breed: messages nest too deep")
+	}
+	var seen0 uint64
+	if merge {
+		seen0 = ^uint64(0)
+	} else {
+		m.Hp = 0
+		m.Bite = 0
+		m.Cooldown = 0
+		m.Speed = 0
+		m.Sight = 0
+		m.Leash = 0
+		m.Reward = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		var s []byte
+		var d uint64
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		case 2:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+			if v > uint64(len(b)-i) {
+				return fmt.Errorf("plains.v1.Breed, field %d: %w", w>>3, io.ErrUnexpectedEOF)
+			}
+			s = b[i : i+int(v)]
+			i += int(v)
+		case 1:
+			if d, n = protowire.ConsumeFixed64(b[i:]); n < 0 {
+				break read
+			}
+			i += n
+		}
+		switch w {
+		case 10: // name = 1
+			if !utf8.Valid(s) {
+				return errors.New("plains.v1.Breed.name is not UTF-8: a string must be, other bytes need a field of type bytes")
+			}
+			if m.Name != string(s) {
+				m.Name = string(s)
+			}
+			seen0 |= 1 << 0
+		case 16: // hp = 2
+			m.Hp = int32(v)
+		case 24: // bite = 3
+			m.Bite = int32(v)
+		case 33: // cooldown = 4
+			m.Cooldown = math.Float64frombits(d)
+		case 41: // speed = 5
+			m.Speed = math.Float64frombits(d)
+		case 49: // sight = 6
+			m.Sight = math.Float64frombits(d)
+		case 57: // leash = 7
+			m.Leash = math.Float64frombits(d)
+		case 64: // reward = 8
+			m.Reward = uint32(v)
+		case 74: // drop = 9
+			if !utf8.Valid(s) {
+				return errors.New("plains.v1.Breed.drop is not UTF-8: a string must be, other bytes need a field of type bytes")
+			}
+			if m.Drop != string(s) {
+				m.Drop = string(s)
+			}
+			seen0 |= 1 << 1
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("plains.v1.Breed: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("plains.v1.Breed, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	if seen0&(1<<0) == 0 {
+		m.Name = ""
+	}
+	if seen0&(1<<1) == 0 {
+		m.Drop = ""
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Coinage) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if len(m.Name) > 0 {
+		n += 1 + protowire.SizeBytes(len(m.Name))
+	}
+	if m.Coins != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.Coins))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Coinage) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if len(m.Name) > 0 {
+		if !utf8.ValidString(m.Name) {
+			return b, errors.New("plains.v1.Coinage.name is not UTF-8: a string must be, other bytes need a field of type bytes")
+		}
+		if v := uint64(len(m.Name)); v >= 1<<14 {
+			b = protowire.AppendVarint(append(b, 10), v)
+		} else if v >= 1<<7 {
+			b = append(b, 10, byte(v)|0x80, byte(v>>7))
+		} else {
+			b = append(b, 10, byte(v))
+		}
+		b = append(b, m.Name...)
+	}
+	if v := uint64(m.Coins); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 16), v)
+	} else if v >= 1<<7 {
+		b = append(b, 16, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 16, byte(v))
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Coinage) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Coinage) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("plains.v1.Coinage: messages nest too deep")
+	}
+	var seen0 uint64
+	if merge {
+		seen0 = ^uint64(0)
+	} else {
+		m.Coins = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		var s []byte
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		case 2:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+			if v > uint64(len(b)-i) {
+				return fmt.Errorf("plains.v1.Coinage, field %d: %w", w>>3, io.ErrUnexpectedEOF)
+			}
+			s = b[i : i+int(v)]
+			i += int(v)
+		}
+		switch w {
+		case 10: // name = 1
+			if !utf8.Valid(s) {
+				return errors.New("plains.v1.Coinage.name is not UTF-8: a string must be, other bytes need a field of type bytes")
+			}
+			if m.Name != string(s) {
+				m.Name = string(s)
+			}
+			seen0 |= 1 << 0
+		case 16: // coins = 2
+			m.Coins = uint32(v)
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("plains.v1.Coinage: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("plains.v1.Coinage, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	if seen0&(1<<0) == 0 {
+		m.Name = ""
 	}
 	return nil
 }

@@ -2791,6 +2791,349 @@ func (*Library) Descriptor() ([]byte, []int) {
 	return file_sink_v1_sink_proto_rawDescGZIP(), []int{34}
 }
 
+// Buff is an effect that ends by itself.
+type Buff struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Left          uint32                 `protobuf:"varint,2,opt,name=left,proto3" json:"left,omitempty"`
+	Tags          []string               `protobuf:"bytes,3,rep,name=tags,proto3" json:"tags,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Buff) Reset() {
+	*x = Buff{}
+	mi := &file_sink_v1_sink_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Buff) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Buff) ProtoMessage() {}
+
+func (x *Buff) ProtoReflect() protoreflect.Message {
+	mi := &file_sink_v1_sink_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Buff.ProtoReflect.Descriptor instead.
+func (*Buff) Descriptor() ([]byte, []int) {
+	return file_sink_v1_sink_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *Buff) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Buff) GetLeft() uint32 {
+	if x != nil {
+		return x.Left
+	}
+	return 0
+}
+
+func (x *Buff) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+// Buffs is what works on an entity. Most have none, so it is optional where it is used.
+type Buffs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Title string                 `protobuf:"bytes,1,opt,name=title,proto3" json:"title,omitempty"`
+	List  []*Buff                `protobuf:"bytes,2,rep,name=list,proto3" json:"list,omitempty"`
+	Notes map[uint32]string      `protobuf:"bytes,3,rep,name=notes,proto3" json:"notes,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// a default that is not 0
+	Level         int32  `protobuf:"varint,4,opt,name=level,proto3" json:"level,omitempty"`
+	Charge        uint32 `protobuf:"varint,5,opt,name=charge,proto3" json:"charge,omitempty"`
+	Seed          uint32 `protobuf:"varint,6,opt,name=seed,proto3" json:"seed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Buffs) Reset() {
+	*x = Buffs{}
+	mi := &file_sink_v1_sink_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Buffs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Buffs) ProtoMessage() {}
+
+func (x *Buffs) ProtoReflect() protoreflect.Message {
+	mi := &file_sink_v1_sink_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Buffs.ProtoReflect.Descriptor instead.
+func (*Buffs) Descriptor() ([]byte, []int) {
+	return file_sink_v1_sink_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *Buffs) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *Buffs) GetList() []*Buff {
+	if x != nil {
+		return x.List
+	}
+	return nil
+}
+
+func (x *Buffs) GetNotes() map[uint32]string {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
+func (x *Buffs) GetLevel() int32 {
+	if x != nil {
+		return x.Level
+	}
+	return 0
+}
+
+func (x *Buffs) GetCharge() uint32 {
+	if x != nil {
+		return x.Charge
+	}
+	return 0
+}
+
+func (x *Buffs) GetSeed() uint32 {
+	if x != nil {
+		return x.Seed
+	}
+	return 0
+}
+
+// Purse is known of the owner and of the party only.
+type Purse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Gold          uint64                 `protobuf:"varint,1,opt,name=gold,proto3" json:"gold,omitempty"`
+	Debts         []string               `protobuf:"bytes,2,rep,name=debts,proto3" json:"debts,omitempty"`
+	Rich          bool                   `protobuf:"varint,3,opt,name=rich,proto3" json:"rich,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Purse) Reset() {
+	*x = Purse{}
+	mi := &file_sink_v1_sink_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Purse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Purse) ProtoMessage() {}
+
+func (x *Purse) ProtoReflect() protoreflect.Message {
+	mi := &file_sink_v1_sink_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Purse.ProtoReflect.Descriptor instead.
+func (*Purse) Descriptor() ([]byte, []int) {
+	return file_sink_v1_sink_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *Purse) GetGold() uint64 {
+	if x != nil {
+		return x.Gold
+	}
+	return 0
+}
+
+func (x *Purse) GetDebts() []string {
+	if x != nil {
+		return x.Debts
+	}
+	return nil
+}
+
+func (x *Purse) GetRich() bool {
+	if x != nil {
+		return x.Rich
+	}
+	return false
+}
+
+// Mind never leaves the server.
+type Mind struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Plan          []int32                `protobuf:"varint,1,rep,packed,name=plan,proto3" json:"plan,omitempty"`
+	Step          uint32                 `protobuf:"varint,2,opt,name=step,proto3" json:"step,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Mind) Reset() {
+	*x = Mind{}
+	mi := &file_sink_v1_sink_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Mind) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Mind) ProtoMessage() {}
+
+func (x *Mind) ProtoReflect() protoreflect.Message {
+	mi := &file_sink_v1_sink_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Mind.ProtoReflect.Descriptor instead.
+func (*Mind) Descriptor() ([]byte, []int) {
+	return file_sink_v1_sink_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *Mind) GetPlan() []int32 {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
+}
+
+func (x *Mind) GetStep() uint32 {
+	if x != nil {
+		return x.Step
+	}
+	return 0
+}
+
+// Pilgrim has components that come and go, among such as stay.
+type Pilgrim struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pilgrim) Reset() {
+	*x = Pilgrim{}
+	mi := &file_sink_v1_sink_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pilgrim) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pilgrim) ProtoMessage() {}
+
+func (x *Pilgrim) ProtoReflect() protoreflect.Message {
+	mi := &file_sink_v1_sink_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pilgrim.ProtoReflect.Descriptor instead.
+func (*Pilgrim) Descriptor() ([]byte, []int) {
+	return file_sink_v1_sink_proto_rawDescGZIP(), []int{39}
+}
+
+// Vigil is of one field, which goes without the bit that says which.
+type Vigil struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Since         *uint32                `protobuf:"varint,1,opt,name=since,proto3,oneof" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Vigil) Reset() {
+	*x = Vigil{}
+	mi := &file_sink_v1_sink_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Vigil) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Vigil) ProtoMessage() {}
+
+func (x *Vigil) ProtoReflect() protoreflect.Message {
+	mi := &file_sink_v1_sink_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Vigil.ProtoReflect.Descriptor instead.
+func (*Vigil) Descriptor() ([]byte, []int) {
+	return file_sink_v1_sink_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *Vigil) GetSince() uint32 {
+	if x != nil && x.Since != nil {
+		return *x.Since
+	}
+	return 0
+}
+
 // Step is a player's input.
 type Step struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2805,7 +3148,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_sink_v1_sink_proto_msgTypes[35]
+	mi := &file_sink_v1_sink_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2817,7 +3160,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_sink_v1_sink_proto_msgTypes[35]
+	mi := &file_sink_v1_sink_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2830,7 +3173,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_sink_v1_sink_proto_rawDescGZIP(), []int{35}
+	return file_sink_v1_sink_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Step) GetSeq() uint32 {
@@ -2871,7 +3214,7 @@ type Wave struct {
 
 func (x *Wave) Reset() {
 	*x = Wave{}
-	mi := &file_sink_v1_sink_proto_msgTypes[36]
+	mi := &file_sink_v1_sink_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2883,7 +3226,7 @@ func (x *Wave) String() string {
 func (*Wave) ProtoMessage() {}
 
 func (x *Wave) ProtoReflect() protoreflect.Message {
-	mi := &file_sink_v1_sink_proto_msgTypes[36]
+	mi := &file_sink_v1_sink_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2896,7 +3239,7 @@ func (x *Wave) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Wave.ProtoReflect.Descriptor instead.
 func (*Wave) Descriptor() ([]byte, []int) {
-	return file_sink_v1_sink_proto_rawDescGZIP(), []int{36}
+	return file_sink_v1_sink_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Wave) GetText() string {
@@ -2916,7 +3259,7 @@ type AskRequest struct {
 
 func (x *AskRequest) Reset() {
 	*x = AskRequest{}
-	mi := &file_sink_v1_sink_proto_msgTypes[37]
+	mi := &file_sink_v1_sink_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2928,7 +3271,7 @@ func (x *AskRequest) String() string {
 func (*AskRequest) ProtoMessage() {}
 
 func (x *AskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sink_v1_sink_proto_msgTypes[37]
+	mi := &file_sink_v1_sink_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2941,7 +3284,7 @@ func (x *AskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AskRequest.ProtoReflect.Descriptor instead.
 func (*AskRequest) Descriptor() ([]byte, []int) {
-	return file_sink_v1_sink_proto_rawDescGZIP(), []int{37}
+	return file_sink_v1_sink_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *AskRequest) GetWhat() uint32 {
@@ -2961,7 +3304,7 @@ type AskResponse struct {
 
 func (x *AskResponse) Reset() {
 	*x = AskResponse{}
-	mi := &file_sink_v1_sink_proto_msgTypes[38]
+	mi := &file_sink_v1_sink_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2973,7 +3316,7 @@ func (x *AskResponse) String() string {
 func (*AskResponse) ProtoMessage() {}
 
 func (x *AskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sink_v1_sink_proto_msgTypes[38]
+	mi := &file_sink_v1_sink_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2986,7 +3329,7 @@ func (x *AskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AskResponse.ProtoReflect.Descriptor instead.
 func (*AskResponse) Descriptor() ([]byte, []int) {
-	return file_sink_v1_sink_proto_rawDescGZIP(), []int{38}
+	return file_sink_v1_sink_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *AskResponse) GetAnswer() string {
@@ -3006,7 +3349,7 @@ type Hit struct {
 
 func (x *Hit) Reset() {
 	*x = Hit{}
-	mi := &file_sink_v1_sink_proto_msgTypes[39]
+	mi := &file_sink_v1_sink_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3018,7 +3361,7 @@ func (x *Hit) String() string {
 func (*Hit) ProtoMessage() {}
 
 func (x *Hit) ProtoReflect() protoreflect.Message {
-	mi := &file_sink_v1_sink_proto_msgTypes[39]
+	mi := &file_sink_v1_sink_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3031,7 +3374,7 @@ func (x *Hit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hit.ProtoReflect.Descriptor instead.
 func (*Hit) Descriptor() ([]byte, []int) {
-	return file_sink_v1_sink_proto_rawDescGZIP(), []int{39}
+	return file_sink_v1_sink_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Hit) GetDamage() uint32 {
@@ -3051,7 +3394,7 @@ type Score struct {
 
 func (x *Score) Reset() {
 	*x = Score{}
-	mi := &file_sink_v1_sink_proto_msgTypes[40]
+	mi := &file_sink_v1_sink_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3063,7 +3406,7 @@ func (x *Score) String() string {
 func (*Score) ProtoMessage() {}
 
 func (x *Score) ProtoReflect() protoreflect.Message {
-	mi := &file_sink_v1_sink_proto_msgTypes[40]
+	mi := &file_sink_v1_sink_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3076,7 +3419,7 @@ func (x *Score) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Score.ProtoReflect.Descriptor instead.
 func (*Score) Descriptor() ([]byte, []int) {
-	return file_sink_v1_sink_proto_rawDescGZIP(), []int{40}
+	return file_sink_v1_sink_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Score) GetPoints() uint32 {
@@ -3097,7 +3440,7 @@ type Refused struct {
 
 func (x *Refused) Reset() {
 	*x = Refused{}
-	mi := &file_sink_v1_sink_proto_msgTypes[41]
+	mi := &file_sink_v1_sink_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3109,7 +3452,7 @@ func (x *Refused) String() string {
 func (*Refused) ProtoMessage() {}
 
 func (x *Refused) ProtoReflect() protoreflect.Message {
-	mi := &file_sink_v1_sink_proto_msgTypes[41]
+	mi := &file_sink_v1_sink_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3122,7 +3465,7 @@ func (x *Refused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refused.ProtoReflect.Descriptor instead.
 func (*Refused) Descriptor() ([]byte, []int) {
-	return file_sink_v1_sink_proto_rawDescGZIP(), []int{41}
+	return file_sink_v1_sink_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Refused) GetSeq() uint32 {
@@ -3149,7 +3492,7 @@ type Chat struct {
 
 func (x *Chat) Reset() {
 	*x = Chat{}
-	mi := &file_sink_v1_sink_proto_msgTypes[42]
+	mi := &file_sink_v1_sink_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3161,7 +3504,7 @@ func (x *Chat) String() string {
 func (*Chat) ProtoMessage() {}
 
 func (x *Chat) ProtoReflect() protoreflect.Message {
-	mi := &file_sink_v1_sink_proto_msgTypes[42]
+	mi := &file_sink_v1_sink_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3174,7 +3517,7 @@ func (x *Chat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chat.ProtoReflect.Descriptor instead.
 func (*Chat) Descriptor() ([]byte, []int) {
-	return file_sink_v1_sink_proto_rawDescGZIP(), []int{42}
+	return file_sink_v1_sink_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Chat) GetText() string {
@@ -3194,7 +3537,7 @@ type Count struct {
 
 func (x *Count) Reset() {
 	*x = Count{}
-	mi := &file_sink_v1_sink_proto_msgTypes[43]
+	mi := &file_sink_v1_sink_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3206,7 +3549,7 @@ func (x *Count) String() string {
 func (*Count) ProtoMessage() {}
 
 func (x *Count) ProtoReflect() protoreflect.Message {
-	mi := &file_sink_v1_sink_proto_msgTypes[43]
+	mi := &file_sink_v1_sink_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3219,12 +3562,245 @@ func (x *Count) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Count.ProtoReflect.Descriptor instead.
 func (*Count) Descriptor() ([]byte, []int) {
-	return file_sink_v1_sink_proto_rawDescGZIP(), []int{43}
+	return file_sink_v1_sink_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Count) GetNumber() uint32 {
 	if x != nil {
 		return x.Number
+	}
+	return 0
+}
+
+// GrantRequest is a command: it needs a right, is put on record, and may come from who has no avatar.
+type GrantRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Entity        uint64                 `protobuf:"varint,1,opt,name=entity,proto3" json:"entity,omitempty"`
+	Points        uint32                 `protobuf:"varint,2,opt,name=points,proto3" json:"points,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrantRequest) Reset() {
+	*x = GrantRequest{}
+	mi := &file_sink_v1_sink_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrantRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrantRequest) ProtoMessage() {}
+
+func (x *GrantRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sink_v1_sink_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrantRequest.ProtoReflect.Descriptor instead.
+func (*GrantRequest) Descriptor() ([]byte, []int) {
+	return file_sink_v1_sink_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *GrantRequest) GetEntity() uint64 {
+	if x != nil {
+		return x.Entity
+	}
+	return 0
+}
+
+func (x *GrantRequest) GetPoints() uint32 {
+	if x != nil {
+		return x.Points
+	}
+	return 0
+}
+
+// GrantResponse answers.
+type GrantResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Points        uint32                 `protobuf:"varint,1,opt,name=points,proto3" json:"points,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrantResponse) Reset() {
+	*x = GrantResponse{}
+	mi := &file_sink_v1_sink_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrantResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrantResponse) ProtoMessage() {}
+
+func (x *GrantResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sink_v1_sink_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrantResponse.ProtoReflect.Descriptor instead.
+func (*GrantResponse) Descriptor() ([]byte, []int) {
+	return file_sink_v1_sink_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *GrantResponse) GetPoints() uint32 {
+	if x != nil {
+		return x.Points
+	}
+	return 0
+}
+
+// Strike is a call of one entity to another, which is a bird.
+type Strike struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Damage        int32                  `protobuf:"zigzag32,1,opt,name=damage,proto3" json:"damage,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Strike) Reset() {
+	*x = Strike{}
+	mi := &file_sink_v1_sink_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Strike) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Strike) ProtoMessage() {}
+
+func (x *Strike) ProtoReflect() protoreflect.Message {
+	mi := &file_sink_v1_sink_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Strike.ProtoReflect.Descriptor instead.
+func (*Strike) Descriptor() ([]byte, []int) {
+	return file_sink_v1_sink_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *Strike) GetDamage() int32 {
+	if x != nil {
+		return x.Damage
+	}
+	return 0
+}
+
+// Struck answers.
+type Struck struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Left          int32                  `protobuf:"zigzag32,1,opt,name=left,proto3" json:"left,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Struck) Reset() {
+	*x = Struck{}
+	mi := &file_sink_v1_sink_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Struck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Struck) ProtoMessage() {}
+
+func (x *Struck) ProtoReflect() protoreflect.Message {
+	mi := &file_sink_v1_sink_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Struck.ProtoReflect.Descriptor instead.
+func (*Struck) Descriptor() ([]byte, []int) {
+	return file_sink_v1_sink_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *Struck) GetLeft() int32 {
+	if x != nil {
+		return x.Left
+	}
+	return 0
+}
+
+// Nudge is a call to an entity of any kind, which answers with nothing.
+type Nudge struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	By            int32                  `protobuf:"zigzag32,1,opt,name=by,proto3" json:"by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Nudge) Reset() {
+	*x = Nudge{}
+	mi := &file_sink_v1_sink_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Nudge) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Nudge) ProtoMessage() {}
+
+func (x *Nudge) ProtoReflect() protoreflect.Message {
+	mi := &file_sink_v1_sink_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Nudge.ProtoReflect.Descriptor instead.
+func (*Nudge) Descriptor() ([]byte, []int) {
+	return file_sink_v1_sink_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *Nudge) GetBy() int32 {
+	if x != nil {
+		return x.By
 	}
 	return 0
 }
@@ -3568,7 +4144,33 @@ const file_sink_v1_sink_proto_rawDesc = "" +
 	"OneMessage\"\x1f\n" +
 	"\x06Statue:\x15\xba\xbb\x18\x11\b\xfe\xff\x03\x12\vOneOptional\"$\n" +
 	"\x06Walker:\x1a\xba\xbb\x18\x16\b\a\x12\tTransform\x12\aOneFlag\"%\n" +
-	"\aLibrary:\x1a\xba\xbb\x18\x16\b\xac\x02\x12\x04Yard\x12\x05Lists\x12\x04Maps\"e\n" +
+	"\aLibrary:\x1a\xba\xbb\x18\x16\b\xac\x02\x12\x04Yard\x12\x05Lists\x12\x04Maps\"c\n" +
+	"\x04Buff\x12\x1a\n" +
+	"\x04name\x18\x01 \x01(\tB\x06»\x18\x02X\fR\x04name\x12#\n" +
+	"\x04left\x18\x02 \x01(\rB\x0f»\x18\v\x1a\t\x11\x00\x00\x00\x00\x00@\x8f@R\x04left\x12\x1a\n" +
+	"\x04tags\x18\x03 \x03(\tB\x06»\x18\x02X\x04R\x04tags\"\xb9\x02\n" +
+	"\x05Buffs\x12\x1c\n" +
+	"\x05title\x18\x01 \x01(\tB\x06»\x18\x02X\x14R\x05title\x12)\n" +
+	"\x04list\x18\x02 \x03(\v2\r.sink.v1.BuffB\x06»\x18\x02X\x05R\x04list\x127\n" +
+	"\x05notes\x18\x03 \x03(\v2\x19.sink.v1.Buffs.NotesEntryB\x06»\x18\x02X\x04R\x05notes\x12.\n" +
+	"\x05level\x18\x04 \x01(\x05B\x18»\x18\x14\x1a\x12\t\x00\x00\x00\x00\x00\x00\xf0?\x11\x00\x00\x00\x00\x00\x00N@R\x05level\x12\x1e\n" +
+	"\x06charge\x18\x05 \x01(\rB\x06»\x18\x02 \x01R\x06charge\x12\x1a\n" +
+	"\x04seed\x18\x06 \x01(\rB\x06»\x18\x02 \x03R\x04seed\x1a8\n" +
+	"\n" +
+	"NotesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\rR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01:\b\xb2\xbb\x18\x04\b\x17\x18\x01\"g\n" +
+	"\x05Purse\x12\x1a\n" +
+	"\x04gold\x18\x01 \x01(\x04B\x06»\x18\x02 \x01R\x04gold\x12\x1e\n" +
+	"\x05debts\x18\x02 \x03(\tB\b»\x18\x04 \x01X\x03R\x05debts\x12\x1a\n" +
+	"\x04rich\x18\x03 \x01(\bB\x06»\x18\x02 \x02R\x04rich:\x06\xb2\xbb\x18\x02\b\x18\"H\n" +
+	"\x04Mind\x12\x1c\n" +
+	"\x04plan\x18\x01 \x03(\x05B\b»\x18\x04 \x03X\x04R\x04plan\x12\x1a\n" +
+	"\x04step\x18\x02 \x01(\rB\x06»\x18\x02 \x03R\x04step:\x06\xb2\xbb\x18\x02\b\x19\"d\n" +
+	"\aPilgrim:Y\xba\xbb\x18U\b\b\x12\x05Buffs\x12\tTransform\x12\aOneFlag\x12\x05Purse\x12\x04Mind\x12\x05Vigil\x12\aOneText2\x05Buffs2\x05Purse2\x04Mind2\x05Vigil\"4\n" +
+	"\x05Vigil\x12\x19\n" +
+	"\x05since\x18\x01 \x01(\rH\x00R\x05since\x88\x01\x01:\x06\xb2\xbb\x18\x02\b\x1aB\b\n" +
+	"\x06_since\"e\n" +
 	"\x04Step\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\rR\x03seq\x12\x12\n" +
 	"\x04tick\x18\x02 \x01(\rR\x04tick\x12\x0e\n" +
@@ -3596,7 +4198,19 @@ const file_sink_v1_sink_proto_rawDesc = "" +
 	"\x04text\x18\x01 \x01(\tR\x04text:\b\xaa\xbb\x18\x04\bF\x18\x03\"3\n" +
 	"\x05Count\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number:\x12\xaa\xbb\x18\x0e\bG\x18\x01Z\b\n" +
-	"\x06number*B\n" +
+	"\x06number\"i\n" +
+	"\fGrantRequest\x12\x16\n" +
+	"\x06entity\x18\x01 \x01(\x04R\x06entity\x12\x16\n" +
+	"\x06points\x18\x02 \x01(\rR\x06points:)\xaa\xbb\x18%\bH\x12\n" +
+	"sink.grant\x18\x01\"\rGrantResponseb\x02gmh\x01\"'\n" +
+	"\rGrantResponse\x12\x16\n" +
+	"\x06points\x18\x01 \x01(\rR\x06points\"6\n" +
+	"\x06Strike\x12\x16\n" +
+	"\x06damage\x18\x01 \x01(\x11R\x06damage:\x14һ\x18\x10\b\x01\x12\x06Struck\x1a\x04Bird\"\x1c\n" +
+	"\x06Struck\x12\x12\n" +
+	"\x04left\x18\x01 \x01(\x11R\x04left\"\x1f\n" +
+	"\x05Nudge\x12\x0e\n" +
+	"\x02by\x18\x01 \x01(\x11R\x02by:\x06һ\x18\x02\b\x02*B\n" +
 	"\x04Mood\x12\r\n" +
 	"\tMOOD_CALM\x10\x00\x12\r\n" +
 	"\tMOOD_GLAD\x10\x01\x12\x0e\n" +
@@ -3618,72 +4232,84 @@ func file_sink_v1_sink_proto_rawDescGZIP() []byte {
 }
 
 var file_sink_v1_sink_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_sink_v1_sink_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
+var file_sink_v1_sink_proto_msgTypes = make([]protoimpl.MessageInfo, 75)
 var file_sink_v1_sink_proto_goTypes = []any{
-	(Mood)(0),           // 0: sink.v1.Mood
-	(*Flat)(nil),        // 1: sink.v1.Flat
-	(*Space)(nil),       // 2: sink.v1.Space
-	(*Course)(nil),      // 3: sink.v1.Course
-	(*Dive)(nil),        // 4: sink.v1.Dive
-	(*Yard)(nil),        // 5: sink.v1.Yard
-	(*Scalars)(nil),     // 6: sink.v1.Scalars
-	(*Ranges)(nil),      // 7: sink.v1.Ranges
-	(*Optionals)(nil),   // 8: sink.v1.Optionals
-	(*Texts)(nil),       // 9: sink.v1.Texts
-	(*Gem)(nil),         // 10: sink.v1.Gem
-	(*Hilt)(nil),        // 11: sink.v1.Hilt
-	(*Sword)(nil),       // 12: sink.v1.Sword
-	(*Tag)(nil),         // 13: sink.v1.Tag
-	(*Nested)(nil),      // 14: sink.v1.Nested
-	(*Lists)(nil),       // 15: sink.v1.Lists
-	(*Maps)(nil),        // 16: sink.v1.Maps
-	(*Shares)(nil),      // 17: sink.v1.Shares
-	(*Wide)(nil),        // 18: sink.v1.Wide
-	(*OneFlag)(nil),     // 19: sink.v1.OneFlag
-	(*OneAngle)(nil),    // 20: sink.v1.OneAngle
-	(*OneText)(nil),     // 21: sink.v1.OneText
-	(*OneList)(nil),     // 22: sink.v1.OneList
-	(*OneMap)(nil),      // 23: sink.v1.OneMap
-	(*OneMessage)(nil),  // 24: sink.v1.OneMessage
-	(*OneOptional)(nil), // 25: sink.v1.OneOptional
-	(*Transform)(nil),   // 26: sink.v1.Transform
-	(*Hero)(nil),        // 27: sink.v1.Hero
-	(*Bird)(nil),        // 28: sink.v1.Bird
-	(*Beetle)(nil),      // 29: sink.v1.Beetle
-	(*Fish)(nil),        // 30: sink.v1.Fish
-	(*Crate)(nil),       // 31: sink.v1.Crate
-	(*Omnibus)(nil),     // 32: sink.v1.Omnibus
-	(*Statue)(nil),      // 33: sink.v1.Statue
-	(*Walker)(nil),      // 34: sink.v1.Walker
-	(*Library)(nil),     // 35: sink.v1.Library
-	(*Step)(nil),        // 36: sink.v1.Step
-	(*Wave)(nil),        // 37: sink.v1.Wave
-	(*AskRequest)(nil),  // 38: sink.v1.AskRequest
-	(*AskResponse)(nil), // 39: sink.v1.AskResponse
-	(*Hit)(nil),         // 40: sink.v1.Hit
-	(*Score)(nil),       // 41: sink.v1.Score
-	(*Refused)(nil),     // 42: sink.v1.Refused
-	(*Chat)(nil),        // 43: sink.v1.Chat
-	(*Count)(nil),       // 44: sink.v1.Count
-	nil,                 // 45: sink.v1.Maps.ByBoolEntry
-	nil,                 // 46: sink.v1.Maps.ByInt32Entry
-	nil,                 // 47: sink.v1.Maps.BySint32Entry
-	nil,                 // 48: sink.v1.Maps.BySfixed32Entry
-	nil,                 // 49: sink.v1.Maps.ByUint32Entry
-	nil,                 // 50: sink.v1.Maps.ByFixed32Entry
-	nil,                 // 51: sink.v1.Maps.ByInt64Entry
-	nil,                 // 52: sink.v1.Maps.BySint64Entry
-	nil,                 // 53: sink.v1.Maps.BySfixed64Entry
-	nil,                 // 54: sink.v1.Maps.ByUint64Entry
-	nil,                 // 55: sink.v1.Maps.ByFixed64Entry
-	nil,                 // 56: sink.v1.Maps.ByStringEntry
-	nil,                 // 57: sink.v1.Maps.PurseEntry
-	nil,                 // 58: sink.v1.Maps.WeightsEntry
-	nil,                 // 59: sink.v1.Maps.SharesEntry
-	nil,                 // 60: sink.v1.Maps.AimsEntry
-	nil,                 // 61: sink.v1.Maps.CountsEntry
-	nil,                 // 62: sink.v1.Maps.MoodsEntry
-	nil,                 // 63: sink.v1.OneMap.ValueEntry
+	(Mood)(0),             // 0: sink.v1.Mood
+	(*Flat)(nil),          // 1: sink.v1.Flat
+	(*Space)(nil),         // 2: sink.v1.Space
+	(*Course)(nil),        // 3: sink.v1.Course
+	(*Dive)(nil),          // 4: sink.v1.Dive
+	(*Yard)(nil),          // 5: sink.v1.Yard
+	(*Scalars)(nil),       // 6: sink.v1.Scalars
+	(*Ranges)(nil),        // 7: sink.v1.Ranges
+	(*Optionals)(nil),     // 8: sink.v1.Optionals
+	(*Texts)(nil),         // 9: sink.v1.Texts
+	(*Gem)(nil),           // 10: sink.v1.Gem
+	(*Hilt)(nil),          // 11: sink.v1.Hilt
+	(*Sword)(nil),         // 12: sink.v1.Sword
+	(*Tag)(nil),           // 13: sink.v1.Tag
+	(*Nested)(nil),        // 14: sink.v1.Nested
+	(*Lists)(nil),         // 15: sink.v1.Lists
+	(*Maps)(nil),          // 16: sink.v1.Maps
+	(*Shares)(nil),        // 17: sink.v1.Shares
+	(*Wide)(nil),          // 18: sink.v1.Wide
+	(*OneFlag)(nil),       // 19: sink.v1.OneFlag
+	(*OneAngle)(nil),      // 20: sink.v1.OneAngle
+	(*OneText)(nil),       // 21: sink.v1.OneText
+	(*OneList)(nil),       // 22: sink.v1.OneList
+	(*OneMap)(nil),        // 23: sink.v1.OneMap
+	(*OneMessage)(nil),    // 24: sink.v1.OneMessage
+	(*OneOptional)(nil),   // 25: sink.v1.OneOptional
+	(*Transform)(nil),     // 26: sink.v1.Transform
+	(*Hero)(nil),          // 27: sink.v1.Hero
+	(*Bird)(nil),          // 28: sink.v1.Bird
+	(*Beetle)(nil),        // 29: sink.v1.Beetle
+	(*Fish)(nil),          // 30: sink.v1.Fish
+	(*Crate)(nil),         // 31: sink.v1.Crate
+	(*Omnibus)(nil),       // 32: sink.v1.Omnibus
+	(*Statue)(nil),        // 33: sink.v1.Statue
+	(*Walker)(nil),        // 34: sink.v1.Walker
+	(*Library)(nil),       // 35: sink.v1.Library
+	(*Buff)(nil),          // 36: sink.v1.Buff
+	(*Buffs)(nil),         // 37: sink.v1.Buffs
+	(*Purse)(nil),         // 38: sink.v1.Purse
+	(*Mind)(nil),          // 39: sink.v1.Mind
+	(*Pilgrim)(nil),       // 40: sink.v1.Pilgrim
+	(*Vigil)(nil),         // 41: sink.v1.Vigil
+	(*Step)(nil),          // 42: sink.v1.Step
+	(*Wave)(nil),          // 43: sink.v1.Wave
+	(*AskRequest)(nil),    // 44: sink.v1.AskRequest
+	(*AskResponse)(nil),   // 45: sink.v1.AskResponse
+	(*Hit)(nil),           // 46: sink.v1.Hit
+	(*Score)(nil),         // 47: sink.v1.Score
+	(*Refused)(nil),       // 48: sink.v1.Refused
+	(*Chat)(nil),          // 49: sink.v1.Chat
+	(*Count)(nil),         // 50: sink.v1.Count
+	(*GrantRequest)(nil),  // 51: sink.v1.GrantRequest
+	(*GrantResponse)(nil), // 52: sink.v1.GrantResponse
+	(*Strike)(nil),        // 53: sink.v1.Strike
+	(*Struck)(nil),        // 54: sink.v1.Struck
+	(*Nudge)(nil),         // 55: sink.v1.Nudge
+	nil,                   // 56: sink.v1.Maps.ByBoolEntry
+	nil,                   // 57: sink.v1.Maps.ByInt32Entry
+	nil,                   // 58: sink.v1.Maps.BySint32Entry
+	nil,                   // 59: sink.v1.Maps.BySfixed32Entry
+	nil,                   // 60: sink.v1.Maps.ByUint32Entry
+	nil,                   // 61: sink.v1.Maps.ByFixed32Entry
+	nil,                   // 62: sink.v1.Maps.ByInt64Entry
+	nil,                   // 63: sink.v1.Maps.BySint64Entry
+	nil,                   // 64: sink.v1.Maps.BySfixed64Entry
+	nil,                   // 65: sink.v1.Maps.ByUint64Entry
+	nil,                   // 66: sink.v1.Maps.ByFixed64Entry
+	nil,                   // 67: sink.v1.Maps.ByStringEntry
+	nil,                   // 68: sink.v1.Maps.PurseEntry
+	nil,                   // 69: sink.v1.Maps.WeightsEntry
+	nil,                   // 70: sink.v1.Maps.SharesEntry
+	nil,                   // 71: sink.v1.Maps.AimsEntry
+	nil,                   // 72: sink.v1.Maps.CountsEntry
+	nil,                   // 73: sink.v1.Maps.MoodsEntry
+	nil,                   // 74: sink.v1.OneMap.ValueEntry
+	nil,                   // 75: sink.v1.Buffs.NotesEntry
 }
 var file_sink_v1_sink_proto_depIdxs = []int32{
 	0,  // 0: sink.v1.Flat.mood:type_name -> sink.v1.Mood
@@ -3698,39 +4324,41 @@ var file_sink_v1_sink_proto_depIdxs = []int32{
 	0,  // 9: sink.v1.Lists.moods:type_name -> sink.v1.Mood
 	13, // 10: sink.v1.Lists.tags:type_name -> sink.v1.Tag
 	12, // 11: sink.v1.Lists.swords:type_name -> sink.v1.Sword
-	45, // 12: sink.v1.Maps.by_bool:type_name -> sink.v1.Maps.ByBoolEntry
-	46, // 13: sink.v1.Maps.by_int32:type_name -> sink.v1.Maps.ByInt32Entry
-	47, // 14: sink.v1.Maps.by_sint32:type_name -> sink.v1.Maps.BySint32Entry
-	48, // 15: sink.v1.Maps.by_sfixed32:type_name -> sink.v1.Maps.BySfixed32Entry
-	49, // 16: sink.v1.Maps.by_uint32:type_name -> sink.v1.Maps.ByUint32Entry
-	50, // 17: sink.v1.Maps.by_fixed32:type_name -> sink.v1.Maps.ByFixed32Entry
-	51, // 18: sink.v1.Maps.by_int64:type_name -> sink.v1.Maps.ByInt64Entry
-	52, // 19: sink.v1.Maps.by_sint64:type_name -> sink.v1.Maps.BySint64Entry
-	53, // 20: sink.v1.Maps.by_sfixed64:type_name -> sink.v1.Maps.BySfixed64Entry
-	54, // 21: sink.v1.Maps.by_uint64:type_name -> sink.v1.Maps.ByUint64Entry
-	55, // 22: sink.v1.Maps.by_fixed64:type_name -> sink.v1.Maps.ByFixed64Entry
-	56, // 23: sink.v1.Maps.by_string:type_name -> sink.v1.Maps.ByStringEntry
-	57, // 24: sink.v1.Maps.purse:type_name -> sink.v1.Maps.PurseEntry
-	58, // 25: sink.v1.Maps.weights:type_name -> sink.v1.Maps.WeightsEntry
-	59, // 26: sink.v1.Maps.shares:type_name -> sink.v1.Maps.SharesEntry
-	60, // 27: sink.v1.Maps.aims:type_name -> sink.v1.Maps.AimsEntry
-	61, // 28: sink.v1.Maps.counts:type_name -> sink.v1.Maps.CountsEntry
-	62, // 29: sink.v1.Maps.moods:type_name -> sink.v1.Maps.MoodsEntry
+	56, // 12: sink.v1.Maps.by_bool:type_name -> sink.v1.Maps.ByBoolEntry
+	57, // 13: sink.v1.Maps.by_int32:type_name -> sink.v1.Maps.ByInt32Entry
+	58, // 14: sink.v1.Maps.by_sint32:type_name -> sink.v1.Maps.BySint32Entry
+	59, // 15: sink.v1.Maps.by_sfixed32:type_name -> sink.v1.Maps.BySfixed32Entry
+	60, // 16: sink.v1.Maps.by_uint32:type_name -> sink.v1.Maps.ByUint32Entry
+	61, // 17: sink.v1.Maps.by_fixed32:type_name -> sink.v1.Maps.ByFixed32Entry
+	62, // 18: sink.v1.Maps.by_int64:type_name -> sink.v1.Maps.ByInt64Entry
+	63, // 19: sink.v1.Maps.by_sint64:type_name -> sink.v1.Maps.BySint64Entry
+	64, // 20: sink.v1.Maps.by_sfixed64:type_name -> sink.v1.Maps.BySfixed64Entry
+	65, // 21: sink.v1.Maps.by_uint64:type_name -> sink.v1.Maps.ByUint64Entry
+	66, // 22: sink.v1.Maps.by_fixed64:type_name -> sink.v1.Maps.ByFixed64Entry
+	67, // 23: sink.v1.Maps.by_string:type_name -> sink.v1.Maps.ByStringEntry
+	68, // 24: sink.v1.Maps.purse:type_name -> sink.v1.Maps.PurseEntry
+	69, // 25: sink.v1.Maps.weights:type_name -> sink.v1.Maps.WeightsEntry
+	70, // 26: sink.v1.Maps.shares:type_name -> sink.v1.Maps.SharesEntry
+	71, // 27: sink.v1.Maps.aims:type_name -> sink.v1.Maps.AimsEntry
+	72, // 28: sink.v1.Maps.counts:type_name -> sink.v1.Maps.CountsEntry
+	73, // 29: sink.v1.Maps.moods:type_name -> sink.v1.Maps.MoodsEntry
 	0,  // 30: sink.v1.Wide.f25:type_name -> sink.v1.Mood
 	0,  // 31: sink.v1.Wide.f26:type_name -> sink.v1.Mood
 	13, // 32: sink.v1.OneList.value:type_name -> sink.v1.Tag
-	63, // 33: sink.v1.OneMap.value:type_name -> sink.v1.OneMap.ValueEntry
+	74, // 33: sink.v1.OneMap.value:type_name -> sink.v1.OneMap.ValueEntry
 	13, // 34: sink.v1.OneMessage.value:type_name -> sink.v1.Tag
-	13, // 35: sink.v1.Maps.ByInt64Entry.value:type_name -> sink.v1.Tag
-	0,  // 36: sink.v1.Maps.BySint64Entry.value:type_name -> sink.v1.Mood
-	10, // 37: sink.v1.Maps.ByFixed64Entry.value:type_name -> sink.v1.Gem
-	12, // 38: sink.v1.Maps.ByStringEntry.value:type_name -> sink.v1.Sword
-	0,  // 39: sink.v1.Maps.MoodsEntry.value:type_name -> sink.v1.Mood
-	40, // [40:40] is the sub-list for method output_type
-	40, // [40:40] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	36, // 35: sink.v1.Buffs.list:type_name -> sink.v1.Buff
+	75, // 36: sink.v1.Buffs.notes:type_name -> sink.v1.Buffs.NotesEntry
+	13, // 37: sink.v1.Maps.ByInt64Entry.value:type_name -> sink.v1.Tag
+	0,  // 38: sink.v1.Maps.BySint64Entry.value:type_name -> sink.v1.Mood
+	10, // 39: sink.v1.Maps.ByFixed64Entry.value:type_name -> sink.v1.Gem
+	12, // 40: sink.v1.Maps.ByStringEntry.value:type_name -> sink.v1.Sword
+	0,  // 41: sink.v1.Maps.MoodsEntry.value:type_name -> sink.v1.Mood
+	42, // [42:42] is the sub-list for method output_type
+	42, // [42:42] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_sink_v1_sink_proto_init() }
@@ -3742,13 +4370,14 @@ func file_sink_v1_sink_proto_init() {
 	file_sink_v1_sink_proto_msgTypes[7].OneofWrappers = []any{}
 	file_sink_v1_sink_proto_msgTypes[9].OneofWrappers = []any{}
 	file_sink_v1_sink_proto_msgTypes[24].OneofWrappers = []any{}
+	file_sink_v1_sink_proto_msgTypes[40].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sink_v1_sink_proto_rawDesc), len(file_sink_v1_sink_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   63,
+			NumMessages:   75,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

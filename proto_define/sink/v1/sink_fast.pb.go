@@ -7166,6 +7166,972 @@ read:
 }
 
 // SizeFast is the number of bytes that AppendFast appends.
+func (m *Buff) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if len(m.Name) > 0 {
+		n += 1 + protowire.SizeBytes(len(m.Name))
+	}
+	if m.Left != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.Left))
+	}
+	for _, v := range m.Tags {
+		n += 1 + protowire.SizeBytes(len(v))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Buff) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if len(m.Name) > 0 {
+		if !utf8.ValidString(m.Name) {
+			return b, errors.New("sink.v1.Buff.name is not UTF-8: a string must be, other bytes need a field of type bytes")
+		}
+		if v := uint64(len(m.Name)); v >= 1<<14 {
+			b = protowire.AppendVarint(append(b, 10), v)
+		} else if v >= 1<<7 {
+			b = append(b, 10, byte(v)|0x80, byte(v>>7))
+		} else {
+			b = append(b, 10, byte(v))
+		}
+		b = append(b, m.Name...)
+	}
+	if v := uint64(m.Left); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 16), v)
+	} else if v >= 1<<7 {
+		b = append(b, 16, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 16, byte(v))
+	}
+	for _, v := range m.Tags {
+		if !utf8.ValidString(v) {
+			return b, errors.New("sink.v1.Buff.tags is not UTF-8: a string must be, other bytes need a field of type bytes")
+		}
+		if v := uint64(len(v)); v >= 1<<14 {
+			b = protowire.AppendVarint(append(b, 26), v)
+		} else if v >= 1<<7 {
+			b = append(b, 26, byte(v)|0x80, byte(v>>7))
+		} else {
+			b = append(b, 26, byte(v))
+		}
+		b = append(b, v...)
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Buff) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Buff) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("sink.v1.Buff: messages nest too deep")
+	}
+	var seen0 uint64
+	n3 := 0
+	if merge {
+		seen0 = ^uint64(0)
+		n3 = len(m.Tags)
+	} else {
+		m.Left = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		var s []byte
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		case 2:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+			if v > uint64(len(b)-i) {
+				return fmt.Errorf("sink.v1.Buff, field %d: %w", w>>3, io.ErrUnexpectedEOF)
+			}
+			s = b[i : i+int(v)]
+			i += int(v)
+		}
+		switch w {
+		case 10: // name = 1
+			if !utf8.Valid(s) {
+				return errors.New("sink.v1.Buff.name is not UTF-8: a string must be, other bytes need a field of type bytes")
+			}
+			if m.Name != string(s) {
+				m.Name = string(s)
+			}
+			seen0 |= 1 << 0
+		case 16: // left = 2
+			m.Left = uint32(v)
+		case 26: // tags = 3
+			if !utf8.Valid(s) {
+				return errors.New("sink.v1.Buff.tags is not UTF-8: a string must be, other bytes need a field of type bytes")
+			}
+			if n3 == len(m.Tags) {
+				m.Tags = append(m.Tags, string(s))
+			} else if m.Tags[n3] != string(s) {
+				m.Tags[n3] = string(s)
+			}
+			n3++
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("sink.v1.Buff: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("sink.v1.Buff, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	if seen0&(1<<0) == 0 {
+		m.Name = ""
+	}
+	clear(m.Tags[n3:])
+	m.Tags = m.Tags[:n3]
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Buffs) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if len(m.Title) > 0 {
+		n += 1 + protowire.SizeBytes(len(m.Title))
+	}
+	for _, v := range m.List {
+		n += 1 + protowire.SizeBytes(v.SizeFast())
+	}
+	for k, v := range m.Notes {
+		n += 1 + protowire.SizeBytes(1+protowire.SizeVarint(uint64(k))+1+protowire.SizeBytes(len(v)))
+	}
+	if m.Level != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.Level))
+	}
+	if m.Charge != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.Charge))
+	}
+	if m.Seed != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.Seed))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Buffs) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if len(m.Title) > 0 {
+		if !utf8.ValidString(m.Title) {
+			return b, errors.New("sink.v1.Buffs.title is not UTF-8: a string must be, other bytes need a field of type bytes")
+		}
+		if v := uint64(len(m.Title)); v >= 1<<14 {
+			b = protowire.AppendVarint(append(b, 10), v)
+		} else if v >= 1<<7 {
+			b = append(b, 10, byte(v)|0x80, byte(v>>7))
+		} else {
+			b = append(b, 10, byte(v))
+		}
+		b = append(b, m.Title...)
+	}
+	for _, v := range m.List {
+		{
+			b = append(b, 18, 0)
+			at := len(b)
+			var err error
+			if b, err = v.AppendFast(b); err != nil {
+				return b, err
+			}
+			if n := len(b) - at; n < 0x80 {
+				b[at-1] = byte(n)
+			} else {
+				b = slices.Replace(b, at-1, at, protowire.AppendVarint(make([]byte, 0, 10), uint64(n))...)
+			}
+		}
+	}
+	if len(m.Notes) > 0 {
+		var room [16]uint32
+		keys := room[:0]
+		for k := range m.Notes {
+			keys = append(keys, k)
+		}
+		slices.Sort(keys)
+		for _, k := range keys {
+			e := m.Notes[k]
+			{
+				b = append(b, 26, 0)
+				at := len(b)
+				if v := uint64(k); v >= 1<<14 {
+					b = protowire.AppendVarint(append(b, 8), v)
+				} else if v >= 1<<7 {
+					b = append(b, 8, byte(v)|0x80, byte(v>>7))
+				} else {
+					b = append(b, 8, byte(v))
+				}
+				if !utf8.ValidString(e) {
+					return b, errors.New("sink.v1.Buffs.NotesEntry.value is not UTF-8: a string must be, other bytes need a field of type bytes")
+				}
+				if v := uint64(len(e)); v >= 1<<14 {
+					b = protowire.AppendVarint(append(b, 18), v)
+				} else if v >= 1<<7 {
+					b = append(b, 18, byte(v)|0x80, byte(v>>7))
+				} else {
+					b = append(b, 18, byte(v))
+				}
+				b = append(b, e...)
+				if n := len(b) - at; n < 0x80 {
+					b[at-1] = byte(n)
+				} else {
+					b = slices.Replace(b, at-1, at, protowire.AppendVarint(make([]byte, 0, 10), uint64(n))...)
+				}
+			}
+		}
+	}
+	if v := uint64(m.Level); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 32), v)
+	} else if v >= 1<<7 {
+		b = append(b, 32, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 32, byte(v))
+	}
+	if v := uint64(m.Charge); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 40), v)
+	} else if v >= 1<<7 {
+		b = append(b, 40, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 40, byte(v))
+	}
+	if v := uint64(m.Seed); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 48), v)
+	} else if v >= 1<<7 {
+		b = append(b, 48, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 48, byte(v))
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Buffs) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Buffs) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("sink.v1.Buffs: messages nest too deep")
+	}
+	var seen0 uint64
+	n2 := 0
+	if merge {
+		seen0 = ^uint64(0)
+		n2 = len(m.List)
+	} else {
+		clear(m.Notes)
+		m.Level = 0
+		m.Charge = 0
+		m.Seed = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		var s []byte
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		case 2:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+			if v > uint64(len(b)-i) {
+				return fmt.Errorf("sink.v1.Buffs, field %d: %w", w>>3, io.ErrUnexpectedEOF)
+			}
+			s = b[i : i+int(v)]
+			i += int(v)
+		}
+		switch w {
+		case 10: // title = 1
+			if !utf8.Valid(s) {
+				return errors.New("sink.v1.Buffs.title is not UTF-8: a string must be, other bytes need a field of type bytes")
+			}
+			if m.Title != string(s) {
+				m.Title = string(s)
+			}
+			seen0 |= 1 << 0
+		case 18: // list = 2
+			if n2 == len(m.List) {
+				m.List = append(m.List, nil)
+			}
+			if m.List[n2] == nil {
+				m.List[n2] = new(Buff)
+			}
+			if err := m.List[n2].ReadFast(s, false, depth); err != nil {
+				return err
+			}
+			n2++
+		case 26: // notes = 3
+			if depth <= 0 {
+				return errors.New("sink.v1.Buffs.notes: messages nest too deep")
+			}
+			if m.Notes == nil {
+				m.Notes = make(map[uint32]string)
+			}
+			var k uint32
+			var x string
+			for r := s; len(r) > 0; {
+				num, typ, l := protowire.ConsumeTag(r)
+				if n = l; n < 0 {
+					break read
+				}
+				if !num.IsValid() {
+					return fmt.Errorf("sink.v1.Buffs.notes: no field can have the number %d", num)
+				}
+				r = r[n:]
+				switch {
+				case num == 1 && typ == 0:
+					v, l := protowire.ConsumeVarint(r)
+					if n = l; n < 0 {
+						break read
+					}
+					k = uint32(v)
+				case num == 2 && typ == 2:
+					s, l := protowire.ConsumeBytes(r)
+					if n = l; n < 0 {
+						break read
+					}
+					if !utf8.Valid(s) {
+						return errors.New("sink.v1.Buffs.NotesEntry.value is not UTF-8: a string must be, other bytes need a field of type bytes")
+					}
+					x = string(s)
+				default:
+					if n = protowire.ConsumeFieldValue(num, typ, r); n < 0 {
+						break read
+					}
+				}
+				r = r[n:]
+			}
+			m.Notes[k] = x
+		case 32: // level = 4
+			m.Level = int32(v)
+		case 40: // charge = 5
+			m.Charge = uint32(v)
+		case 48: // seed = 6
+			m.Seed = uint32(v)
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("sink.v1.Buffs: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("sink.v1.Buffs, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	if seen0&(1<<0) == 0 {
+		m.Title = ""
+	}
+	clear(m.List[n2:])
+	m.List = m.List[:n2]
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Purse) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if m.Gold != 0 {
+		n += 1 + protowire.SizeVarint(m.Gold)
+	}
+	for _, v := range m.Debts {
+		n += 1 + protowire.SizeBytes(len(v))
+	}
+	if m.Rich {
+		n += 1 + 1
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Purse) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if v := m.Gold; v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 8), v)
+	} else if v >= 1<<7 {
+		b = append(b, 8, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 8, byte(v))
+	}
+	for _, v := range m.Debts {
+		if !utf8.ValidString(v) {
+			return b, errors.New("sink.v1.Purse.debts is not UTF-8: a string must be, other bytes need a field of type bytes")
+		}
+		if v := uint64(len(v)); v >= 1<<14 {
+			b = protowire.AppendVarint(append(b, 18), v)
+		} else if v >= 1<<7 {
+			b = append(b, 18, byte(v)|0x80, byte(v>>7))
+		} else {
+			b = append(b, 18, byte(v))
+		}
+		b = append(b, v...)
+	}
+	if m.Rich {
+		b = append(b, 24, 1)
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Purse) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Purse) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("sink.v1.Purse: messages nest too deep")
+	}
+	n2 := 0
+	if merge {
+		n2 = len(m.Debts)
+	} else {
+		m.Gold = 0
+		m.Rich = false
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		var s []byte
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		case 2:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+			if v > uint64(len(b)-i) {
+				return fmt.Errorf("sink.v1.Purse, field %d: %w", w>>3, io.ErrUnexpectedEOF)
+			}
+			s = b[i : i+int(v)]
+			i += int(v)
+		}
+		switch w {
+		case 8: // gold = 1
+			m.Gold = v
+		case 18: // debts = 2
+			if !utf8.Valid(s) {
+				return errors.New("sink.v1.Purse.debts is not UTF-8: a string must be, other bytes need a field of type bytes")
+			}
+			if n2 == len(m.Debts) {
+				m.Debts = append(m.Debts, string(s))
+			} else if m.Debts[n2] != string(s) {
+				m.Debts[n2] = string(s)
+			}
+			n2++
+		case 24: // rich = 3
+			m.Rich = v != 0
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("sink.v1.Purse: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("sink.v1.Purse, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	clear(m.Debts[n2:])
+	m.Debts = m.Debts[:n2]
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Mind) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if len(m.Plan) > 0 {
+		l := 0
+		for _, v := range m.Plan {
+			l += protowire.SizeVarint(uint64(v))
+		}
+		n += 1 + protowire.SizeBytes(l)
+	}
+	if m.Step != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.Step))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Mind) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if len(m.Plan) > 0 {
+		{
+			b = append(b, 10, 0)
+			at := len(b)
+			for _, v := range m.Plan {
+				if v := uint64(v); v < 0x80 {
+					b = append(b, byte(v))
+				} else {
+					b = protowire.AppendVarint(b, v)
+				}
+			}
+			if n := len(b) - at; n < 0x80 {
+				b[at-1] = byte(n)
+			} else {
+				b = slices.Replace(b, at-1, at, protowire.AppendVarint(make([]byte, 0, 10), uint64(n))...)
+			}
+		}
+	}
+	if v := uint64(m.Step); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 16), v)
+	} else if v >= 1<<7 {
+		b = append(b, 16, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 16, byte(v))
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Mind) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Mind) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("sink.v1.Mind: messages nest too deep")
+	}
+	if !merge {
+		m.Plan = m.Plan[:0]
+		m.Step = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		var s []byte
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		case 2:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+			if v > uint64(len(b)-i) {
+				return fmt.Errorf("sink.v1.Mind, field %d: %w", w>>3, io.ErrUnexpectedEOF)
+			}
+			s = b[i : i+int(v)]
+			i += int(v)
+		}
+		switch w {
+		case 8: // plan = 1
+			m.Plan = append(m.Plan, int32(v))
+		case 10: // plan = 1, packed
+			{
+				k, l := 0, 0
+				for _, c := range s {
+					if c < 0x80 {
+						l++
+					}
+				}
+				m.Plan = slices.Grow(m.Plan, l)
+				for k < len(s) {
+					var e uint64
+					if k < len(s) && s[k] < 0x80 {
+						e = uint64(s[k])
+						k++
+					} else if k+1 < len(s) && s[k+1] < 0x80 {
+						e = uint64(s[k])&0x7f | uint64(s[k+1])<<7
+						k += 2
+					} else if k+2 < len(s) && s[k+2] < 0x80 {
+						e = uint64(s[k])&0x7f | uint64(s[k+1])&0x7f<<7 | uint64(s[k+2])<<14
+						k += 3
+					} else if e, n = protowire.ConsumeVarint(s[k:]); n < 0 {
+						break read
+					} else {
+						k += n
+					}
+					m.Plan = append(m.Plan, int32(e))
+				}
+			}
+		case 16: // step = 2
+			m.Step = uint32(v)
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("sink.v1.Mind: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("sink.v1.Mind, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Pilgrim) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Pilgrim) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Pilgrim) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Pilgrim) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("sink.v1.Pilgrim: messages nest too deep")
+	}
+	if !merge {
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		number, wire := protowire.DecodeTag(w)
+		if !number.IsValid() {
+			return fmt.Errorf("sink.v1.Pilgrim: no field can have the number %d", w>>3)
+		}
+		if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+			break read
+		}
+		i = at + n
+		m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+	}
+	if n < 0 {
+		return fmt.Errorf("sink.v1.Pilgrim, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Vigil) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if m.Since != nil {
+		n += 1 + protowire.SizeVarint(uint64(*m.Since))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Vigil) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if m.Since != nil {
+		if v := uint64(*m.Since); v >= 1<<14 {
+			b = protowire.AppendVarint(append(b, 8), v)
+		} else if v >= 1<<7 {
+			b = append(b, 8, byte(v)|0x80, byte(v>>7))
+		} else {
+			b = append(b, 8, byte(v))
+		}
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Vigil) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Vigil) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("sink.v1.Vigil: messages nest too deep")
+	}
+	var seen0 uint64
+	if merge {
+		seen0 = ^uint64(0)
+	} else {
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		}
+		switch w {
+		case 8: // since = 1
+			if m.Since == nil {
+				m.Since = new(uint32)
+			}
+			*m.Since = uint32(v)
+			seen0 |= 1 << 0
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("sink.v1.Vigil: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("sink.v1.Vigil, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	if seen0&(1<<0) == 0 {
+		m.Since = nil
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
 func (m *Step) SizeFast() int {
 	if m == nil {
 		return 0
@@ -8196,6 +9162,519 @@ read:
 	}
 	if n < 0 {
 		return fmt.Errorf("sink.v1.Count, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *GrantRequest) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if m.Entity != 0 {
+		n += 1 + protowire.SizeVarint(m.Entity)
+	}
+	if m.Points != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.Points))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *GrantRequest) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if v := m.Entity; v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 8), v)
+	} else if v >= 1<<7 {
+		b = append(b, 8, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 8, byte(v))
+	}
+	if v := uint64(m.Points); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 16), v)
+	} else if v >= 1<<7 {
+		b = append(b, 16, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 16, byte(v))
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *GrantRequest) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *GrantRequest) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("sink.v1.GrantRequest: messages nest too deep")
+	}
+	if !merge {
+		m.Entity = 0
+		m.Points = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		}
+		switch w {
+		case 8: // entity = 1
+			m.Entity = v
+		case 16: // points = 2
+			m.Points = uint32(v)
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("sink.v1.GrantRequest: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("sink.v1.GrantRequest, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *GrantResponse) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if m.Points != 0 {
+		n += 1 + protowire.SizeVarint(uint64(m.Points))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *GrantResponse) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if v := uint64(m.Points); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 8), v)
+	} else if v >= 1<<7 {
+		b = append(b, 8, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 8, byte(v))
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *GrantResponse) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *GrantResponse) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("sink.v1.GrantResponse: messages nest too deep")
+	}
+	if !merge {
+		m.Points = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		}
+		switch w {
+		case 8: // points = 1
+			m.Points = uint32(v)
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("sink.v1.GrantResponse: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("sink.v1.GrantResponse, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Strike) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if m.Damage != 0 {
+		n += 1 + protowire.SizeVarint(protowire.EncodeZigZag(int64(m.Damage)))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Strike) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if v := protowire.EncodeZigZag(int64(m.Damage)); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 8), v)
+	} else if v >= 1<<7 {
+		b = append(b, 8, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 8, byte(v))
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Strike) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Strike) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("sink.v1.Strike: messages nest too deep")
+	}
+	if !merge {
+		m.Damage = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		}
+		switch w {
+		case 8: // damage = 1
+			m.Damage = int32(protowire.DecodeZigZag(uint64(uint32(v))))
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("sink.v1.Strike: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("sink.v1.Strike, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Struck) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if m.Left != 0 {
+		n += 1 + protowire.SizeVarint(protowire.EncodeZigZag(int64(m.Left)))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Struck) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if v := protowire.EncodeZigZag(int64(m.Left)); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 8), v)
+	} else if v >= 1<<7 {
+		b = append(b, 8, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 8, byte(v))
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Struck) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Struck) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("sink.v1.Struck: messages nest too deep")
+	}
+	if !merge {
+		m.Left = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		}
+		switch w {
+		case 8: // left = 1
+			m.Left = int32(protowire.DecodeZigZag(uint64(uint32(v))))
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("sink.v1.Struck: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("sink.v1.Struck, field %d: %w", w>>3, protowire.ParseError(n))
+	}
+	return nil
+}
+
+// SizeFast is the number of bytes that AppendFast appends.
+func (m *Nudge) SizeFast() int {
+	if m == nil {
+		return 0
+	}
+	n := len(m.unknownFields)
+	if m.By != 0 {
+		n += 1 + protowire.SizeVarint(protowire.EncodeZigZag(int64(m.By)))
+	}
+	return n
+}
+
+// AppendFast appends m to b as proto.MarshalOptions{Deterministic: true} would. Without room in b it allocates; after an error the result is of no use.
+func (m *Nudge) AppendFast(b []byte) ([]byte, error) {
+	if m == nil {
+		return b, nil
+	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, m.SizeFast())
+	}
+	if v := protowire.EncodeZigZag(int64(m.By)); v >= 1<<14 {
+		b = protowire.AppendVarint(append(b, 8), v)
+	} else if v >= 1<<7 {
+		b = append(b, 8, byte(v)|0x80, byte(v>>7))
+	} else if v != 0 {
+		b = append(b, 8, byte(v))
+	}
+	return append(b, m.unknownFields...), nil
+}
+
+// ParseFast replaces the content of m, which must own all that it points to: it is used again. After an error m is empty. Nothing of b is kept.
+func (m *Nudge) ParseFast(b []byte) error {
+	err := m.ReadFast(b, false, protowire.DefaultRecursionLimit)
+	if err != nil {
+		m.Reset()
+	}
+	return err
+}
+
+// ReadFast is ParseFast for generated code: merge keeps what m holds, depth is how many messages may nest. After an error m holds anything.
+func (m *Nudge) ReadFast(b []byte, merge bool, depth int) error {
+	if depth--; depth < 0 {
+		return errors.New("sink.v1.Nudge: messages nest too deep")
+	}
+	if !merge {
+		m.By = 0
+		m.unknownFields = m.unknownFields[:0]
+	}
+	i, n := 0, 0 // place in b; length of what came last, negative: protowire's code for what is wrong with it
+	var w uint64 // number and wire type
+read:
+	for i < len(b) {
+		if i < len(b) && b[i] < 0x80 {
+			w = uint64(b[i])
+			i++
+		} else if w, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+			break read
+		} else {
+			i += n
+		}
+		at := i
+		var v uint64
+		switch w & 7 {
+		case 0:
+			if i < len(b) && b[i] < 0x80 {
+				v = uint64(b[i])
+				i++
+			} else if i+1 < len(b) && b[i+1] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])<<7
+				i += 2
+			} else if i+2 < len(b) && b[i+2] < 0x80 {
+				v = uint64(b[i])&0x7f | uint64(b[i+1])&0x7f<<7 | uint64(b[i+2])<<14
+				i += 3
+			} else if v, n = protowire.ConsumeVarint(b[i:]); n < 0 {
+				break read
+			} else {
+				i += n
+			}
+		}
+		switch w {
+		case 8: // by = 1
+			m.By = int32(protowire.DecodeZigZag(uint64(uint32(v))))
+		default:
+			number, wire := protowire.DecodeTag(w)
+			if !number.IsValid() {
+				return fmt.Errorf("sink.v1.Nudge: no field can have the number %d", w>>3)
+			}
+			if n = protowire.ConsumeFieldValue(number, wire, b[at:]); n < 0 {
+				break read
+			}
+			i = at + n
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, number, wire), b[at:i]...)
+		}
+	}
+	if n < 0 {
+		return fmt.Errorf("sink.v1.Nudge, field %d: %w", w>>3, protowire.ParseError(n))
 	}
 	return nil
 }

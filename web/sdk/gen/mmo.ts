@@ -4,8 +4,8 @@
 import type { Bytes } from "../bytes.ts";
 import { type Channel, ProtoReader, ProtoWriter } from "../wire.ts";
 
-/** FINGERPRINT of the schema, hexadecimal: what a client sends in its handshake. Generation 1, revision 2. */
-export const FINGERPRINT = "0100020087e8302f";
+/** FINGERPRINT of the schema, hexadecimal: what a client sends in its handshake. Generation 1, revision 5. */
+export const FINGERPRINT = "01000500a3b49d4c";
 
 /** LayoutType is an enumeration. A newer server may send other numbers. */
 export const LayoutType = {
@@ -262,6 +262,8 @@ export interface LayoutKind {
   components: number[];
   sees: number;
   layer: string;
+  /** optional are those of the components that an entity may lack. */
+  optional: number[];
 }
 
 export function writeLayoutKind(w: ProtoWriter, m: LayoutKind): ProtoWriter {
@@ -270,6 +272,7 @@ export function writeLayoutKind(w: ProtoWriter, m: LayoutKind): ProtoWriter {
   if (m.components.length > 0) w.uvarint(26).message((w) => m.components.forEach((v) => w.uint32(v)));
   if (!Object.is(m.sees, 0)) w.uvarint(33).double(m.sees);
   if (m.layer !== "") w.uvarint(42).string(m.layer);
+  if (m.optional.length > 0) w.uvarint(50).message((w) => m.optional.forEach((v) => w.uint32(v)));
   return w;
 }
 
@@ -278,7 +281,7 @@ export function encodeLayoutKind(m: LayoutKind): Bytes {
 }
 
 export function readLayoutKind(r: ProtoReader): LayoutKind {
-  const m: LayoutKind = { id: 0, name: "", components: [], sees: 0, layer: "" };
+  const m: LayoutKind = { id: 0, name: "", components: [], sees: 0, layer: "", optional: [] };
   while (r.next()) {
     switch (r.number) {
       case 1: m.id = r.uint32(); break;
@@ -286,6 +289,7 @@ export function readLayoutKind(r: ProtoReader): LayoutKind {
       case 3: r.numbers(m.components, (r) => r.uint32()); break;
       case 4: m.sees = r.double(); break;
       case 5: m.layer = r.string(); break;
+      case 6: r.numbers(m.optional, (r) => r.uint32()); break;
     }
   }
   return m;
@@ -293,6 +297,339 @@ export function readLayoutKind(r: ProtoReader): LayoutKind {
 
 export function decodeLayoutKind(data: Bytes): LayoutKind {
   return readLayoutKind(new ProtoReader(data));
+}
+
+/**
+ * TeleportRequest (route 48) moves an entity, or a player's avatar, to a place; one beyond the zone's border is handed over. It names one of player
+ * and entity; with neither it is the caller's own avatar that goes.
+ */
+export interface TeleportRequest {
+  /** player by name, or by number. */
+  player: string;
+  entity: bigint;
+  /** x and z are metres from the world's corner. */
+  x: number;
+  z: number;
+  /** zone by its number; 0: whichever zone of the world holds the place. */
+  zone: number;
+}
+
+export function writeTeleportRequest(w: ProtoWriter, m: TeleportRequest): ProtoWriter {
+  if (m.player !== "") w.uvarint(10).string(m.player);
+  if (m.entity !== 0n) w.uvarint(16).int64(m.entity);
+  if (!Object.is(m.x, 0)) w.uvarint(25).double(m.x);
+  if (!Object.is(m.z, 0)) w.uvarint(33).double(m.z);
+  if (m.zone !== 0) w.uvarint(40).uint32(m.zone);
+  return w;
+}
+
+export function encodeTeleportRequest(m: TeleportRequest): Bytes {
+  return writeTeleportRequest(new ProtoWriter(), m).done();
+}
+
+export function readTeleportRequest(r: ProtoReader): TeleportRequest {
+  const m: TeleportRequest = { player: "", entity: 0n, x: 0, z: 0, zone: 0 };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.player = r.string(); break;
+      case 2: m.entity = r.uint64(); break;
+      case 3: m.x = r.double(); break;
+      case 4: m.z = r.double(); break;
+      case 5: m.zone = r.uint32(); break;
+    }
+  }
+  return m;
+}
+
+export function decodeTeleportRequest(data: Bytes): TeleportRequest {
+  return readTeleportRequest(new ProtoReader(data));
+}
+
+/** TeleportResponse says who goes, and from where. */
+export interface TeleportResponse {
+  entity: bigint;
+  /** x and z are where it was, in metres. */
+  x: number;
+  z: number;
+}
+
+export function writeTeleportResponse(w: ProtoWriter, m: TeleportResponse): ProtoWriter {
+  if (m.entity !== 0n) w.uvarint(8).int64(m.entity);
+  if (!Object.is(m.x, 0)) w.uvarint(17).double(m.x);
+  if (!Object.is(m.z, 0)) w.uvarint(25).double(m.z);
+  return w;
+}
+
+export function encodeTeleportResponse(m: TeleportResponse): Bytes {
+  return writeTeleportResponse(new ProtoWriter(), m).done();
+}
+
+export function readTeleportResponse(r: ProtoReader): TeleportResponse {
+  const m: TeleportResponse = { entity: 0n, x: 0, z: 0 };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.entity = r.uint64(); break;
+      case 2: m.x = r.double(); break;
+      case 3: m.z = r.double(); break;
+    }
+  }
+  return m;
+}
+
+export function decodeTeleportResponse(data: Bytes): TeleportResponse {
+  return readTeleportResponse(new ProtoReader(data));
+}
+
+/** SpawnRequest (route 49) makes an entity. */
+export interface SpawnRequest {
+  /** kind by the name of its message. */
+  kind: string;
+  /** x and z are metres from the world's corner; without either it is made where the caller's avatar is. */
+  x?: number | undefined;
+  z?: number | undefined;
+}
+
+export function writeSpawnRequest(w: ProtoWriter, m: SpawnRequest): ProtoWriter {
+  if (m.kind !== "") w.uvarint(10).string(m.kind);
+  if (m.x !== undefined) w.uvarint(17).double(m.x);
+  if (m.z !== undefined) w.uvarint(25).double(m.z);
+  return w;
+}
+
+export function encodeSpawnRequest(m: SpawnRequest): Bytes {
+  return writeSpawnRequest(new ProtoWriter(), m).done();
+}
+
+export function readSpawnRequest(r: ProtoReader): SpawnRequest {
+  const m: SpawnRequest = { kind: "" };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.kind = r.string(); break;
+      case 2: m.x = r.double(); break;
+      case 3: m.z = r.double(); break;
+    }
+  }
+  return m;
+}
+
+export function decodeSpawnRequest(data: Bytes): SpawnRequest {
+  return readSpawnRequest(new ProtoReader(data));
+}
+
+/** SpawnResponse names the entity. */
+export interface SpawnResponse {
+  entity: bigint;
+}
+
+export function writeSpawnResponse(w: ProtoWriter, m: SpawnResponse): ProtoWriter {
+  if (m.entity !== 0n) w.uvarint(8).int64(m.entity);
+  return w;
+}
+
+export function encodeSpawnResponse(m: SpawnResponse): Bytes {
+  return writeSpawnResponse(new ProtoWriter(), m).done();
+}
+
+export function readSpawnResponse(r: ProtoReader): SpawnResponse {
+  const m: SpawnResponse = { entity: 0n };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.entity = r.uint64(); break;
+    }
+  }
+  return m;
+}
+
+export function decodeSpawnResponse(data: Bytes): SpawnResponse {
+  return readSpawnResponse(new ProtoReader(data));
+}
+
+/** DespawnRequest (route 50) removes an entity that is no player's avatar. */
+export interface DespawnRequest {
+  entity: bigint;
+}
+
+export function writeDespawnRequest(w: ProtoWriter, m: DespawnRequest): ProtoWriter {
+  if (m.entity !== 0n) w.uvarint(8).int64(m.entity);
+  return w;
+}
+
+export function encodeDespawnRequest(m: DespawnRequest): Bytes {
+  return writeDespawnRequest(new ProtoWriter(), m).done();
+}
+
+export function readDespawnRequest(r: ProtoReader): DespawnRequest {
+  const m: DespawnRequest = { entity: 0n };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.entity = r.uint64(); break;
+    }
+  }
+  return m;
+}
+
+export function decodeDespawnRequest(data: Bytes): DespawnRequest {
+  return readDespawnRequest(new ProtoReader(data));
+}
+
+/** DespawnResponse says what it was. */
+export interface DespawnResponse {
+  /** kind by the name of its message. */
+  kind: string;
+}
+
+export function writeDespawnResponse(w: ProtoWriter, m: DespawnResponse): ProtoWriter {
+  if (m.kind !== "") w.uvarint(10).string(m.kind);
+  return w;
+}
+
+export function encodeDespawnResponse(m: DespawnResponse): Bytes {
+  return writeDespawnResponse(new ProtoWriter(), m).done();
+}
+
+export function readDespawnResponse(r: ProtoReader): DespawnResponse {
+  const m: DespawnResponse = { kind: "" };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.kind = r.string(); break;
+    }
+  }
+  return m;
+}
+
+export function decodeDespawnResponse(data: Bytes): DespawnResponse {
+  return readDespawnResponse(new ProtoReader(data));
+}
+
+/** InspectRequest (route 51) asks for all there is to know of an entity or of a player's avatar; with neither, of the caller's own. */
+export interface InspectRequest {
+  /** player by name, or by number. */
+  player: string;
+  entity: bigint;
+  /** components to show, by name; none: all. */
+  components: string[];
+}
+
+export function writeInspectRequest(w: ProtoWriter, m: InspectRequest): ProtoWriter {
+  if (m.player !== "") w.uvarint(10).string(m.player);
+  if (m.entity !== 0n) w.uvarint(16).int64(m.entity);
+  for (const v of m.components) w.uvarint(26).string(v);
+  return w;
+}
+
+export function encodeInspectRequest(m: InspectRequest): Bytes {
+  return writeInspectRequest(new ProtoWriter(), m).done();
+}
+
+export function readInspectRequest(r: ProtoReader): InspectRequest {
+  const m: InspectRequest = { player: "", entity: 0n, components: [] };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.player = r.string(); break;
+      case 2: m.entity = r.uint64(); break;
+      case 3: m.components.push(r.string()); break;
+    }
+  }
+  return m;
+}
+
+export function decodeInspectRequest(data: Bytes): InspectRequest {
+  return readInspectRequest(new ProtoReader(data));
+}
+
+/** InspectResponse describes an entity. */
+export interface InspectResponse {
+  /** json is one object: entity, kind, zone, tick, position, owner, player, timers, components. docs/commands.md has an example. */
+  json: string;
+}
+
+export function writeInspectResponse(w: ProtoWriter, m: InspectResponse): ProtoWriter {
+  if (m.json !== "") w.uvarint(10).string(m.json);
+  return w;
+}
+
+export function encodeInspectResponse(m: InspectResponse): Bytes {
+  return writeInspectResponse(new ProtoWriter(), m).done();
+}
+
+export function readInspectResponse(r: ProtoReader): InspectResponse {
+  const m: InspectResponse = { json: "" };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.json = r.string(); break;
+    }
+  }
+  return m;
+}
+
+export function decodeInspectResponse(data: Bytes): InspectResponse {
+  return readInspectResponse(new ProtoReader(data));
+}
+
+/** GiveRequest (route 52) hands something to a player; what there is to hand out is the game's own. */
+export interface GiveRequest {
+  /** player by name, or by number; "": the caller. */
+  player: string;
+  /** what, as the game calls it. */
+  what: string;
+  /** amount; negative takes away, if the game lets it. */
+  amount: bigint;
+}
+
+export function writeGiveRequest(w: ProtoWriter, m: GiveRequest): ProtoWriter {
+  if (m.player !== "") w.uvarint(10).string(m.player);
+  if (m.what !== "") w.uvarint(18).string(m.what);
+  if (m.amount !== 0n) w.uvarint(24).sint64(m.amount);
+  return w;
+}
+
+export function encodeGiveRequest(m: GiveRequest): Bytes {
+  return writeGiveRequest(new ProtoWriter(), m).done();
+}
+
+export function readGiveRequest(r: ProtoReader): GiveRequest {
+  const m: GiveRequest = { player: "", what: "", amount: 0n };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.player = r.string(); break;
+      case 2: m.what = r.string(); break;
+      case 3: m.amount = r.sint64(); break;
+    }
+  }
+  return m;
+}
+
+export function decodeGiveRequest(data: Bytes): GiveRequest {
+  return readGiveRequest(new ProtoReader(data));
+}
+
+/** GiveResponse says that the game has done it. */
+export interface GiveResponse {
+  /** player who got it, by number. */
+  player: bigint;
+}
+
+export function writeGiveResponse(w: ProtoWriter, m: GiveResponse): ProtoWriter {
+  if (m.player !== 0n) w.uvarint(8).int64(m.player);
+  return w;
+}
+
+export function encodeGiveResponse(m: GiveResponse): Bytes {
+  return writeGiveResponse(new ProtoWriter(), m).done();
+}
+
+export function readGiveResponse(r: ProtoReader): GiveResponse {
+  const m: GiveResponse = { player: 0n };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.player = r.uint64(); break;
+    }
+  }
+  return m;
+}
+
+export function decodeGiveResponse(data: Bytes): GiveResponse {
+  return readGiveResponse(new ProtoReader(data));
 }
 
 /** LoginRequest (route 32) asks to turn a secured connection into a session. */
@@ -408,7 +745,10 @@ export function decodeError(data: Bytes): ErrorMessage {
   return readError(new ProtoReader(data));
 }
 
-/** Zone (route 33) is one row of a connection's zone table: what a client needs to read the zone's sections. */
+/**
+ * Zone (route 33) is one row of a connection's zone table: what a client needs to read the zone's sections. It comes before the first of them. A row
+ * that comes again is another zone's from then on, and nothing of the old one is left by then.
+ */
 export interface Zone {
   /** index is the zone index that sections use, 0-14. */
   index: number;
@@ -421,12 +761,17 @@ export interface Zone {
   positionBits: number;
   /** quanta_per_metre converts positions: 320. */
   quantaPerMetre: number;
-  /** width and height of the zone in position quanta; positions are 0 … width-1, 0 … height-1. */
+  /** width and height of the zone in position quanta. */
   width: number;
   height: number;
   /** enter_radius and leave_radius of a player's view in position quanta. */
   enterRadius: number;
   leaveRadius: number;
+  /** origin_x and origin_z are the corner that full positions of the zone count from, in position quanta of the world. */
+  originX: number;
+  originZ: number;
+  /** margin is how far before the zone's own corner that is: the zone holds so much beyond its borders with others. */
+  margin: number;
 }
 
 export function writeZone(w: ProtoWriter, m: Zone): ProtoWriter {
@@ -441,6 +786,9 @@ export function writeZone(w: ProtoWriter, m: Zone): ProtoWriter {
   if (m.height !== 0) w.uvarint(72).uint32(m.height);
   if (m.enterRadius !== 0) w.uvarint(80).uint32(m.enterRadius);
   if (m.leaveRadius !== 0) w.uvarint(88).uint32(m.leaveRadius);
+  if (m.originX !== 0) w.uvarint(96).sint32(m.originX);
+  if (m.originZ !== 0) w.uvarint(104).sint32(m.originZ);
+  if (m.margin !== 0) w.uvarint(112).uint32(m.margin);
   return w;
 }
 
@@ -461,6 +809,9 @@ export function readZone(r: ProtoReader): Zone {
     height: 0,
     enterRadius: 0,
     leaveRadius: 0,
+    originX: 0,
+    originZ: 0,
+    margin: 0,
   };
   while (r.next()) {
     switch (r.number) {
@@ -475,6 +826,9 @@ export function readZone(r: ProtoReader): Zone {
       case 9: m.height = r.uint32(); break;
       case 10: m.enterRadius = r.uint32(); break;
       case 11: m.leaveRadius = r.uint32(); break;
+      case 12: m.originX = r.sint32(); break;
+      case 13: m.originZ = r.sint32(); break;
+      case 14: m.margin = r.uint32(); break;
     }
   }
   return m;
@@ -814,6 +1168,11 @@ export const Route = {
   status: 35,
   layout: 36,
   ticket: 37,
+  teleport: 48,
+  spawn: 49,
+  despawn: 50,
+  inspect: 51,
+  give: 52,
 } as const;
 
 /**
@@ -824,9 +1183,50 @@ export async function callLogin(to: Channel, m: LoginRequest, deadlineMs?: numbe
   return decodeLoginResponse(await to.request(Route.login, encodeLoginRequest(m), deadlineMs));
 }
 
+/**
+ * Route 48. TeleportRequest (route 48) moves an entity, or a player's avatar, to a place; one beyond the zone's border is handed over. It names one
+ * of player and entity; with neither it is the caller's own avatar that goes. It rejects with a RequestError if it is refused, or not answered in
+ * time.
+ */
+export async function callTeleport(to: Channel, m: TeleportRequest, deadlineMs?: number): Promise<TeleportResponse> {
+  return decodeTeleportResponse(await to.request(Route.teleport, encodeTeleportRequest(m), deadlineMs));
+}
+
+/** Route 49. SpawnRequest (route 49) makes an entity. It rejects with a RequestError if it is refused, or not answered in time. */
+export async function callSpawn(to: Channel, m: SpawnRequest, deadlineMs?: number): Promise<SpawnResponse> {
+  return decodeSpawnResponse(await to.request(Route.spawn, encodeSpawnRequest(m), deadlineMs));
+}
+
+/**
+ * Route 50. DespawnRequest (route 50) removes an entity that is no player's avatar. It rejects with a RequestError if it is refused, or not answered
+ * in time.
+ */
+export async function callDespawn(to: Channel, m: DespawnRequest, deadlineMs?: number): Promise<DespawnResponse> {
+  return decodeDespawnResponse(await to.request(Route.despawn, encodeDespawnRequest(m), deadlineMs));
+}
+
+/**
+ * Route 51. InspectRequest (route 51) asks for all there is to know of an entity or of a player's avatar; with neither, of the caller's own. It
+ * rejects with a RequestError if it is refused, or not answered in time.
+ */
+export async function callInspect(to: Channel, m: InspectRequest, deadlineMs?: number): Promise<InspectResponse> {
+  return decodeInspectResponse(await to.request(Route.inspect, encodeInspectRequest(m), deadlineMs));
+}
+
+/**
+ * Route 52. GiveRequest (route 52) hands something to a player; what there is to hand out is the game's own. It rejects with a RequestError if it is
+ * refused, or not answered in time.
+ */
+export async function callGive(to: Channel, m: GiveRequest, deadlineMs?: number): Promise<GiveResponse> {
+  return decodeGiveResponse(await to.request(Route.give, encodeGiveRequest(m), deadlineMs));
+}
+
 /** Pushes are what the server sends unasked; what has no handler is not decoded. */
 export interface Pushes {
-  /** Zone (route 33) is one row of a connection's zone table: what a client needs to read the zone's sections. */
+  /**
+   * Zone (route 33) is one row of a connection's zone table: what a client needs to read the zone's sections. It comes before the first of them. A
+   * row that comes again is another zone's from then on, and nothing of the old one is left by then.
+   */
   zone?(m: Zone): void;
   /** Avatar (route 34) names the entity that the session controls. */
   avatar?(m: Avatar): void;

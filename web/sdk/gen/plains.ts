@@ -6,13 +6,26 @@ import type { ReplicaEvents } from "../replica.ts";
 import { Columns, Entities, EntityView, Part } from "../views.ts";
 import { type Channel, ProtoReader, ProtoWriter } from "../wire.ts";
 
-/** FINGERPRINT of the schema, hexadecimal: what a client sends in its handshake. Generation 1, revision 1. */
-export const FINGERPRINT = "010001006db468f8";
+/** FINGERPRINT of the schema, hexadecimal: what a client sends in its handshake. Generation 1, revision 2. */
+export const FINGERPRINT = "010002008440c33e";
 
 /** LAYOUT is the layout table (mmo.v1.Layout), base64. */
 export const LAYOUT =
-  "CgZwbGFpbnMRAQABAG20aPgYFCJ6CAESCVRyYW5zZm9ybRoUCAESAXgYCTGamZmZmZlpP1ABYAEaFAgCEgF6GAkxmpmZmZmZaT9QAWABGhEIAxICdngYCTEAAAAAAACwPxoRCAQSAnZ6" +
-  "GAkxAAAAAAAAsD8aDQgFEgN5YXcYCiAKUAIiCggBGAIgAzAEOAUiHAgCEgZWaXRhbHMaEAgBEgJocBgCIBBYAnj+/wcqDAgBEgRIZXJvGgIBAioOCAISBldhbGtlchoCAQI=";
+  "CgZwbGFpbnMRAQACAIRAwz4YFCJ6CAESCVRyYW5zZm9ybRoUCAESAXgYCTGamZmZmZlpP1ABYAEaFAgCEgF6GAkxmpmZmZmZaT9QAWABGhEIAxICdngYCTEAAAAAAACwPxoRCAQSAnZ6" +
+  "GAkxAAAAAAAAsD8aDQgFEgN5YXcYCiAKUAIiCggBGAIgAzAEOAUiHAgCEgZWaXRhbHMaEAgBEgJocBgCIBBYAnj+/wciHAgDEgVQdXJzZRoRCAESBWNvaW5zGAMgEHj+/wciHggEEgVX" +
+  "b3J0aBoTCAESBWNvaW5zGAMgECgCeP7/ByIKCAUSBkNvdXJzZSIJCAYSBUZpZ2h0IggIBxIESHVudCILCAgSB0pvdXJuZXkqEAgBEgRIZXJvGgYBAgMFBggqDwgCEgZXYWxrZXIaAwEC" +
+  "BSoPCAMSBFdvbGYaBQECBQYHKgwIBBIEQ29pbhoCAQQqCggFEgNEZW4aAQE=";
+
+/** Circle is who hears what is said. A newer server may send other numbers. */
+export const Circle = {
+  /** everyone who sees the speaker, 50 m around */
+  NEAR: 0,
+  /** everyone in the zone: "/shout text" */
+  ZONE: 1,
+  /** the speaker's party, wherever it is: "/join name", "/p text", "/quit" */
+  PARTY: 2,
+} as const;
+export type Circle = (typeof Circle)[keyof typeof Circle];
 
 /** Move sets the wanted velocity of the player's avatar from a tick on. */
 export interface Move {
@@ -146,11 +159,420 @@ export function decodeMoveRefused(data: Bytes): MoveRefused {
   return readMoveRefused(new ProtoReader(data));
 }
 
+/** AttackRequest strikes at an entity. It is answered when it is known what came of it, in a later tick: the target may live beyond a border. */
+export interface AttackRequest {
+  target: bigint;
+}
+
+export function writeAttackRequest(w: ProtoWriter, m: AttackRequest): ProtoWriter {
+  if (m.target !== 0n) w.uvarint(8).int64(m.target);
+  return w;
+}
+
+export function encodeAttackRequest(m: AttackRequest): Bytes {
+  return writeAttackRequest(new ProtoWriter(), m).done();
+}
+
+export function readAttackRequest(r: ProtoReader): AttackRequest {
+  const m: AttackRequest = { target: 0n };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.target = r.uint64(); break;
+    }
+  }
+  return m;
+}
+
+export function decodeAttackRequest(data: Bytes): AttackRequest {
+  return readAttackRequest(new ProtoReader(data));
+}
+
+/** AttackResponse tells how the target is now. An error with code 1000 or above tells why it was not hit. */
+export interface AttackResponse {
+  hp: number;
+}
+
+export function writeAttackResponse(w: ProtoWriter, m: AttackResponse): ProtoWriter {
+  if (m.hp !== 0) w.uvarint(8).int32(m.hp);
+  return w;
+}
+
+export function encodeAttackResponse(m: AttackResponse): Bytes {
+  return writeAttackResponse(new ProtoWriter(), m).done();
+}
+
+export function readAttackResponse(r: ProtoReader): AttackResponse {
+  const m: AttackResponse = { hp: 0 };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.hp = r.int32(); break;
+    }
+  }
+  return m;
+}
+
+export function decodeAttackResponse(data: Bytes): AttackResponse {
+  return readAttackResponse(new ProtoReader(data));
+}
+
+/** Hit tells everyone who sees the target that it was hit, and lives. */
+export interface Hit {
+  target: bigint;
+  by: bigint;
+  /** points */
+  damage: number;
+}
+
+export function writeHit(w: ProtoWriter, m: Hit): ProtoWriter {
+  if (m.target !== 0n) w.uvarint(8).int64(m.target);
+  if (m.by !== 0n) w.uvarint(16).int64(m.by);
+  if (m.damage !== 0) w.uvarint(24).int32(m.damage);
+  return w;
+}
+
+export function encodeHit(m: Hit): Bytes {
+  return writeHit(new ProtoWriter(), m).done();
+}
+
+export function readHit(r: ProtoReader): Hit {
+  const m: Hit = { target: 0n, by: 0n, damage: 0 };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.target = r.uint64(); break;
+      case 2: m.by = r.uint64(); break;
+      case 3: m.damage = r.int32(); break;
+    }
+  }
+  return m;
+}
+
+export function decodeHit(data: Bytes): Hit {
+  return readHit(new ProtoReader(data));
+}
+
+/** Fell tells everyone who sees the one who struck last that its target has died of it. */
+export interface Fell {
+  target: bigint;
+  by: bigint;
+}
+
+export function writeFell(w: ProtoWriter, m: Fell): ProtoWriter {
+  if (m.target !== 0n) w.uvarint(8).int64(m.target);
+  if (m.by !== 0n) w.uvarint(16).int64(m.by);
+  return w;
+}
+
+export function encodeFell(m: Fell): Bytes {
+  return writeFell(new ProtoWriter(), m).done();
+}
+
+export function readFell(r: ProtoReader): Fell {
+  const m: Fell = { target: 0n, by: 0n };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.target = r.uint64(); break;
+      case 2: m.by = r.uint64(); break;
+    }
+  }
+  return m;
+}
+
+export function decodeFell(data: Bytes): Fell {
+  return readFell(new ProtoReader(data));
+}
+
+/** Say is what a player has typed. */
+export interface Say {
+  text: string;
+}
+
+export function writeSay(w: ProtoWriter, m: Say): ProtoWriter {
+  if (m.text !== "") w.uvarint(10).string(m.text);
+  return w;
+}
+
+export function encodeSay(m: Say): Bytes {
+  return writeSay(new ProtoWriter(), m).done();
+}
+
+export function readSay(r: ProtoReader): Say {
+  const m: Say = { text: "" };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.text = r.string(); break;
+    }
+  }
+  return m;
+}
+
+export function decodeSay(data: Bytes): Say {
+  return readSay(new ProtoReader(data));
+}
+
+/** Said is what somebody has said. */
+export interface Said {
+  /** name of the player, and its avatar */
+  name: string;
+  entity: bigint;
+  circle: Circle;
+  text: string;
+}
+
+export function writeSaid(w: ProtoWriter, m: Said): ProtoWriter {
+  if (m.name !== "") w.uvarint(10).string(m.name);
+  if (m.entity !== 0n) w.uvarint(16).int64(m.entity);
+  if (m.circle !== 0) w.uvarint(24).int32(m.circle);
+  if (m.text !== "") w.uvarint(34).string(m.text);
+  return w;
+}
+
+export function encodeSaid(m: Said): Bytes {
+  return writeSaid(new ProtoWriter(), m).done();
+}
+
+export function readSaid(r: ProtoReader): Said {
+  const m: Said = { name: "", entity: 0n, circle: 0, text: "" };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.name = r.string(); break;
+      case 2: m.entity = r.uint64(); break;
+      case 3: m.circle = r.int32() as Circle; break;
+      case 4: m.text = r.string(); break;
+    }
+  }
+  return m;
+}
+
+export function decodeSaid(data: Bytes): Said {
+  return readSaid(new ProtoReader(data));
+}
+
+/** EnterDen leads into the den at whose mouth the avatar stands: a private one, for its party if it has one. */
+export interface EnterDen {
+}
+
+export function writeEnterDen(w: ProtoWriter, _m: EnterDen): ProtoWriter {
+  return w;
+}
+
+export function encodeEnterDen(m: EnterDen): Bytes {
+  return writeEnterDen(new ProtoWriter(), m).done();
+}
+
+export function readEnterDen(r: ProtoReader): EnterDen {
+  const m: EnterDen = {};
+  while (r.next());
+  return m;
+}
+
+export function decodeEnterDen(data: Bytes): EnterDen {
+  return readEnterDen(new ProtoReader(data));
+}
+
+/** QuitDen leads back out of a den, from its mouth. */
+export interface QuitDen {
+}
+
+export function writeQuitDen(w: ProtoWriter, _m: QuitDen): ProtoWriter {
+  return w;
+}
+
+export function encodeQuitDen(m: QuitDen): Bytes {
+  return writeQuitDen(new ProtoWriter(), m).done();
+}
+
+export function readQuitDen(r: ProtoReader): QuitDen {
+  const m: QuitDen = {};
+  while (r.next());
+  return m;
+}
+
+export function decodeQuitDen(data: Bytes): QuitDen {
+  return readQuitDen(new ProtoReader(data));
+}
+
+/**
+ * Ground tells a player what it walks on, so that its client predicts what the zone will do: when it joins, and whenever it comes into another zone.
+ * Where nothing is in the way it is not sent.
+ */
+export interface Ground {
+  /** corner and size of what may be walked on, position quanta */
+  x: number;
+  z: number;
+  width: number;
+  height: number;
+  walls: Wall[];
+}
+
+export function writeGround(w: ProtoWriter, m: Ground): ProtoWriter {
+  if (m.x !== 0) w.uvarint(8).sint32(m.x);
+  if (m.z !== 0) w.uvarint(16).sint32(m.z);
+  if (m.width !== 0) w.uvarint(24).sint32(m.width);
+  if (m.height !== 0) w.uvarint(32).sint32(m.height);
+  for (const v of m.walls) w.uvarint(42).message((w) => writeWall(w, v));
+  return w;
+}
+
+export function encodeGround(m: Ground): Bytes {
+  return writeGround(new ProtoWriter(), m).done();
+}
+
+export function readGround(r: ProtoReader): Ground {
+  const m: Ground = { x: 0, z: 0, width: 0, height: 0, walls: [] };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.x = r.sint32(); break;
+      case 2: m.z = r.sint32(); break;
+      case 3: m.width = r.sint32(); break;
+      case 4: m.height = r.sint32(); break;
+      case 5: m.walls.push(r.message(readWall)); break;
+    }
+  }
+  return m;
+}
+
+export function decodeGround(data: Bytes): Ground {
+  return readGround(new ProtoReader(data));
+}
+
+/** Wall is a rectangle that nobody walks or strikes through: places from (x0, z0) up to, not including, (x1, z1), position quanta. */
+export interface Wall {
+  x0: number;
+  z0: number;
+  x1: number;
+  z1: number;
+}
+
+export function writeWall(w: ProtoWriter, m: Wall): ProtoWriter {
+  if (m.x0 !== 0) w.uvarint(8).sint32(m.x0);
+  if (m.z0 !== 0) w.uvarint(16).sint32(m.z0);
+  if (m.x1 !== 0) w.uvarint(24).sint32(m.x1);
+  if (m.z1 !== 0) w.uvarint(32).sint32(m.z1);
+  return w;
+}
+
+export function encodeWall(m: Wall): Bytes {
+  return writeWall(new ProtoWriter(), m).done();
+}
+
+export function readWall(r: ProtoReader): Wall {
+  const m: Wall = { x0: 0, z0: 0, x1: 0, z1: 0 };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.x0 = r.sint32(); break;
+      case 2: m.z0 = r.sint32(); break;
+      case 3: m.x1 = r.sint32(); break;
+      case 4: m.z1 = r.sint32(); break;
+    }
+  }
+  return m;
+}
+
+export function decodeWall(data: Bytes): Wall {
+  return readWall(new ProtoReader(data));
+}
+
+/** Strike is what one entity does to another. */
+export interface Strike {
+  damage: number;
+}
+
+export function writeStrike(w: ProtoWriter, m: Strike): ProtoWriter {
+  if (m.damage !== 0) w.uvarint(8).int32(m.damage);
+  return w;
+}
+
+export function encodeStrike(m: Strike): Bytes {
+  return writeStrike(new ProtoWriter(), m).done();
+}
+
+export function readStrike(r: ProtoReader): Strike {
+  const m: Strike = { damage: 0 };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.damage = r.int32(); break;
+    }
+  }
+  return m;
+}
+
+export function decodeStrike(data: Bytes): Strike {
+  return readStrike(new ProtoReader(data));
+}
+
+/** Struck tells how the one who was struck is now. */
+export interface Struck {
+  hp: number;
+}
+
+export function writeStruck(w: ProtoWriter, m: Struck): ProtoWriter {
+  if (m.hp !== 0) w.uvarint(8).int32(m.hp);
+  return w;
+}
+
+export function encodeStruck(m: Struck): Bytes {
+  return writeStruck(new ProtoWriter(), m).done();
+}
+
+export function readStruck(r: ProtoReader): Struck {
+  const m: Struck = { hp: 0 };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.hp = r.int32(); break;
+    }
+  }
+  return m;
+}
+
+export function decodeStruck(data: Bytes): Struck {
+  return readStruck(new ProtoReader(data));
+}
+
+/** Slain tells the one who struck last that its victim has died of it. */
+export interface Slain {
+  victim: bigint;
+  /** coins that it gets for it */
+  coins: number;
+}
+
+export function writeSlain(w: ProtoWriter, m: Slain): ProtoWriter {
+  if (m.victim !== 0n) w.uvarint(8).int64(m.victim);
+  if (m.coins !== 0) w.uvarint(16).uint32(m.coins);
+  return w;
+}
+
+export function encodeSlain(m: Slain): Bytes {
+  return writeSlain(new ProtoWriter(), m).done();
+}
+
+export function readSlain(r: ProtoReader): Slain {
+  const m: Slain = { victim: 0n, coins: 0 };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.victim = r.uint64(); break;
+      case 2: m.coins = r.uint32(); break;
+    }
+  }
+  return m;
+}
+
+export function decodeSlain(data: Bytes): Slain {
+  return readSlain(new ProtoReader(data));
+}
+
 /** Route has the numbers of the schema's routes. */
 export const Route = {
   move: 64,
   spectate: 65,
   moveRefused: 66,
+  attack: 67,
+  hit: 68,
+  say: 69,
+  said: 70,
+  enterDen: 71,
+  quitDen: 72,
+  ground: 73,
+  fell: 74,
 } as const;
 
 /** Route 64. Move sets the wanted velocity of the player's avatar from a tick on. */
@@ -166,16 +588,54 @@ export async function callSpectate(to: Channel, m: SpectateRequest, deadlineMs?:
   return decodeSpectateResponse(await to.request(Route.spectate, encodeSpectateRequest(m), deadlineMs));
 }
 
+/**
+ * Route 67. AttackRequest strikes at an entity. It is answered when it is known what came of it, in a later tick: the target may live beyond a
+ * border. It rejects with a RequestError if it is refused, or not answered in time.
+ */
+export async function callAttack(to: Channel, m: AttackRequest, deadlineMs?: number): Promise<AttackResponse> {
+  return decodeAttackResponse(await to.request(Route.attack, encodeAttackRequest(m), deadlineMs));
+}
+
+/** Route 69. Say is what a player has typed. */
+export function sendSay(to: Channel, m: Say): void {
+  to.push(Route.say, encodeSay(m));
+}
+
+/** Route 71. EnterDen leads into the den at whose mouth the avatar stands: a private one, for its party if it has one. */
+export function sendEnterDen(to: Channel, m: EnterDen): void {
+  to.push(Route.enterDen, encodeEnterDen(m));
+}
+
+/** Route 72. QuitDen leads back out of a den, from its mouth. */
+export function sendQuitDen(to: Channel, m: QuitDen): void {
+  to.push(Route.quitDen, encodeQuitDen(m));
+}
+
 /** Pushes are what the server sends unasked; what has no handler is not decoded. */
 export interface Pushes {
   /** MoveRefused tells that an input broke the rules; the avatar keeps its course. */
   moveRefused?(m: MoveRefused): void;
+  /** Hit tells everyone who sees the target that it was hit, and lives. */
+  hit?(m: Hit): void;
+  /** Said is what somebody has said. */
+  said?(m: Said): void;
+  /**
+   * Ground tells a player what it walks on, so that its client predicts what the zone will do: when it joins, and whenever it comes into another
+   * zone. Where nothing is in the way it is not sent.
+   */
+  ground?(m: Ground): void;
+  /** Fell tells everyone who sees the one who struck last that its target has died of it. */
+  fell?(m: Fell): void;
 }
 
 /** dispatch hands a push on; false: it is not one of this schema. */
 export function dispatch(route: number, payload: Bytes, to: Pushes): boolean {
   switch (route) {
     case Route.moveRefused: to.moveRefused?.(decodeMoveRefused(payload)); return true;
+    case Route.hit: to.hit?.(decodeHit(payload)); return true;
+    case Route.said: to.said?.(decodeSaid(payload)); return true;
+    case Route.ground: to.ground?.(decodeGround(payload)); return true;
+    case Route.fell: to.fell?.(decodeFell(payload)); return true;
     default: return false;
   }
 }
@@ -184,11 +644,14 @@ export function dispatch(route: number, payload: Bytes, to: Pushes): boolean {
 export const Kind = {
   hero: 1,
   walker: 2,
+  wolf: 3,
+  coin: 4,
+  den: 5,
 } as const;
 
 /** TransformView is Transform of one entity, in units. */
 export class TransformView extends Part<World> {
-  /** metres from the zone's corner. */
+  /** metres from the world's corner. */
   get x(): number {
     return this.$place().x * 0.003125;
   }
@@ -229,6 +692,60 @@ export class VitalsView extends Part<World> {
   }
 }
 
+/**
+ * PurseColumns are the fields of Purse of all entities, by local index, in steps. The arrays are replaced when they grow: take them anew for every
+ * frame.
+ */
+export class PurseColumns extends Columns {
+  /** coins, 0 to 65535. */
+  get coins(): Uint16Array {
+    return this.columns[0]!.array as Uint16Array;
+  }
+}
+
+/** PurseView is Purse of one entity, in units. */
+export class PurseView extends Part<World> {
+  /** coins, 0 to 65535. */
+  get coins(): number {
+    return this.$world.purse.coins[this.$index]!;
+  }
+}
+
+/**
+ * WorthColumns are the fields of Worth of all entities, by local index, in steps. The arrays are replaced when they grow: take them anew for every
+ * frame.
+ */
+export class WorthColumns extends Columns {
+  /** coins, 1 to 65535. */
+  get coins(): Uint16Array {
+    return this.columns[0]!.array as Uint16Array;
+  }
+}
+
+/** WorthView is Worth of one entity, in units. */
+export class WorthView extends Part<World> {
+  /** coins, 1 to 65535. */
+  get coins(): number {
+    return this.$world.worth.coins[this.$index]!;
+  }
+}
+
+/** CourseView is Course of one entity, in units. */
+export class CourseView extends Part<World> {
+}
+
+/** FightView is Fight of one entity, in units. */
+export class FightView extends Part<World> {
+}
+
+/** HuntView is Hunt of one entity, in units. */
+export class HuntView extends Part<World> {
+}
+
+/** JourneyView is Journey of one entity, in units. */
+export class JourneyView extends Part<World> {
+}
+
 /** Hero is a player's avatar. */
 export class HeroView extends EntityView<World> {
   get transform(): TransformView {
@@ -237,9 +754,21 @@ export class HeroView extends EntityView<World> {
   get vitals(): VitalsView {
     return new VitalsView(this.world, this.index, this.tick);
   }
+  get purse(): PurseView {
+    return new PurseView(this.world, this.index, this.tick);
+  }
+  get course(): CourseView {
+    return new CourseView(this.world, this.index, this.tick);
+  }
+  get fight(): FightView {
+    return new FightView(this.world, this.index, this.tick);
+  }
+  get journey(): JourneyView {
+    return new JourneyView(this.world, this.index, this.tick);
+  }
 }
 
-/** Walker wanders about on its own. */
+/** Walker wanders about on its own, and nobody harms it. */
 export class WalkerView extends EntityView<World> {
   get transform(): TransformView {
     return new TransformView(this.world, this.index, this.tick);
@@ -247,11 +776,52 @@ export class WalkerView extends EntityView<World> {
   get vitals(): VitalsView {
     return new VitalsView(this.world, this.index, this.tick);
   }
+  get course(): CourseView {
+    return new CourseView(this.world, this.index, this.tick);
+  }
+}
+
+/** Wolf hunts heroes near its home. */
+export class WolfView extends EntityView<World> {
+  get transform(): TransformView {
+    return new TransformView(this.world, this.index, this.tick);
+  }
+  get vitals(): VitalsView {
+    return new VitalsView(this.world, this.index, this.tick);
+  }
+  get course(): CourseView {
+    return new CourseView(this.world, this.index, this.tick);
+  }
+  get fight(): FightView {
+    return new FightView(this.world, this.index, this.tick);
+  }
+  get hunt(): HuntView {
+    return new HuntView(this.world, this.index, this.tick);
+  }
+}
+
+/** Coin is a heap of coins: a hero who walks over it picks it up. */
+export class CoinView extends EntityView<World> {
+  get transform(): TransformView {
+    return new TransformView(this.world, this.index, this.tick);
+  }
+  get worth(): WorthView {
+    return new WorthView(this.world, this.index, this.tick);
+  }
+}
+
+/** Den is the mouth of a wolves' den, outside and inside. */
+export class DenView extends EntityView<World> {
+  get transform(): TransformView {
+    return new TransformView(this.world, this.index, this.tick);
+  }
 }
 
 /** World is what a client sees: iterate by kind, look at an entity through its view, or at a component of all entities through its columns. */
 export class World extends Entities {
   readonly vitals = new VitalsColumns(this.replica, 2, [1]);
+  readonly purse = new PurseColumns(this.replica, 3, [1]);
+  readonly worth = new WorthColumns(this.replica, 4, [1]);
 
   constructor(events: ReplicaEvents = {}) {
     super(unbase64(LAYOUT), events);
@@ -281,5 +851,44 @@ export class World extends Entities {
   /** walkers are the local indices of all that are visible. */
   walkers(): IterableIterator<number> {
     return this.replica.ofKind(Kind.walker);
+  }
+
+  /**
+   * wolf looks at a live Wolf, at a tick as a fraction (where it is drawn), or without one as the last section told. It throws if there is none of
+   * that kind at the index.
+   */
+  wolf(index: number, tick?: number): WolfView {
+    return new WolfView(this, this.entity(index, Kind.wolf, "Wolf"), tick);
+  }
+
+  /** wolfs are the local indices of all that are visible. */
+  wolfs(): IterableIterator<number> {
+    return this.replica.ofKind(Kind.wolf);
+  }
+
+  /**
+   * coin looks at a live Coin, at a tick as a fraction (where it is drawn), or without one as the last section told. It throws if there is none of
+   * that kind at the index.
+   */
+  coin(index: number, tick?: number): CoinView {
+    return new CoinView(this, this.entity(index, Kind.coin, "Coin"), tick);
+  }
+
+  /** coins are the local indices of all that are visible. */
+  coins(): IterableIterator<number> {
+    return this.replica.ofKind(Kind.coin);
+  }
+
+  /**
+   * den looks at a live Den, at a tick as a fraction (where it is drawn), or without one as the last section told. It throws if there is none of that
+   * kind at the index.
+   */
+  den(index: number, tick?: number): DenView {
+    return new DenView(this, this.entity(index, Kind.den, "Den"), tick);
+  }
+
+  /** dens are the local indices of all that are visible. */
+  dens(): IterableIterator<number> {
+    return this.replica.ofKind(Kind.den);
   }
 }

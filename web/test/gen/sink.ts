@@ -6,12 +6,12 @@ import type { ReplicaEvents } from "../../sdk/replica.ts";
 import { Columns, Entities, EntityView, Part, inUnits } from "../../sdk/views.ts";
 import { type Channel, ProtoReader, ProtoWriter } from "../../sdk/wire.ts";
 
-/** FINGERPRINT of the schema, hexadecimal: what a client sends in its handshake. Generation 1, revision 1. */
-export const FINGERPRINT = "010001005355a5b8";
+/** FINGERPRINT of the schema, hexadecimal: what a client sends in its handshake. Generation 1, revision 2. */
+export const FINGERPRINT = "01000200452ca7c4";
 
 /** LAYOUT is the layout table (mmo.v1.Layout), base64. */
 export const LAYOUT =
-  "CgRzaW5rEQEAAQBTVaW4GBQiuQEIARIERmxhdBoUCAESAXgYCTGamZmZmZlpP1ABYAEaFAgCEgF6GAkxmpmZmZmZaT9QAWABGhEIAxICdngYCTEAAAAAAACwPxoRCAQSAnZ6GAkxAAAA" +
+  "CgRzaW5rEQEAAgBFLKfEGBQiuQEIARIERmxhdBoUCAESAXgYCTGamZmZmZlpP1ABYAEaFAgCEgF6GAkxmpmZmZmZaT9QAWABGhEIAxICdngYCTEAAAAAAACwPxoRCAQSAnZ6GAkxAAAA" +
   "AAAAsD8aDQgFEgN5YXcYCiAKUAIaEAgGEgRnYXplGAogBkABUAIaDAgHEgRtb29kGAYgAxoMCAgSBHNpZ24YDGgMGhQICRIHc3RhbWluYRgDIApIAXjQDyIKCAEYAiADMAQ4BSKMAQgC" +
   "EgVTcGFjZRoSCAESAXgYCTGamZmZmZlpP1ABGhIIAhIBeRgJMZqZmZmZmWk/UAEaEggDEgF6GAkxmpmZmZmZaT9QARoRCAQSAnZ4GAkxAAAAAAAAsD8aEQgFEgJ2eRgJMQAAAAAAALA/" +
   "GhEIBhICdnoYCTEAAAAAAACwPyIMCAEQAhgDIAQoBTAGIpMBCAMSBkNvdXJzZRoSCAESAXgYCTGamZmZmZlpP1ABGhIIAhIBehgJMZqZmZmZmWk/UAEaEQgDEgJ2eBgJMQAAAAAAALA/" +
@@ -54,9 +54,12 @@ export const LAYOUT =
   "GAMiGAgPEgdPbmVGbGFnGgsIARIFdmFsdWUYASIdCBASCE9uZUFuZ2xlGg8IARIFdmFsdWUYCiAMUAIiGggREgdPbmVUZXh0Gg0IARIFdmFsdWUYDGgQIjcIEhIHT25lTGlzdBoqCAES" +
   "BXZhbHVlGA9oBXIbCAESB2VsZW1lbnQYDnIMCAESBm51bWJlchgDIjcIExIGT25lTWFwGisIARIFdmFsdWUYEGgFcgwIARIDa2V5GAxo/wFyDggCEgV2YWx1ZRgMaP8BIikIFBIKT25l" +
   "TWVzc2FnZRoZCAESBXZhbHVlGA5yDAgBEgZudW1iZXIYAyIlCBUSC09uZU9wdGlvbmFsGhQIARIFdmFsdWUYAiAJKAZAAXjYBCJ6CBYSCVRyYW5zZm9ybRoUCAESAXgYCTGamZmZmZlp" +
-  "P1ABYAEaFAgCEgF6GAkxmpmZmZmZaT9QAWABGhEIAxICdngYCTEAAAAAAACwPxoRCAQSAnZ6GAkxAAAAAAAAsD8aDQgFEgN5YXcYCiAKUAIiCggBGAIgAzAEOAUqFwgBEgRIZXJvGgQB" +
-  "BwkNIQAAAAAAAElAKhIIAhIEQmlyZBoDBgIIKgNhaXIqDggDEgZCZWV0bGUaAgMPKgwIBBIERmlzaBoCBAoqDAgFEgVDcmF0ZRoBBSodCAYSB09tbmlidXMaEAEGBwgJCgsMDQ4PEBES" +
-  "ExQqDggHEgZXYWxrZXIaAhYPKhEIrAISB0xpYnJhcnkaAwULDCoPCP7/AxIGU3RhdHVlGgEV";
+  "P1ABYAEaFAgCEgF6GAkxmpmZmZmZaT9QAWABGhEIAxICdngYCTEAAAAAAACwPxoRCAQSAnZ6GAkxAAAAAAAAsD8aDQgFEgN5YXcYCiAKUAIiCggBGAIgAzAEOAUiwQEIFxIFQnVmZnMa" +
+  "DQgBEgV0aXRsZRgMaBQaWggCEgRsaXN0GA9oBXJMCAESB2VsZW1lbnQYDnIMCAESBG5hbWUYDGgMcg8IAhIEbGVmdBgDIAp40A9yHggDEgR0YWdzGA9oBHIQCAESB2VsZW1lbnQYDGj/" +
+  "ARooCAMSBW5vdGVzGBBoBHIJCAESA2tleRgDcg4IAhIFdmFsdWUYDGj/ARoRCAQSBWxldmVsGAIgBigCeHgaDggFEgZjaGFyZ2UYA0gBIkgIGBIFUHVyc2UaDAgBEgRnb2xkGAVIARoh" +
+  "CAISBWRlYnRzGA9IAWgDchAIARIHZWxlbWVudBgMaP8BGgwIAxIEcmljaBgBSAIiCAgZEgRNaW5kIhgIGhIFVmlnaWwaDQgBEgVzaW5jZRgDQAEqFwgBEgRIZXJvGgQBBwkNIQAAAAAA" +
+  "AElAKhIIAhIEQmlyZBoDBgIIKgNhaXIqDggDEgZCZWV0bGUaAgMPKgwIBBIERmlzaBoCBAoqDAgFEgVDcmF0ZRoBBSodCAYSB09tbmlidXMaEAEGBwgJCgsMDQ4PEBESExQqDggHEgZX" +
+  "YWxrZXIaAhYPKhkICBIHUGlsZ3JpbRoHFxYPGBkaETIDFxgaKhEIrAISB0xpYnJhcnkaAwULDCoPCP7/AxIGU3RhdHVlGgEV";
 
 /** Mood is an enumeration of three bits, one number of which is not used. A newer server may send other numbers. */
 export const Mood = {
@@ -92,6 +95,13 @@ export interface Sword {
 /** Tag is a message of one field. */
 export interface Tag {
   number: number;
+}
+
+/** Buff is an effect that ends by itself. */
+export interface Buff {
+  name: string;
+  left: number;
+  tags: string[];
 }
 
 /** Step is a player's input. */
@@ -359,6 +369,149 @@ export function decodeCount(data: Bytes): Count {
   return readCount(new ProtoReader(data));
 }
 
+/** GrantRequest is a command: it needs a right, is put on record, and may come from who has no avatar. */
+export interface GrantRequest {
+  entity: bigint;
+  points: number;
+}
+
+export function writeGrantRequest(w: ProtoWriter, m: GrantRequest): ProtoWriter {
+  if (m.entity !== 0n) w.uvarint(8).int64(m.entity);
+  if (m.points !== 0) w.uvarint(16).uint32(m.points);
+  return w;
+}
+
+export function encodeGrantRequest(m: GrantRequest): Bytes {
+  return writeGrantRequest(new ProtoWriter(), m).done();
+}
+
+export function readGrantRequest(r: ProtoReader): GrantRequest {
+  const m: GrantRequest = { entity: 0n, points: 0 };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.entity = r.uint64(); break;
+      case 2: m.points = r.uint32(); break;
+    }
+  }
+  return m;
+}
+
+export function decodeGrantRequest(data: Bytes): GrantRequest {
+  return readGrantRequest(new ProtoReader(data));
+}
+
+/** GrantResponse answers. */
+export interface GrantResponse {
+  points: number;
+}
+
+export function writeGrantResponse(w: ProtoWriter, m: GrantResponse): ProtoWriter {
+  if (m.points !== 0) w.uvarint(8).uint32(m.points);
+  return w;
+}
+
+export function encodeGrantResponse(m: GrantResponse): Bytes {
+  return writeGrantResponse(new ProtoWriter(), m).done();
+}
+
+export function readGrantResponse(r: ProtoReader): GrantResponse {
+  const m: GrantResponse = { points: 0 };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.points = r.uint32(); break;
+    }
+  }
+  return m;
+}
+
+export function decodeGrantResponse(data: Bytes): GrantResponse {
+  return readGrantResponse(new ProtoReader(data));
+}
+
+/** Strike is a call of one entity to another, which is a bird. */
+export interface Strike {
+  damage: number;
+}
+
+export function writeStrike(w: ProtoWriter, m: Strike): ProtoWriter {
+  if (m.damage !== 0) w.uvarint(8).sint32(m.damage);
+  return w;
+}
+
+export function encodeStrike(m: Strike): Bytes {
+  return writeStrike(new ProtoWriter(), m).done();
+}
+
+export function readStrike(r: ProtoReader): Strike {
+  const m: Strike = { damage: 0 };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.damage = r.sint32(); break;
+    }
+  }
+  return m;
+}
+
+export function decodeStrike(data: Bytes): Strike {
+  return readStrike(new ProtoReader(data));
+}
+
+/** Struck answers. */
+export interface Struck {
+  left: number;
+}
+
+export function writeStruck(w: ProtoWriter, m: Struck): ProtoWriter {
+  if (m.left !== 0) w.uvarint(8).sint32(m.left);
+  return w;
+}
+
+export function encodeStruck(m: Struck): Bytes {
+  return writeStruck(new ProtoWriter(), m).done();
+}
+
+export function readStruck(r: ProtoReader): Struck {
+  const m: Struck = { left: 0 };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.left = r.sint32(); break;
+    }
+  }
+  return m;
+}
+
+export function decodeStruck(data: Bytes): Struck {
+  return readStruck(new ProtoReader(data));
+}
+
+/** Nudge is a call to an entity of any kind, which answers with nothing. */
+export interface Nudge {
+  by: number;
+}
+
+export function writeNudge(w: ProtoWriter, m: Nudge): ProtoWriter {
+  if (m.by !== 0) w.uvarint(8).sint32(m.by);
+  return w;
+}
+
+export function encodeNudge(m: Nudge): Bytes {
+  return writeNudge(new ProtoWriter(), m).done();
+}
+
+export function readNudge(r: ProtoReader): Nudge {
+  const m: Nudge = { by: 0 };
+  while (r.next()) {
+    switch (r.number) {
+      case 1: m.by = r.sint32(); break;
+    }
+  }
+  return m;
+}
+
+export function decodeNudge(data: Bytes): Nudge {
+  return readNudge(new ProtoReader(data));
+}
+
 /** Route has the numbers of the schema's routes. */
 export const Route = {
   step: 64,
@@ -369,6 +522,7 @@ export const Route = {
   refused: 69,
   chat: 70,
   count: 71,
+  grant: 72,
 } as const;
 
 /** Route 64. Step is a player's input. */
@@ -394,6 +548,14 @@ export function sendChat(to: Channel, m: Chat): void {
 /** Route 71. Count is an input that has a number but no tick. */
 export function sendCount(to: Channel, m: Count): void {
   to.push(Route.count, encodeCount(m));
+}
+
+/**
+ * Route 72. GrantRequest is a command: it needs a right, is put on record, and may come from who has no avatar. It rejects with a RequestError if it
+ * is refused, or not answered in time.
+ */
+export async function callGrant(to: Channel, m: GrantRequest, deadlineMs?: number): Promise<GrantResponse> {
+  return decodeGrantResponse(await to.request(Route.grant, encodeGrantRequest(m), deadlineMs));
 }
 
 /** Pushes are what the server sends unasked; what has no handler is not decoded. */
@@ -428,6 +590,7 @@ export const Kind = {
   crate: 5,
   omnibus: 6,
   walker: 7,
+  pilgrim: 8,
   library: 300,
   statue: 65534,
 } as const;
@@ -1874,6 +2037,118 @@ export class TransformView extends Part<World> {
   }
 }
 
+/**
+ * BuffsColumns are the fields of Buffs of all entities, by local index, in steps. The arrays are replaced when they grow: take them anew for every
+ * frame.
+ */
+export class BuffsColumns extends Columns {
+  /** title. */
+  get title(): readonly (string)[] {
+    return this.columns[0]!.array as readonly (string)[];
+  }
+  /** list. */
+  get list(): readonly (readonly Buff[])[] {
+    return this.columns[1]!.array as readonly (readonly Buff[])[];
+  }
+  /** notes. */
+  get notes(): readonly (ReadonlyMap<number, string>)[] {
+    return this.columns[2]!.array as readonly (ReadonlyMap<number, string>)[];
+  }
+  /** a default that is not 0, 1 to 60. */
+  get level(): Uint8Array {
+    return this.columns[3]!.array as Uint8Array;
+  }
+  /** charge, known of the own avatar only. */
+  get charge(): Uint32Array {
+    return this.columns[4]!.array as Uint32Array;
+  }
+}
+
+/** BuffsView is Buffs of one entity, in units. */
+export class BuffsView extends Part<World> {
+  /** title. */
+  get title(): string {
+    return this.$world.buffs.title[this.$index]!;
+  }
+  /** list. */
+  get list(): readonly Buff[] {
+    return this.$world.buffs.list[this.$index]!;
+  }
+  /** notes. */
+  get notes(): ReadonlyMap<number, string> {
+    return this.$world.buffs.notes[this.$index]!;
+  }
+  /** a default that is not 0, 1 to 60. */
+  get level(): number {
+    return this.$world.buffs.level[this.$index]!;
+  }
+  /** charge, known of the own avatar only. */
+  get charge(): number {
+    return this.$world.buffs.charge[this.$index]!;
+  }
+}
+
+/**
+ * PurseColumns are the fields of Purse of all entities, by local index, in steps. The arrays are replaced when they grow: take them anew for every
+ * frame.
+ */
+export class PurseColumns extends Columns {
+  /** gold, known of the own avatar only. */
+  get gold(): BigUint64Array {
+    return this.columns[0]!.array as BigUint64Array;
+  }
+  /** debts, known of the own avatar only. */
+  get debts(): readonly (readonly string[])[] {
+    return this.columns[1]!.array as readonly (readonly string[])[];
+  }
+  /** rich, known of the own party only. */
+  get rich(): Uint8Array {
+    return this.columns[2]!.array as Uint8Array;
+  }
+}
+
+/** PurseView is Purse of one entity, in units. */
+export class PurseView extends Part<World> {
+  /** gold, known of the own avatar only. */
+  get gold(): bigint {
+    return this.$world.purse.gold[this.$index]!;
+  }
+  /** debts, known of the own avatar only. */
+  get debts(): readonly string[] {
+    return this.$world.purse.debts[this.$index]!;
+  }
+  /** rich, known of the own party only. */
+  get rich(): boolean {
+    return this.$world.purse.rich[this.$index]! !== 0;
+  }
+}
+
+/** MindView is Mind of one entity, in units. */
+export class MindView extends Part<World> {
+}
+
+/**
+ * VigilColumns are the fields of Vigil of all entities, by local index, in steps. The arrays are replaced when they grow: take them anew for every
+ * frame.
+ */
+export class VigilColumns extends Columns {
+  /** since. */
+  get since(): Uint32Array {
+    return this.columns[0]!.array as Uint32Array;
+  }
+  get hasSince(): Uint8Array {
+    return this.columns[0]!.has!;
+  }
+}
+
+/** VigilView is Vigil of one entity, in units. */
+export class VigilView extends Part<World> {
+  /** since. */
+  get since(): number | undefined {
+    return this.$world.vigil.columns[0]!.at(this.$index);
+  }
+}
+
 /** Hero is what players get. */
 export class HeroView extends EntityView<World> {
   get flat(): FlatView {
@@ -1992,6 +2267,35 @@ export class WalkerView extends EntityView<World> {
   }
 }
 
+/** Pilgrim has components that come and go, among such as stay. */
+export class PilgrimView extends EntityView<World> {
+  /** Buffs is undefined while the Pilgrim lacks it. */
+  get buffs(): BuffsView | undefined {
+    return this.world.has(this.index, 23) ? new BuffsView(this.world, this.index, this.tick) : undefined;
+  }
+  get transform(): TransformView {
+    return new TransformView(this.world, this.index, this.tick);
+  }
+  get oneFlag(): OneFlagView {
+    return new OneFlagView(this.world, this.index, this.tick);
+  }
+  /** Purse is undefined while the Pilgrim lacks it. */
+  get purse(): PurseView | undefined {
+    return this.world.has(this.index, 24) ? new PurseView(this.world, this.index, this.tick) : undefined;
+  }
+  /** Mind is undefined while the Pilgrim lacks it. */
+  get mind(): MindView | undefined {
+    return this.world.has(this.index, 25) ? new MindView(this.world, this.index, this.tick) : undefined;
+  }
+  /** Vigil is undefined while the Pilgrim lacks it. */
+  get vigil(): VigilView | undefined {
+    return this.world.has(this.index, 26) ? new VigilView(this.world, this.index, this.tick) : undefined;
+  }
+  get oneText(): OneTextView {
+    return new OneTextView(this.world, this.index, this.tick);
+  }
+}
+
 /** Library has lists and maps. */
 export class LibraryView extends EntityView<World> {
   get yard(): YardView {
@@ -2033,6 +2337,9 @@ export class World extends Entities {
   readonly oneMap = new OneMapColumns(this.replica, 19, [1]);
   readonly oneMessage = new OneMessageColumns(this.replica, 20, [1]);
   readonly oneOptional = new OneOptionalColumns(this.replica, 21, [1]);
+  readonly buffs = new BuffsColumns(this.replica, 23, [1, 2, 3, 4, 5]);
+  readonly purse = new PurseColumns(this.replica, 24, [1, 2, 3]);
+  readonly vigil = new VigilColumns(this.replica, 26, [1]);
 
   constructor(events: ReplicaEvents = {}) {
     super(unbase64(LAYOUT), events);
@@ -2127,6 +2434,19 @@ export class World extends Entities {
   /** walkers are the local indices of all that are visible. */
   walkers(): IterableIterator<number> {
     return this.replica.ofKind(Kind.walker);
+  }
+
+  /**
+   * pilgrim looks at a live Pilgrim, at a tick as a fraction (where it is drawn), or without one as the last section told. It throws if there is none
+   * of that kind at the index.
+   */
+  pilgrim(index: number, tick?: number): PilgrimView {
+    return new PilgrimView(this, this.entity(index, Kind.pilgrim, "Pilgrim"), tick);
+  }
+
+  /** pilgrims are the local indices of all that are visible. */
+  pilgrims(): IterableIterator<number> {
+    return this.replica.ofKind(Kind.pilgrim);
   }
 
   /**
