@@ -31,6 +31,10 @@ func TestEntityDiesOnce(t *testing.T) {
 		}
 	})
 	w.Tick(1)
+	if !e.Alive() || !e.Dead() {
+		t.Error("it does not lie there for a tick")
+	}
+	w.Tick(1)
 	if e.Alive() || !slices.Equal(killers, []game.EntityID{7, 9}) {
 		t.Errorf("alive %v, killers %v", e.Alive(), killers)
 	}

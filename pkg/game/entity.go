@@ -54,7 +54,7 @@ type entity struct {
 	crossing bool         // it is in Zone.crossing
 	leads    bool         // it is in Zone.parents
 	dead     bool         // Die was called
-	deadAt   uint32       // the tick of that
+	lies     bool         // dead, and the tick of that is over
 	unborn   bool         // replication has not heard of it yet
 	departed bool         // it was handed over in this tick, to
 	toZone   uint32

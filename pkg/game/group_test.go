@@ -101,7 +101,7 @@ func TestMessagesThatCannotBeSentSayWhy(t *testing.T) {
 	}
 }
 
-func TestOfWhatDiesOnlyReliableMessagesTell(t *testing.T) {
+func TestOfWhatDespawnsOnlyReliableMessagesTell(t *testing.T) {
 	l := newLab(t)
 	w := l.open()
 	anna := w.Join("anna")
@@ -116,7 +116,7 @@ func TestOfWhatDiesOnlyReliableMessagesTell(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		z.Die(wolf, anna.Avatar().ID(), 0)
+		z.Despawn(wolf)
 	})
 	w.Tick(1)
 	if events, notes := len(anna.Take(routeBang)), len(anna.Take(routeNote)); events != 1 || notes != 2 || anna.Sees(wolf.ID()) {

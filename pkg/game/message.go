@@ -45,7 +45,7 @@ func (z *Zone) Push(p *Player, route uint16, m proto.Message) error {
 }
 
 // Emit tells everyone who sees an entity something about it, from whichever zone they look. On a route of Delivery AoiEvent or Latest it is an event: it travels once to each gateway, and is lost for those
-// who cannot take it now, and for all if the entity despawns, dies or crosses in this same tick: of a death tell with the killer as subject, or by a Reliable route. On a Reliable one it is a numbered message to each player in whose view the entity is as of the last tick; that includes those who linger without a connection, by
+// who cannot take it now, and for all if the entity despawns or crosses in this same tick; one that dies stays for another. On a Reliable one it is a numbered message to each player in whose view the entity is as of the last tick; that includes those who linger without a connection, by
 // what their avatars and spectators see. It fails as Push does.
 func (z *Zone) Emit(about Being, route uint16, m proto.Message) error {
 	e := about.entity()

@@ -159,7 +159,7 @@ func (z *Zone) Die(b Being, by EntityID, respawn uint32) bool {
 	if x.dead {
 		return false
 	}
-	x.dead, x.deadAt = true, z.tick
+	x.dead = true
 	z.dying = append(z.dying, e)
 	p := x.player
 	if z.game.OnDeath != nil {
@@ -187,18 +187,20 @@ func (z *Zone) RespawnIn(p *Player, ticks uint32) {
 	})
 }
 
-// bury despawns who died in the tick before.
+// bury despawns who has lain dead for a whole tick.
 func (z *Zone) bury() {
 	n := 0
 	for _, e := range z.dying {
-		switch {
-		case !e.Alive():
-		case z.ents[e.slot].deadAt == z.tick:
+		if !e.Alive() {
+			continue
+		}
+		if x := &z.ents[e.slot]; !x.lies {
+			x.lies = true
 			z.dying[n] = e
 			n++
-		default:
-			z.Despawn(e)
+			continue
 		}
+		z.Despawn(e)
 	}
 	z.dying = z.dying[:n]
 }
