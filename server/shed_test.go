@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,7 +15,7 @@ func TestOverloadIsShedAndOver(t *testing.T) {
 	for name, sheds := range map[string]bool{"can be shed": true, "cannot": false} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				overloaded := false
+				var overloaded atomic.Bool
 				g := pond(nil)
 				g.Setup = func(z *game.Zone) error {
 					when := game.Every(1)
@@ -22,7 +23,7 @@ func TestOverloadIsShedAndOver(t *testing.T) {
 						when = when.Shed()
 					}
 					z.SystemEvery(when, func() {
-						if overloaded {
+						if overloaded.Load() {
 							elapse(3 * period)
 						}
 					})
@@ -35,10 +36,10 @@ func TestOverloadIsShedAndOver(t *testing.T) {
 					tell(t, a, open(conn, "anna"))
 				}
 				beat(10)
-				overloaded = true
+				overloaded.Store(true)
 				elapse(30 * time.Second)
 				during := s.Stats()
-				overloaded = false
+				overloaded.Store(false)
 				elapse(time.Second)
 				before := s.Stats()
 				elapse(4 * time.Second) // within five seconds the tick is what it was
