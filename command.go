@@ -182,6 +182,7 @@ type flags struct {
 	processes  bool
 	tables     string
 	record     string
+	rights     string
 	game       []string // flags that are the game's
 	verbose    bool
 	stop       time.Duration
@@ -236,7 +237,8 @@ func (a App) flags(command string) (*flag.FlagSet, *flags) {
 		fs.IntVar(&f.bots, "bots", 0, "let `N` real clients play over loopback")
 	}
 	fs.StringVar(&f.tables, "tables", "", "read the game's data tables from this `folder`, and again whenever it changes")
-	fs.StringVar(&f.record, "record", "", "record every zone's inputs in this `folder`, for \"replay\"")
+	fs.StringVar(&f.record, "record", "", "record every zone's inputs in this `folder`, which is made if it is not there, for \"replay\"")
+	fs.StringVar(&f.rights, "rights", "spectate", "`rights` of everybody who logs in, with commas between; gm is that of the commands for operators")
 	fs.BoolVar(&f.json, "json-status", false, "print one JSON object a second instead of the status line")
 	fs.BoolVar(&f.processes, "processes", false, "run gateway and server as processes of their own, joined by shared memory where there is some")
 	if a.Flags != nil {
@@ -292,7 +294,7 @@ func (a App) dev(ctx context.Context, args []string, stdout, stderr io.Writer) i
 	}
 	ctx, cancel := f.deadline(ctx)
 	defer cancel()
-	cfg := NodeConfig{Addr: f.addr, TCP: f.tcp, Plain: f.plain, Ports: devPorts, Bots: f.bots, BotRate: f.rate, Log: f.logger(stderr), Tables: f.tables}
+	cfg := NodeConfig{Addr: f.addr, TCP: f.tcp, Plain: f.plain, Ports: devPorts, Bots: f.bots, BotRate: f.rate, Log: f.logger(stderr), Tables: f.tables, Rights: strings.FieldsFunc(f.rights, func(r rune) bool { return r == ',' || r == ' ' })}
 	cfg.Server.RecordDir, cfg.Server.Flags = f.record, map[string]string{}
 	for _, name := range f.game {
 		cfg.Server.Flags[name] = fs.Lookup(name).Value.String()

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -51,7 +52,7 @@ func (a App) devProcesses(ctx context.Context, fs *flag.FlagSet, f *flags, stdou
 	}
 	common := []string{"-supervised", "-rpc.registry=" + dir, "-log.format=text", "-log.level=" + level}
 	server := &child{name: "server", out: out("server "), args: append(append([]string{"server"}, common...), append(f.passOn(fs), "-bots="+strconv.Itoa(f.bots))...)}
-	gateway := &child{name: "gateway", out: out("gateway"), args: append(append([]string{"gateway"}, common...), "-listen="+addr, "-tcp="+f.tcp, "-plain="+f.plain, "-login.public", "-drain=0")}
+	gateway := &child{name: "gateway", out: out("gateway"), args: append(append([]string{"gateway"}, common...), "-listen="+addr, "-tcp="+f.tcp, "-plain="+f.plain, "-login.public", "-login.rights="+f.rights, "-drain=0")}
 
 	ctx, cancel := f.deadline(ctx)
 	defer cancel()
@@ -104,8 +105,16 @@ func (a App) playProcesses(ctx context.Context, f *flags, g *game.Game, page str
 	s.run(ctx)
 }
 
-// passOn are the game's own flags as they were given.
+// passOn are the flags for the server as they were given: the game's own, and those about its world.
 func (f *flags) passOn(given *flag.FlagSet) (args []string) {
+	for name, folder := range map[string]string{"tables": f.tables, "record": f.record} {
+		if folder != "" {
+			if abs, err := filepath.Abs(folder); err == nil { // the server may run elsewhere
+				folder = abs
+			}
+			args = append(args, "-"+name+"="+folder)
+		}
+	}
 	given.Visit(func(g *flag.Flag) {
 		if slices.Contains(f.game, g.Name) {
 			args = append(args, "-"+g.Name+"="+g.Value.String())

@@ -379,7 +379,7 @@ main() {
 	local folder name
 	fuzzers >"$work/fuzzers"
 	while read -r folder name; do
-		check "fuzz ${folder#./} $name" fuzz "$folder" "$name" "$([ -n "$short" ] && echo 200x || echo 4s)"
+		check "fuzz ${folder#./} $name" fuzz "$folder" "$name" "$([ -n "$short" ] && echo 200x || echo 2s)"
 	done <"$work/fuzzers"
 
 	web_suites

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -89,6 +90,9 @@ func (s *Server) record(h *host) error {
 	head.Flags, head.Started, head.Config = s.cfg.Flags, time.Now(), s.cfg.Record
 	if head.Config.Log == nil {
 		head.Config.Log = s.cfg.Log
+	}
+	if err := os.MkdirAll(s.cfg.RecordDir, 0o700); err != nil {
+		return fmt.Errorf("server: folder of the recordings: %w", err)
 	}
 	path := filepath.Join(s.cfg.RecordDir, fmt.Sprintf("%s-zone%d-%d.rec", s.game.Name, h.cfg.Zone, h.cfg.Epoch))
 	r, err := record.Open(path, head)

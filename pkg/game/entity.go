@@ -214,6 +214,9 @@ func (e Entity) get() *entity {
 	if !e.Alive() {
 		panic(fmt.Sprintf("game: entity %d does not live here (any more): keep its id and look it up with Zone.Entity", e.id))
 	}
+	if e.z.cfg.Strict {
+		e.z.reading()
+	}
 	return &e.z.ents[e.slot]
 }
 
@@ -336,6 +339,7 @@ func (z *Zone) Entities(yield func(Entity) bool) {
 
 // OfKind yields every living entity of a kind, in order of spawning. Those spawned meanwhile are not among them, nor those despawned before their turn.
 func (z *Zone) OfKind(k Kind) iter.Seq[Entity] {
+	z.reading()
 	kd := z.kinds[k]
 	return func(yield func(Entity) bool) {
 		if kd == nil {

@@ -37,6 +37,9 @@ func (z *Zone) to(s SessionID, m Message) {
 // Push sends a player, in the tick that is being stepped, a message of a route that the game declared. It fails, and sends nothing, for a route that is not the server's to push, a message above
 // the route's MaxBytes, and one that holds text which is not UTF-8.
 func (z *Zone) Push(p *Player, route uint16, m proto.Message) error {
+	if p == nil {
+		return fmt.Errorf("push on route %d: to nobody: the player is nil", route)
+	}
 	msg, err := z.outgoing("push", route, m)
 	if err == nil {
 		z.to(p.Session, msg)

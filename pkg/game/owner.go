@@ -33,6 +33,13 @@ func (z *Zone) enter() {
 
 func (z *Zone) exit() { z.stepping.Store(z.held) }
 
+// reading is what reads of the zone do: between ticks anybody may read who knows that it rests, within one only the owner. Strict looks who it is.
+func (z *Zone) reading() {
+	if z.cfg.Strict && z.stepping.Load() && goroutine(new([64]byte)) != z.owner {
+		panic(fmt.Sprintf("game: zone %d is read by a goroutine that is not its owner, in the middle of a tick: give it copies of what it needs, as game.Go's work has to have", z.cfg.Zone))
+	}
+}
+
 // Edit runs f as if within a tick: for tests and tools that own a zone which no server runs. It is no input: a recording knows nothing of it.
 func (z *Zone) Edit(f func()) {
 	z.enter()

@@ -101,3 +101,26 @@ func TestPlayersWhoLeftControlNothing(t *testing.T) {
 		t.Error("the entity is its avatar")
 	}
 }
+
+func TestStrictNoticesReadersToo(t *testing.T) {
+	l := newLab(t)
+	cfg := game.Config{Strict: true}
+	z := newZone(t, l.Game, cfg)
+	e := spawn(t, z, 10, 10)
+	z.Edit(func() {
+		for name, read := range map[string]func(){
+			"position": func() { e.Position() }, "component": func() { stateOf(e) }, "within": func() { z.Within(10, 10, 5, func(game.Entity) bool { return true }) },
+			"kind": func() { z.OfKind(1)(func(game.Entity) bool { return true }) }, "players": func() { z.Players(func(*game.Player) bool { return true }) },
+		} {
+			caught := make(chan any)
+			go func() {
+				defer func() { caught <- recover() }()
+				read()
+			}()
+			if v := <-caught; v == nil {
+				t.Errorf("%s: read by another goroutine without a panic", name)
+			}
+		}
+	})
+	e.Position() // it rests
+}

@@ -82,6 +82,7 @@ func (z *Zone) Applied(p *Player, seq uint32) {
 
 // Players calls yield for every player, in order of joining.
 func (z *Zone) Players(yield func(*Player) bool) {
+	z.reading()
 	for _, p := range z.players {
 		if !p.gone && !yield(p) {
 			return

@@ -11,6 +11,7 @@ import (
 
 // Within calls yield for every entity within a radius (quanta) of a point.
 func (z *Zone) Within(x, y, radius int32, yield func(Entity) bool) {
+	z.reading()
 	lx, ly := z.local(x, y)
 	z.space.Within(lx, ly, float32(radius), func(h aoi.Handle) bool {
 		slot := z.slotOf[h]
