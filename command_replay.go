@@ -21,6 +21,7 @@ const trailBeyond = 200
 
 // replay is the command line of a recording's replay. One value serves one run.
 type replay struct {
+	describe       func(in *game.Input) string
 	app            App
 	name           string // of the program
 	ctx            context.Context
@@ -121,6 +122,9 @@ func (r *replay) run(f *os.File) int {
 	}
 	g, zones, err := r.app.New(0)
 	if err != nil {
+		return r.refuse(err)
+	}
+	if r.describe, err = record.DescribeInputs(g); err != nil {
 		return r.refuse(err)
 	}
 	fmt.Fprintf(r.stdout, "recording  %s: game %q, zone %d, from tick %d on, %s, by %s\n", r.file, h.Game, h.Zone.Zone, h.Zone.FirstTick, detail(h.Config), h.Build)
@@ -245,8 +249,7 @@ func (r *replay) each(z *game.Zone, t *record.Tick) bool {
 	if r.verbose {
 		fmt.Fprintf(r.stdout, "tick %d: %d inputs, %d entities, %d players, hash %016x\n", t.Number, len(t.Inputs), z.Len(), z.PlayerCount(), z.Hash())
 		for i := range t.Inputs {
-			in := &t.Inputs[i]
-			fmt.Fprintf(r.stdout, "  kind %v, session %d, route %d, id %d, number %d, %d bytes\n", in.Kind, in.Session, in.Route, in.ID, in.Number, len(in.Payload))
+			fmt.Fprintf(r.stdout, "  %s\n", r.describe(&t.Inputs[i]))
 		}
 	}
 	r.zone = z

@@ -24,6 +24,7 @@ type host struct {
 	idle     uint32      // ticks without a player
 	sessions int         // that have it as their home
 	clock    *clock
+	seen     ZoneStats // its percentiles, as of its last turn
 	waiting  []waiting // for an instance that is being made
 	load     load
 	rec      *record.Recorder
@@ -127,7 +128,7 @@ func (s *Server) introduce() {
 		all = append(all, h.cfg)
 	}
 	for _, h := range s.hosts {
-		if n := game.NeighboursOf(h.cfg, all); len(n) > 0 {
+		if n := game.NeighboursOf(h.cfg, all, h.zone.Reach()); len(n) > 0 {
 			h.input(game.Input{Kind: game.Neighbours, Payload: game.AppendNeighbours(nil, n)})
 		}
 	}
@@ -187,7 +188,7 @@ type clock struct {
 }
 
 // clockMemory is how many steps are looked back upon.
-const clockMemory = 1200
+const clockMemory = 600
 
 func newClock() *clock {
 	c := &clock{}

@@ -75,6 +75,8 @@ func (s *Server) opens(m *made) {
 	h.zone, h.cfg, h.clock, h.rec = m.new.zone, m.new.cfg, m.new.clock, m.new.rec
 	for now := s.hosts[0].zone.Tick(); int32(now-h.zone.Tick()) > 0; { // the ticks that passed while it was made
 		h.step(nil)
+		s.exchange(h) // what it begins with is not lost because making it took long
+		s.emit(h)
 	}
 	zone := h.describe()
 	s.mu.Lock()
@@ -128,7 +130,7 @@ func (s *Server) closeIdle() {
 		if h.instance == (instanceKey{}) {
 			continue
 		}
-		if h.sessions > 0 || h.zone.PlayerCount() > 0 || len(h.inputs) > 0 {
+		if h.sessions > 0 || h.zone.PlayerCount() > 0 || len(h.inputs) > 0 || h.zone.Waiting() > 0 { // what was begun, as a payment is, must be ended
 			h.idle = 0
 			continue
 		}

@@ -61,6 +61,7 @@ type Server struct {
 	asks          map[askKey]*asking
 	refused       map[game.EntityID]int // hand-overs that were sent back, by their first entity: how often
 	jobs          int
+	sorted        int // zones whose percentiles were brought up to date
 	groups        map[game.GroupID]*group
 	operating     map[uint32]func(*game.Operated)
 	lastCommand   uint32
@@ -330,10 +331,9 @@ func (s *Server) tick(late bool, period time.Duration) {
 		s.emit(h)
 	}
 	s.pump()
-	for _, h := range s.hosts {
-		s.judge(h, period)
-	}
 	s.closeIdle()
+	s.sortZone()
+	s.judgeAll(time.Since(start), period)
 	s.measure(time.Since(start), late, lost)
 	if s.now()%s.cfg.StatusTick == 0 {
 		s.status()
@@ -351,14 +351,17 @@ func (s *Server) sendBatches(h *host) (lost uint64) {
 
 // emit carries out what a zone says to players and about them.
 func (s *Server) emit(h *host) {
-	out := h.out
+	out, groups := h.out, h.out.Groups
 	for i := range out.Messages {
+		for ; len(groups) > 0 && groups[0].At <= i; groups = groups[1:] {
+			s.group(&groups[0])
+		}
 		if m := &out.Messages[i]; s.sessions[uint64(m.Session)] != nil {
 			s.deliver(s.sessions[uint64(m.Session)], m)
 		}
 	}
-	for i := range out.Groups {
-		s.group(&out.Groups[i])
+	for i := range groups {
+		s.group(&groups[i])
 	}
 	for i := range out.Kicks {
 		k := &out.Kicks[i]

@@ -42,13 +42,28 @@ type load struct {
 	n     uint32
 }
 
-// judge looks at a zone's last step and tells it another level if the rule says so. The level is an input: a recording knows it.
-func (s *Server) judge(h *host, period time.Duration) {
+// judgeAll looks at the zones' last steps. What all of them need together, with what the server does for them, is a load too: of those that cost more than others.
+func (s *Server) judgeAll(tick, period time.Duration) {
+	sum := time.Duration(0)
+	for _, h := range s.hosts {
+		sum += h.clock.took
+	}
+	for _, h := range s.hosts {
+		took := h.clock.took
+		if took*time.Duration(len(s.hosts)) >= sum {
+			took = max(took, tick)
+		}
+		s.judge(h, took, period)
+	}
+}
+
+// judge tells a zone another level if the rule says so. The level is an input: a recording knows it.
+func (s *Server) judge(h *host, took, period time.Duration) {
 	r, l := &s.cfg.Shed, &h.load
 	if r.Off {
 		return
 	}
-	l.sum += h.clock.took
+	l.sum += took
 	l.n++
 	mean := float64(l.sum) / float64(l.n) / float64(period)
 	rise, fall := uint32(max(r.Rise/period, 1)), uint32(max(r.Fall/period, 1))

@@ -42,6 +42,7 @@ func (s *Server) exchange(h *host) {
 	}
 	for _, id := range out.Gone {
 		delete(s.where, id)
+		delete(s.refused, id)
 	}
 	for i := range out.Views {
 		s.lookInto(h, &out.Views[i])
@@ -90,12 +91,12 @@ const maxReturns = 2
 
 // giveBack counts the refusals of a hand-over; true: nobody takes it, so it ends here, with its players' sessions.
 func (s *Server) giveBack(d *game.Departure) bool {
-	if len(d.Entities) == 0 { // bytes that mean nothing to this game
-		return true
-	}
-	first := d.Entities[0]
-	if s.refused[first]++; s.refused[first] <= maxReturns {
-		return false
+	first := game.EntityID(0) // bytes that mean nothing to this game: nobody will take them
+	if len(d.Entities) > 0 {
+		first = d.Entities[0]
+		if s.refused[first]++; s.refused[first] <= maxReturns {
+			return false
+		}
 	}
 	s.cfg.Log.Error("no zone takes what was handed over; it is lost, and its players are sent away", "entities", d.Entities, "reason", d.Refused)
 	delete(s.refused, first)
@@ -105,6 +106,7 @@ func (s *Server) giveBack(d *game.Departure) bool {
 	for _, id := range d.Players {
 		if x := s.sessions[uint64(id)]; x != nil {
 			s.end(x, protocol.DisconnectKicked, "the world has lost your avatar; log in again")
+			s.toAll(game.Input{Kind: game.Unwatch, Session: id}) // its last home has told them that it comes
 		}
 	}
 	return true

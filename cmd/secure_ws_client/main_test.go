@@ -251,7 +251,8 @@ func testTranscripts(t *testing.T, with ...string) {
 	}
 	for _, block := range blocks {
 		line, shown, _ := strings.Cut(block[1], "\n")
-		args, input := words(t, strings.TrimPrefix(line, "$ secure_ws_client"))
+		line, shown, input := script(line, shown)
+		args := words(strings.TrimPrefix(line, "$ secure_ws_client"))
 		got := command(t, input, append(append(with, "-server", url), args...)...)
 		printed := strings.ReplaceAll(got.out+got.err, strings.TrimPrefix(url, "http://"), "127.0.0.1:8080")
 		if !regexp.MustCompile("^" + pattern(shown) + "$").MatchString(vague(printed)) {
@@ -260,15 +261,22 @@ func testTranscripts(t *testing.T, with ...string) {
 	}
 }
 
-// words splits a command line with single quotes; "<<< 'text'" behind it is its input.
-func words(t *testing.T, line string) (args []string, input string) {
-	t.Helper()
-	line, input, _ = strings.Cut(line, "<<<")
-	input = strings.ReplaceAll(strings.Trim(strings.TrimSpace(input), "'"), `; `, "\n")
+// script takes what a shell would feed to a command from the lines behind it, if it ends in << 'END'.
+func script(line, shown string) (command, rest, input string) {
+	command, here := strings.CutSuffix(line, " << 'END'")
+	if !here {
+		return line, shown, ""
+	}
+	input, rest, _ = strings.Cut(shown, "END\n")
+	return command, rest, input
+}
+
+// words splits a command line with single quotes.
+func words(line string) (args []string) {
 	for _, m := range regexp.MustCompile(`'([^']*)'|(\S+)`).FindAllStringSubmatch(line, -1) {
 		args = append(args, m[1]+m[2])
 	}
-	return args, input
+	return args
 }
 
 // vague replaces what differs each time.

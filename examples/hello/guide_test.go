@@ -264,7 +264,7 @@ func TestProgramHasAWorldOfFourZones(t *testing.T) {
 	}
 	w := gametest.Open(t, g, zones...)
 	for i := range 4 {
-		if n := len(game.NeighboursOf(w.Zone(i).Config(), zones)); n != 3 {
+		if n := len(game.NeighboursOf(w.Zone(i).Config(), zones, 0)); n != 3 {
 			t.Errorf("zone %d has %d neighbours, want 3", i+1, n)
 		}
 	}

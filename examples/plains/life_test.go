@@ -80,7 +80,7 @@ func TestAZoneKeepsItsWolvesAndCoins(t *testing.T) {
 	w := open(t, Config{Wolves: 3, Coins: 10})
 	wolves, coins := 0, 0
 	for i := range 2 {
-		for e := range bind.Wolfs(w.Zone(i)) {
+		for e := range bind.Wolves(w.Zone(i)) {
 			wolves++
 			if e.Vitals().Hp() != 40 {
 				t.Errorf("a grey wolf with %d points", e.Vitals().Hp())
@@ -137,7 +137,7 @@ func TestAWolfMadeByCommandIsAtHomeThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Tick(6)
-	for e := range bind.Wolfs(w.Zone(0)) {
+	for e := range bind.Wolves(w.Zone(0)) {
 		if e.Vitals().Hp() != 40 || e.Hunt().HomeX() != 40*320 {
 			t.Errorf("it is %v", e)
 		}

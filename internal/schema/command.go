@@ -100,7 +100,7 @@ func isFolder(name string) bool {
 func tell(w io.Writer, err error) {
 	fmt.Fprintln(w, err)
 	if strings.Contains(err.Error(), "schema.lock") {
-		fmt.Fprintln(w, `note: a draft that was never released? Restore schema.lock from version control and generate again. On purpose? mmo gen -break "why" begins a new generation.`)
+		fmt.Fprintln(w, `note: a draft that was never released? git restore schema.lock takes the promise back, or delete it if it was never committed; then generate again. On purpose? mmo gen -break "why" begins a new generation.`)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	mmov1 "github.com/tianxia-mmo/tianxia/proto_define/mmo/v1"
 
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
+	"github.com/tianxia-mmo/tianxia/pkg/sync/delta"
 )
 
 // arrive takes a hand-over. One that cannot be taken goes back where it came from; one that came before is dropped.
@@ -168,6 +169,9 @@ func (z *Zone) welcome(h *handover, in *Input) error {
 			return fmt.Errorf("entity %d lives here already", t.id)
 		}
 		atX, atY := h.x, h.y
+		if h.from == z.cfg.Zone { // nobody took it: it is where it was
+			atX, atY = t.wasAt(atX, atY)
+		}
 		if t.parent > 0 {
 			atX, atY = h.entities[t.parent-1].e.Position()
 			atX, atY = atX+t.offX, atY+t.offY
@@ -206,6 +210,16 @@ func (z *Zone) welcome(h *handover, in *Input) error {
 		z.arrived(h.players[i].p)
 	}
 	return nil
+}
+
+// wasAt is where an entity was when it left; what is not to be read was where it says.
+func (t *traveller) wasAt(x, y int32) (int32, int32) {
+	var r delta.Record
+	t.kind.codec.Init(&r)
+	if _, err := t.kind.codec.ReadRecord(t.record, &r); err != nil {
+		return x, y
+	}
+	return int32(r.W[t.kind.place.X]), int32(r.W[t.kind.place.Z])
 }
 
 // restore gives an entity its state; its place is that where it was put.

@@ -48,7 +48,7 @@ type future struct {
 }
 
 // Go has work done outside of the zone: a query, a call of a service, anything that waits. then runs in a later tick, in the zone, with what came of it, and runs
-// once: with ErrTimeout if nothing came in time, and with an *Error of code ErrorOverloaded in the next tick if Config.MaxAsync results are waited for already. Nothing is cancelled by
+// once: with ErrTimeout if nothing came in time, and with an *Error of code ErrorOverloaded in the next tick if Config.MaxAsync results are waited for already, or Config.MaxMine for the same player. Nothing is cancelled by
 // a timeout but ctx. work runs concurrently with the zone and must not touch it: it gets copies.
 //
 // The result is an input of the zone, so that a recording replays without doing the work again: T is a protobuf message, []byte, or what encoding/json keeps. Of an error, its text remains, and
@@ -87,20 +87,31 @@ func (z *Zone) await(a Async, then func(payload []byte, err error)) (number uint
 	n := z.serial
 	f := &future{a.Name, a.Player, a.IfGone, then}
 	due, err := z.ticksOf(a), ErrTimeout
-	if len(z.futures) >= z.cfg.MaxAsync {
+	if mine := a.Player != nil && a.Player.waits >= z.cfg.MaxMine; mine || len(z.futures) >= z.cfg.MaxAsync {
 		due, err = 1, &Error{protocol.ErrorOverloaded, fmt.Sprintf("%d results are waited for already", len(z.futures))}
 		z.alarms.push(alarm{due: z.tick + due, serial: n, slot: none, run: func() { z.settle(f, nil, err) }})
 		return 0, false
 	}
 	z.futures[n] = f
+	if a.Player != nil {
+		a.Player.waits++
+	}
 	z.alarms.push(alarm{due: z.tick + due, serial: n, slot: none, run: func() {
 		if z.futures[n] == f {
-			delete(z.futures, n)
+			z.over(n)
 			z.stats.Timeouts++
 			z.settle(f, nil, err)
 		}
 	}})
 	return n, true
+}
+
+// over ends the wait for a result.
+func (z *Zone) over(number uint64) {
+	if p := z.futures[number].player; p != nil {
+		p.waits--
+	}
+	delete(z.futures, number)
 }
 
 // done takes a result.
@@ -109,7 +120,7 @@ func (z *Zone) done(in *Input) {
 	if f == nil {
 		return // too late
 	}
-	delete(z.futures, in.Number)
+	z.over(in.Number)
 	var err error
 	if in.Text != "" || in.Code != 0 {
 		err = &Error{in.Code, in.Text}

@@ -22,7 +22,7 @@ func (r rect) touches(x, y, radius int32) bool {
 	return dx*dx+dy*dy <= d*d
 }
 
-// Neighbour is another zone of the same world whose rectangle touches this one's.
+// Neighbour is another zone of the same world, which touches this one or is in sight from it.
 type Neighbour struct {
 	Zone, Epoch         uint32
 	X, Y, Width, Height int32 // world quanta
@@ -64,10 +64,13 @@ func ParseNeighbours(b []byte) ([]Neighbour, error) {
 	return all, d.err
 }
 
-// NeighboursOf finds the neighbours of a zone among others: those of its world, with an edge or a corner in common.
-func NeighboursOf(c Config, others []Config) (all []Neighbour) {
+// NeighboursOf finds the neighbours of a zone among others: those of its world into which a view of a reach (quanta, see Zone.Reach) may go from it, of which those that touch it are those to which its entities cross.
+func NeighboursOf(c Config, others []Config, reach int32) (all []Neighbour) {
+	far := int64(max(reach, 0)) + int64(c.Margin)
 	for _, o := range others {
-		if o.Zone == c.Zone || c.World == 0 || o.World != c.World || o.X > c.X+c.Width || c.X > o.X+o.Width || o.Y > c.Y+c.Height || c.Y > o.Y+o.Height {
+		by := far + int64(o.Margin)
+		if o.Zone == c.Zone || c.World == 0 || o.World != c.World || int64(o.X) > int64(c.X)+int64(c.Width)+by || int64(c.X) > int64(o.X)+int64(o.Width)+by ||
+			int64(o.Y) > int64(c.Y)+int64(c.Height)+by || int64(c.Y) > int64(o.Y)+int64(o.Height)+by {
 			continue
 		}
 		all = append(all, Neighbour{o.Zone, o.Epoch, o.X, o.Y, o.Width, o.Height, o.Margin})
@@ -102,13 +105,13 @@ func (z *Zone) border(payload []byte) {
 		tall := r.y0 < z.rect.y1 && r.y1 > z.rect.y0
 		grow := func(edge, keep *int32, by int32) { *edge, *keep = *edge+by, *keep+by/2 }
 		switch {
-		case tall && r.x0 >= z.rect.x1 && z.bounds.x1 == z.rect.x1:
+		case tall && r.x0 == z.rect.x1 && z.bounds.x1 == z.rect.x1:
 			grow(&z.bounds.x1, &z.keeps.x1, m)
-		case tall && r.x1 <= z.rect.x0 && z.bounds.x0 == z.rect.x0:
+		case tall && r.x1 == z.rect.x0 && z.bounds.x0 == z.rect.x0:
 			grow(&z.bounds.x0, &z.keeps.x0, -m)
-		case wide && r.y0 >= z.rect.y1 && z.bounds.y1 == z.rect.y1:
+		case wide && r.y0 == z.rect.y1 && z.bounds.y1 == z.rect.y1:
 			grow(&z.bounds.y1, &z.keeps.y1, m)
-		case wide && r.y1 <= z.rect.y0 && z.bounds.y0 == z.rect.y0:
+		case wide && r.y1 == z.rect.y0 && z.bounds.y0 == z.rect.y0:
 			grow(&z.bounds.y0, &z.keeps.y0, -m)
 		}
 	}

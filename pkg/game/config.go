@@ -36,7 +36,8 @@ type Config struct {
 	ReplyTicks uint32 // within which a deferred reply must be sent; default 5 s
 	AsyncTicks uint32 // within which work and calls must answer; default 5 s
 	MaxAsync   int    // work and calls under way at once; default 4,096
-	Panics     int    // of a handler, system, timer or hook within PanicTicks, after which it is quarantined; default 5
+	MaxMine    int    // of them, for one player (Async.Player); default 32
+	Panics     int    // of a handler, system or timer within PanicTicks, after which it is quarantined; of a handler, panics of as many players: one player's take it from that player alone; default 5
 	PanicTicks uint32 // default: a minute
 
 	// Strict looks at every use of the zone whether it comes from the owner's goroutine, not only at every 64th: it costs a microsecond each.
@@ -76,6 +77,7 @@ func (c *Config) validate(quantum float64, hz uint32) error {
 	count(&c.Mailbox, 256)
 	count(&c.PerTick, 32)
 	count(&c.MaxAsync, 4096)
+	count(&c.MaxMine, 32)
 	count(&c.Panics, 5)
 	ticks(&c.MaxAhead, hz)
 	ticks(&c.FirstTick, 1)
@@ -98,7 +100,7 @@ func (c *Config) validate(quantum float64, hz uint32) error {
 		return fmt.Errorf("zone %d: MaxAhead %d, ReplyTicks %d, AsyncTicks %d and PanicTicks %d: need at most %d ticks", c.Zone, c.MaxAhead, c.ReplyTicks, c.AsyncTicks, c.PanicTicks, 1<<20)
 	case c.Mailbox < 1 || c.Mailbox > maxWaiting:
 		return fmt.Errorf("zone %d: mailbox of %d messages, need 1 … %d, which a hand-over has room for", c.Zone, c.Mailbox, maxWaiting)
-	case c.PerTick < 1 || c.MaxAsync < 1 || c.Panics < 1:
+	case c.PerTick < 1 || c.MaxAsync < 1 || c.MaxMine < 1 || c.Panics < 1:
 		return fmt.Errorf("zone %d: PerTick %d, MaxAsync %d and Panics %d: need at least 1 each", c.Zone, c.PerTick, c.MaxAsync, c.Panics)
 	case c.Rewind > 1024:
 		return fmt.Errorf("zone %d: Rewind of %d ticks, need at most 1,024", c.Zone, c.Rewind)

@@ -339,7 +339,6 @@ func (z *Zone) Entities(yield func(Entity) bool) {
 
 // OfKind yields every living entity of a kind, in order of spawning. Those spawned meanwhile are not among them, nor those despawned before their turn.
 func (z *Zone) OfKind(k Kind) iter.Seq[Entity] {
-	z.reading()
 	kd := z.kinds[k]
 	return func(yield func(Entity) bool) {
 		if kd == nil {

@@ -266,7 +266,7 @@ func TestConfigRefusesContradictions(t *testing.T) {
 	}
 	c := newZone(t, &game.Game{Name: "x", Schema: schema()}, game.Config{}).Config()
 	want := game.Config{Zone: 1, Epoch: 1, Width: 128_000, Height: 128_000, EnterRadius: 16_000, LeaveRadius: 17_600, MaxSpectate: 256_000, Margin: 2560, Mailbox: 256, PerTick: 32, MaxAhead: 20,
-		FirstTick: 1, ReplyTicks: 100, AsyncTicks: 100, MaxAsync: 4096, Panics: 5, PanicTicks: 1200}
+		FirstTick: 1, ReplyTicks: 100, AsyncTicks: 100, MaxAsync: 4096, MaxMine: 32, Panics: 5, PanicTicks: 1200}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("defaults %+v, want %+v", c, want)
 	}

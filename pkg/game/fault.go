@@ -20,9 +20,25 @@ type ShedStats struct {
 
 // fault is what a zone remembers of code that has panicked.
 type fault struct {
-	count       int    // since the window began
+	count       int    // since the window began; of one session, only the first
 	since       uint32 // tick
 	quarantined bool
+	by          map[SessionID]int // panics of sessions since the window began, of what sessions call
+}
+
+// maxCulprits bounds how many sessions a fault remembers.
+const maxCulprits = 1024
+
+// blames counts a panic that a session has caused; true: it is not the session's first, so it says nothing new about the code. One player must not be able to take a handler from all the others.
+func (f *fault) blames(s SessionID) bool {
+	if f.by == nil {
+		f.by = map[SessionID]int{}
+	}
+	if f.by[s] == 0 && len(f.by) >= maxCulprits {
+		return true
+	}
+	f.by[s]++
+	return f.by[s] > 1
 }
 
 // errPanicked is what a caller is told of a handler that panicked.
@@ -54,8 +70,11 @@ func (z *Zone) panicked(f *fault, what string, p *Player, e EntityID, v any) {
 	z.stats.Panics++
 	if f.count == 0 || z.tick-f.since > z.cfg.PanicTicks {
 		f.count, f.since = 0, z.tick
+		clear(f.by)
 	}
-	f.count++
+	if p == nil || p.Session == 0 || !f.blames(p.Session) {
+		f.count++
+	}
 	x := Panic{Where: what, Entity: e, Value: fmt.Sprint(v), Stack: debug.Stack()}
 	if p != nil {
 		x.Session = p.Session
@@ -78,10 +97,13 @@ func (z *Zone) hook(what string, p *Player, call func() error) error {
 // release ends quarantines.
 func (z *Zone) release(name string) {
 	end := func(f *fault, what string) {
-		if f.quarantined && (name == "" || name == what) {
-			*f = fault{}
+		if name != "" && name != what {
+			return
+		}
+		if f.quarantined {
 			z.stats.Quarantined--
 		}
+		*f = fault{}
 	}
 	for _, s := range z.systems {
 		end(&s.fault, s.name)

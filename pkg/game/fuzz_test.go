@@ -82,7 +82,7 @@ func TestInputsOfEveryKindKeepAllTheirFields(t *testing.T) {
 
 func FuzzParseNeighbours(f *testing.F) {
 	f.Add(game.AppendNeighbours(nil, nil))
-	f.Add(game.AppendNeighbours(nil, game.NeighboursOf(row(3)[1], row(3))))
+	f.Add(game.AppendNeighbours(nil, game.NeighboursOf(row(3)[1], row(3), 0)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		all, err := game.ParseNeighbours(b)
 		if err != nil {

@@ -145,7 +145,7 @@ func (g *Game) add(h handler) {
 }
 
 // Instance declares private copies of a zone under a name: Zone.Transfer with a Destination of that name opens one for each key, and the server closes it when nobody has been in it for a while.
-// The zone's number, epoch and first tick are the server's to set, and it has no neighbours.
+// The zone's number, epoch and first tick are the server's to set, and it has no neighbours. zone runs on a goroutine of its own and must come to an end: who goes there waits for it, and so does a server that stops.
 func (g *Game) Instance(name string, zone func(key uint64) Config) {
 	if g.worlds == nil {
 		g.worlds = map[string]func(uint64) Config{}

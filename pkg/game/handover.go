@@ -115,6 +115,9 @@ func (z *Zone) depart(e Entity, to Destination) {
 			return // the hook's doing; the dead are despawned in the next tick
 		}
 	}
+	if z.ents[e.slot].parent != 0 { // a hook has made it a part of another, with which it stays
+		return
+	}
 	z.party = z.gather(z.party[:0], e)
 	d := Departure{To: to}
 	for _, t := range z.party {

@@ -173,7 +173,7 @@ func departure(t testing.TB, change func(l *lab)) game.Departure {
 		change(l)
 	}
 	z := newZone(t, l.Game, row(2)[0])
-	z.Step([]game.Input{attach(1), join(1, 5), {Kind: game.Neighbours, Payload: game.AppendNeighbours(nil, game.NeighboursOf(row(2)[0], row(2)))}})
+	z.Step([]game.Input{attach(1), join(1, 5), {Kind: game.Neighbours, Payload: game.AppendNeighbours(nil, game.NeighboursOf(row(2)[0], row(2), 0))}})
 	p := player(t, z, 5)
 	hat, err := z.Spawn(deltatestBearer, 510, 490)
 	if err != nil {

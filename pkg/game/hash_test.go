@@ -88,7 +88,7 @@ func TestWhateverDecidesTheFutureIsInTheHash(t *testing.T) {
 		{"a visitor", input(game.Input{Kind: game.Watch, Session: 9, X: 1100, Y: 500, Enter: 300, Leave: 330})},
 		{"a visitor elsewhere", input(game.Input{Kind: game.Watch, Session: 9, X: 1101, Y: 500, Enter: 300, Leave: 330})},
 		{"shedding", input(game.Input{Kind: game.Shed, Number: 1})},
-		{"neighbours", input(game.Input{Kind: game.Neighbours, Payload: game.AppendNeighbours(nil, game.NeighboursOf(row(2)[0], row(2)))})},
+		{"neighbours", input(game.Input{Kind: game.Neighbours, Payload: game.AppendNeighbours(nil, game.NeighboursOf(row(2)[0], row(2), 0))})},
 		{"a panic", input(send(1, routeBoom, 0, wrapperspb.Int64(1)))},
 	} {
 		w, twin := build(), build()

@@ -1,6 +1,8 @@
 package game
 
 import (
+	"strconv"
+
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
 	"github.com/tianxia-mmo/tianxia/pkg/sync/batch"
 )
@@ -29,6 +31,19 @@ const (
 	UseTables                            // Payload is the game's data tables from now on
 	Release                              // Text names a handler, system or timer whose quarantine ends; empty: all
 )
+
+// String is the kind's name.
+func (k InputKind) String() string {
+	names := [...]string{
+		AttachGateway: "AttachGateway", DetachGateway: "DetachGateway", RequestSnapshot: "RequestSnapshot", Join: "Join", Leave: "Leave", Receive: "Receive", Connect: "Connect",
+		Disconnect: "Disconnect", Watch: "Watch", Unwatch: "Unwatch", Arrive: "Arrive", Done: "Done", Ask: "Ask", Shed: "Shed", Neighbours: "Neighbours", Operate: "Operate",
+		UseTables: "UseTables", Release: "Release",
+	}
+	if int(k) < len(names) && names[k] != "" {
+		return names[k]
+	}
+	return "InputKind(" + strconv.Itoa(int(k)) + ")"
+}
 
 // Input is one thing that comes from outside. It is all that a zone knows of the world around it: the same inputs give the same zone. AppendInput writes one for a recording.
 type Input struct {
@@ -111,6 +126,7 @@ type Grouping struct {
 	Group   GroupID
 	Session SessionID // that joins or leaves; 0: a message
 	Join    bool
+	At      int     // how many of the tick's Messages were sent before
 	Message Message // without a session
 }
 

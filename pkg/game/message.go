@@ -35,7 +35,7 @@ func (z *Zone) to(s SessionID, m Message) {
 }
 
 // Push sends a player, in the tick that is being stepped, a message of a route that the game declared. It fails, and sends nothing, for a route that is not the server's to push, a message above
-// the route's MaxBytes, and one that holds text which is not UTF-8.
+// the route's MaxBytes, and one that holds text which is not UTF-8. p may have crossed into another zone since: the message reaches it there. Who has logged out gets nothing.
 func (z *Zone) Push(p *Player, route uint16, m proto.Message) error {
 	if p == nil {
 		return fmt.Errorf("push on route %d: to nobody: the player is nil", route)
@@ -93,7 +93,7 @@ func (z *Zone) JoinGroup(p *Player, g GroupID) {
 	if p.Session == 0 {
 		return
 	}
-	z.out.Groups = append(z.out.Groups, Grouping{Group: g, Session: p.Session, Join: true})
+	z.out.Groups = append(z.out.Groups, Grouping{Group: g, Session: p.Session, Join: true, At: len(z.out.Messages)})
 }
 
 // LeaveGroup is the opposite of JoinGroup.
@@ -102,14 +102,14 @@ func (z *Zone) LeaveGroup(p *Player, g GroupID) {
 	if p.Session == 0 {
 		return
 	}
-	z.out.Groups = append(z.out.Groups, Grouping{Group: g, Session: p.Session})
+	z.out.Groups = append(z.out.Groups, Grouping{Group: g, Session: p.Session, At: len(z.out.Messages)})
 }
 
 // PushGroup sends every member of a group a message, as Push does. Whoever joined before in this tick gets it.
 func (z *Zone) PushGroup(g GroupID, route uint16, m proto.Message) error {
 	msg, err := z.outgoing("push to a group", route, m)
 	if err == nil {
-		z.out.Groups = append(z.out.Groups, Grouping{Group: g, Message: msg})
+		z.out.Groups = append(z.out.Groups, Grouping{Group: g, Message: msg, At: len(z.out.Messages)})
 	}
 	return err
 }

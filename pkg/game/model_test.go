@@ -268,7 +268,7 @@ func (m *model) happen() {
 		if r.IntN(2) == 0 {
 			zones = zones[at : at+1]
 		}
-		w.Input(at, game.Input{Kind: game.Neighbours, Payload: game.AppendNeighbours(nil, game.NeighboursOf(row(3)[at], zones))})
+		w.Input(at, game.Input{Kind: game.Neighbours, Payload: game.AppendNeighbours(nil, game.NeighboursOf(row(3)[at], zones, w.Zone(at).Reach()))})
 	case 13:
 		w.Zone(at).Edit(func() { _, _ = w.Zone(at).Spawn(2, int32(at)*1000+500, r.Int32N(1000)) })
 	}

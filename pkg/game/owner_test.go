@@ -110,7 +110,7 @@ func TestStrictNoticesReadersToo(t *testing.T) {
 	z.Edit(func() {
 		for name, read := range map[string]func(){
 			"position": func() { e.Position() }, "component": func() { stateOf(e) }, "within": func() { z.Within(10, 10, 5, func(game.Entity) bool { return true }) },
-			"kind": func() { z.OfKind(1)(func(game.Entity) bool { return true }) }, "players": func() { z.Players(func(*game.Player) bool { return true }) },
+			"kind": func() { z.OfKind(1)(func(e game.Entity) bool { e.Position(); return true }) }, "players": func() { z.Players(func(*game.Player) bool { return true }) },
 		} {
 			caught := make(chan any)
 			go func() {

@@ -46,6 +46,9 @@ type Player struct {
 	spectates  bool
 	radius     int32 // the spectator's, quanta
 	box        []letter
+	waits      int    // results for it that are under way
+	denied     int    // messages refused for want of a right since deniedAt, of which the first few are audited
+	deniedAt   uint32 // tick
 }
 
 type letter struct {
@@ -279,7 +282,7 @@ func (z *Zone) receive(in *Input) {
 
 // turnAway refuses a message that does not get into the mailbox.
 func (z *Zone) turnAway(p *Player, h *handler, in *Input, err error) {
-	if h.route.Audit {
+	if h.route.Audit && z.worthNoting(p, h) {
 		z.audited(p, h, slices.Clone(in.Payload), err)
 	}
 	z.refuse(p, in.Route, in.ID, err)
@@ -328,7 +331,7 @@ func (z *Zone) handle(p *Player, l *letter) {
 	if err == nil {
 		reply, err = z.run(p, l)
 	}
-	if l.h.route.Audit {
+	if l.h.route.Audit && z.worthNoting(p, l.h) {
 		z.audit(p, l, err)
 	}
 	switch {
@@ -347,15 +350,16 @@ func (z *Zone) permit(p *Player, l *letter) error {
 	switch {
 	case h.route.Right != "" && !p.Has(h.route.Right):
 		return &Error{protocol.ErrorNotAllowed, fmt.Sprintf("%s needs the right %q in the login token", h.route.Name, h.route.Right)}
-	case z.quarantined(h.route.ID):
+	case z.quarantined(h.route.ID, p):
 		return errQuarantined(h.route.Name)
 	}
 	return nil
 }
 
-func (z *Zone) quarantined(route uint16) bool {
+// quarantined tells whether a handler is not called any more: for anybody, or for a player who has made it panic too often.
+func (z *Zone) quarantined(route uint16, p *Player) bool {
 	f := z.faults[faultKey{'r', route}]
-	return f != nil && f.quarantined
+	return f != nil && (f.quarantined || f.by[p.Session] >= z.cfg.Panics && z.tick-f.since <= z.cfg.PanicTicks)
 }
 
 // run runs a handler; what it panics with ends this call only.
@@ -373,6 +377,24 @@ func (z *Zone) run(p *Player, l *letter) (reply proto.Message, err error) {
 		}
 	}()
 	return l.h.handle(z, p, l.m, l.id)
+}
+
+// maxDenied is how many attempts of one player without the right are audited per Config.PanicTicks; the rest are counted.
+const maxDenied = 5
+
+// worthNoting tells whether an attempt is audited: whoever has no right must not be able to fill the log of those who have.
+func (z *Zone) worthNoting(p *Player, h *handler) bool {
+	if h.route.Right == "" || p.Has(h.route.Right) {
+		return true
+	}
+	if p.denied == 0 || z.tick-p.deniedAt > z.cfg.PanicTicks {
+		p.denied, p.deniedAt = 0, z.tick
+	}
+	if p.denied++; p.denied > maxDenied {
+		z.stats.Denied++
+		return false
+	}
+	return true
 }
 
 // audit notes the use of a command.

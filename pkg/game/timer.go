@@ -65,6 +65,31 @@ func (z *Zone) startTimer(e Entity, t entityTimer) {
 	x := &z.ents[e.slot]
 	x.timers = append(x.timers, t)
 	z.alarms.push(alarm{due: t.due, serial: t.serial, slot: e.slot})
+	if len(z.alarms) > 2*z.swept+64 {
+		z.sweep()
+	}
+}
+
+// sweep takes out the alarms whose timers were cancelled or whose entities have gone: a timer that is put off again and again leaves one each time.
+func (z *Zone) sweep() {
+	kept := z.alarms[:0]
+	for _, a := range z.alarms {
+		if a.slot == none || z.rings(&a) {
+			kept = append(kept, a)
+		}
+	}
+	clear(z.alarms[len(kept):])
+	z.alarms = kept
+	for i := len(kept)/2 - 1; i >= 0; i-- {
+		z.alarms.down(i)
+	}
+	z.swept = len(kept)
+}
+
+// rings tells whether an alarm's timer still runs.
+func (z *Zone) rings(a *alarm) bool {
+	x := &z.ents[a.slot]
+	return x.id != 0 && slices.ContainsFunc(x.timers, func(t entityTimer) bool { return t.serial == a.serial })
 }
 
 // Cancel stops every run of the timer for an entity, and tells how many there were.
@@ -131,18 +156,24 @@ func (h *alarms) pop() alarm {
 	s := *h
 	top, n := s[0], len(s)-1
 	s[0], s[n] = s[n], alarm{}
-	s = s[:n]
-	*h = s
-	for i := 0; ; {
+	*h = s[:n]
+	h.down(0)
+	return top
+}
+
+// down brings the entry at i to its place among those below it.
+func (h *alarms) down(i int) {
+	s := *h
+	for n := len(s); ; {
 		c := 2*i + 1
 		if c >= n {
-			return top
+			return
 		}
 		if c+1 < n && s[c+1].before(&s[c]) {
 			c++
 		}
 		if !s[c].before(&s[i]) {
-			return top
+			return
 		}
 		s[i], s[c] = s[c], s[i]
 		i = c

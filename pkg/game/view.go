@@ -85,8 +85,10 @@ func (z *Zone) local(x, y int32) (float32, float32) {
 }
 
 // radii are those of an avatar's view, in quanta: its kind's, or the zone's.
-func (z *Zone) radii(e Entity) (enter, leave int32) {
-	if sees := e.get().kind.codec.Kind.Sees; sees > 0 {
+func (z *Zone) radii(e Entity) (enter, leave int32) { return z.radiiOf(e.get().kind) }
+
+func (z *Zone) radiiOf(k *kind) (enter, leave int32) {
+	if sees := k.codec.Kind.Sees; sees > 0 {
 		enter = int32(min(max(math.Round(sees/z.quantum), 1), 1<<23))
 		return enter, enter + enter/10
 	}

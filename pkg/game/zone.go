@@ -81,6 +81,7 @@ type Zone struct {
 	systems    []*system
 	serial     uint64 // numbers alarms, replies, futures
 	alarms     alarms
+	swept      int // alarms that were left by the last sweep
 	replies    map[uint64]pendingReply
 	futures    map[uint64]*future
 	faults     map[faultKey]*fault
@@ -108,6 +109,7 @@ type Stats struct {
 	LateReplies uint64 // deferred replies that were not given in time, or given for nothing
 	Timeouts    uint64 // results of work and calls that did not come in time
 	Dropped     uint64 // results whose player had left
+	Denied      uint64 // uses of commands without the right that were not audited, because the same player had tried often
 	Departures  uint64 // entities that were handed over to other zones
 	Arrivals    uint64
 	Shed        ShedStats
@@ -122,6 +124,7 @@ func (s *Stats) Add(o *Stats) {
 	s.LateReplies += o.LateReplies
 	s.Timeouts += o.Timeouts
 	s.Dropped += o.Dropped
+	s.Denied += o.Denied
 	s.Departures += o.Departures
 	s.Arrivals += o.Arrivals
 	s.Shed.Level = max(s.Shed.Level, o.Shed.Level)
@@ -242,6 +245,21 @@ func (z *Zone) Stats() Stats {
 	s.Stats = z.src.Stats()
 	s.Shed.Level = z.shed
 	return s
+}
+
+// Waiting is the number of results of work and calls that the zone waits for.
+func (z *Zone) Waiting() int { return len(z.futures) }
+
+// Reach is how far the farthest view of an avatar goes, quanta.
+func (z *Zone) Reach() int32 {
+	far := z.cfg.LeaveRadius
+	for _, k := range z.kindOrder {
+		if sees := k.codec.Kind.Sees; sees > 0 {
+			_, leave := z.radiiOf(k)
+			far = max(far, leave)
+		}
+	}
+	return far
 }
 
 // PlayerCount is the number of players.

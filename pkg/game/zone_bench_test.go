@@ -163,7 +163,7 @@ func BenchmarkZoneCrossing(b *testing.B) {
 			b.Fatal(err)
 		}
 		zones[i] = z
-		z.Step([]game.Input{attach(1), {Kind: game.Neighbours, Payload: game.AppendNeighbours(nil, game.NeighboursOf(c, row(2)))}})
+		z.Step([]game.Input{attach(1), {Kind: game.Neighbours, Payload: game.AppendNeighbours(nil, game.NeighboursOf(c, row(2), 0))}})
 	}
 	zones[0].Step([]game.Input{join(1, 1)})
 	conns := []game.Conn{{Session: 1, Gateway: 1, Conn: 1}}

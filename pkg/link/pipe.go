@@ -10,7 +10,7 @@ import (
 type PipeConfig struct {
 	UpMessages  int // waiting for the server; default 65,536
 	UpBytes     int // payload bytes of them; default 8 MiB. Sessions, their ends and requests for snapshots always pass
-	Batches     int // batches and broadcasts waiting for the gateway, beyond which they are refused; default 8
+	Batches     int // batches and broadcasts waiting for the gateway, for each zone of which there are batches; beyond, they are refused; default 8
 	DownBytes   int // payload bytes of reliable messages waiting; default 32 MiB
 	DownMessage int // number of reliable messages waiting; default 262,144
 	// Tickets answers Link.Secret; nil knows no ticket. A link between processes is told by Config.
@@ -41,6 +41,32 @@ type pipe struct {
 	cfg   PipeConfig
 	up    queue[Up]
 	down  queue[Down]
+	zones zones
+}
+
+// maxZones bounds what the other end is believed to have.
+const maxZones = 1 << 12
+
+// zones are those of which batches are sent: the bound of batches is for each. Any goroutine may ask.
+type zones struct {
+	mu  sync.Mutex
+	ids map[uint32]bool
+}
+
+// count notes what d says of zones, and tells how many there are, at least 1.
+func (z *zones) count(d *Down) int {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	switch {
+	case d.Kind == ZoneClosed:
+		delete(z.ids, d.Zone)
+	case d.Kind == Batch && len(z.ids) < maxZones && !z.ids[d.Zone]:
+		if z.ids == nil {
+			z.ids = map[uint32]bool{}
+		}
+		z.ids[d.Zone] = true
+	}
+	return max(len(z.ids), 1)
 }
 
 type gatewayEnd struct{ *pipe }
@@ -80,7 +106,10 @@ func (p gatewayEnd) Receive(dst []Down) ([]Down, error) {
 
 func (p serverEnd) Send(d Down) error {
 	if d.lossy() {
-		return p.down.push(d, 0, 1, p.cfg.Batches, 1<<30)
+		return p.down.push(d, 0, 1, p.cfg.Batches*p.zones.count(&d), 1<<30)
+	}
+	if d.Kind == ZoneClosed {
+		p.zones.count(&d)
 	}
 	return p.down.push(d, len(d.Payload), 0, p.cfg.DownMessage, p.cfg.DownBytes)
 }

@@ -31,6 +31,7 @@ type remotePort struct {
 	batches []Down // that the handler has not taken
 	sent    uint64 // batches accepted
 	marked  uint64 // of them told among the messages
+	zones   zones
 
 	mu    sync.Mutex
 	over  bool // dead is closed, or about to be
@@ -70,6 +71,9 @@ func (p *remotePort) Send(d Down) error {
 	if d.lossy() {
 		return p.batch(d)
 	}
+	if d.Kind == ZoneClosed {
+		p.zones.count(&d)
+	}
 	if err := s.room(len(d.Payload), p.bounds.DownMessage, p.bounds.DownBytes); err != nil {
 		return err
 	}
@@ -88,7 +92,7 @@ func (p *remotePort) batch(d Down) error {
 	switch {
 	case p.out.closing:
 		return ErrClosed
-	case p.out.sent.lossy >= p.bounds.Batches:
+	case p.out.sent.lossy >= p.bounds.Batches*p.zones.count(&d):
 		return ErrFull
 	}
 	p.out.sent.lossy++

@@ -14,6 +14,7 @@ import (
 // remoteLink is the gateway's end of a link to another process. Three goroutines belong to it: the sender's, and a reader of each stream; all have ended when done is
 // closed.
 type remoteLink struct {
+	zones  zones // of which batches came
 	hello  Hello
 	bounds PipeConfig
 	linger time.Duration
@@ -152,7 +153,10 @@ func (l *remoteLink) message(d Down, mark uint64) error {
 func (l *remoteLink) push(d Down) error {
 	size, class, most, limit := len(d.Payload), 0, l.bounds.DownMessage, l.bounds.DownBytes
 	if d.lossy() {
-		size, class, most, limit = 0, 1, l.bounds.Batches, 1<<30
+		size, class, most, limit = 0, 1, l.bounds.Batches*l.zones.count(&d), 1<<30
+	}
+	if d.Kind == ZoneClosed {
+		l.zones.count(&d)
 	}
 	err := l.in.push(d, size, class, most, limit)
 	switch {

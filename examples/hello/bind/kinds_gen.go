@@ -33,7 +33,7 @@ func HeroOf(e game.Entity) (k Hero, ok bool) {
 	return Hero{e}, true
 }
 
-// Heroes yields every living Hero of a zone, in order of slots. Those spawned meanwhile may or may not be among them.
+// Heroes yields every living Hero of a zone, in order of spawning. Those spawned meanwhile are not among them, nor those despawned before their turn.
 func Heroes(z *game.Zone) iter.Seq[Hero] {
 	return func(yield func(Hero) bool) {
 		for e := range z.OfKind(KindHero) {

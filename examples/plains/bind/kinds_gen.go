@@ -37,7 +37,7 @@ func HeroOf(e game.Entity) (k Hero, ok bool) {
 	return Hero{e}, true
 }
 
-// Heroes yields every living Hero of a zone, in order of slots. Those spawned meanwhile may or may not be among them.
+// Heroes yields every living Hero of a zone, in order of spawning. Those spawned meanwhile are not among them, nor those despawned before their turn.
 func Heroes(z *game.Zone) iter.Seq[Hero] {
 	return func(yield func(Hero) bool) {
 		for e := range z.OfKind(KindHero) {
@@ -100,7 +100,7 @@ func WalkerOf(e game.Entity) (k Walker, ok bool) {
 	return Walker{e}, true
 }
 
-// Walkers yields every living Walker of a zone, in order of slots. Those spawned meanwhile may or may not be among them.
+// Walkers yields every living Walker of a zone, in order of spawning. Those spawned meanwhile are not among them, nor those despawned before their turn.
 func Walkers(z *game.Zone) iter.Seq[Walker] {
 	return func(yield func(Walker) bool) {
 		for e := range z.OfKind(KindWalker) {
@@ -154,8 +154,8 @@ func WolfOf(e game.Entity) (k Wolf, ok bool) {
 	return Wolf{e}, true
 }
 
-// Wolfs yields every living Wolf of a zone, in order of slots. Those spawned meanwhile may or may not be among them.
-func Wolfs(z *game.Zone) iter.Seq[Wolf] {
+// Wolves yields every living Wolf of a zone, in order of spawning. Those spawned meanwhile are not among them, nor those despawned before their turn.
+func Wolves(z *game.Zone) iter.Seq[Wolf] {
 	return func(yield func(Wolf) bool) {
 		for e := range z.OfKind(KindWolf) {
 			if !yield(Wolf{e}) {
@@ -214,7 +214,7 @@ func CoinOf(e game.Entity) (k Coin, ok bool) {
 	return Coin{e}, true
 }
 
-// Coins yields every living Coin of a zone, in order of slots. Those spawned meanwhile may or may not be among them.
+// Coins yields every living Coin of a zone, in order of spawning. Those spawned meanwhile are not among them, nor those despawned before their turn.
 func Coins(z *game.Zone) iter.Seq[Coin] {
 	return func(yield func(Coin) bool) {
 		for e := range z.OfKind(KindCoin) {
@@ -265,7 +265,7 @@ func DenOf(e game.Entity) (k Den, ok bool) {
 	return Den{e}, true
 }
 
-// Dens yields every living Den of a zone, in order of slots. Those spawned meanwhile may or may not be among them.
+// Dens yields every living Den of a zone, in order of spawning. Those spawned meanwhile are not among them, nor those despawned before their turn.
 func Dens(z *game.Zone) iter.Seq[Den] {
 	return func(yield func(Den) bool) {
 		for e := range z.OfKind(KindDen) {

@@ -42,7 +42,7 @@ func HeroOf(e game.Entity) (k Hero, ok bool) {
 	return Hero{e}, true
 }
 
-// Heroes yields every living Hero of a zone, in order of slots. Those spawned meanwhile may or may not be among them.
+// Heroes yields every living Hero of a zone, in order of spawning. Those spawned meanwhile are not among them, nor those despawned before their turn.
 func Heroes(z *game.Zone) iter.Seq[Hero] {
 	return func(yield func(Hero) bool) {
 		for e := range z.OfKind(KindHero) {
@@ -99,7 +99,7 @@ func BirdOf(e game.Entity) (k Bird, ok bool) {
 	return Bird{e}, true
 }
 
-// Birds yields every living Bird of a zone, in order of slots. Those spawned meanwhile may or may not be among them.
+// Birds yields every living Bird of a zone, in order of spawning. Those spawned meanwhile are not among them, nor those despawned before their turn.
 func Birds(z *game.Zone) iter.Seq[Bird] {
 	return func(yield func(Bird) bool) {
 		for e := range z.OfKind(KindBird) {
@@ -153,7 +153,7 @@ func BeetleOf(e game.Entity) (k Beetle, ok bool) {
 	return Beetle{e}, true
 }
 
-// Beetles yields every living Beetle of a zone, in order of slots. Those spawned meanwhile may or may not be among them.
+// Beetles yields every living Beetle of a zone, in order of spawning. Those spawned meanwhile are not among them, nor those despawned before their turn.
 func Beetles(z *game.Zone) iter.Seq[Beetle] {
 	return func(yield func(Beetle) bool) {
 		for e := range z.OfKind(KindBeetle) {
@@ -204,7 +204,7 @@ func FishOf(e game.Entity) (k Fish, ok bool) {
 	return Fish{e}, true
 }
 
-// Fishes yields every living Fish of a zone, in order of slots. Those spawned meanwhile may or may not be among them.
+// Fishes yields every living Fish of a zone, in order of spawning. Those spawned meanwhile are not among them, nor those despawned before their turn.
 func Fishes(z *game.Zone) iter.Seq[Fish] {
 	return func(yield func(Fish) bool) {
 		for e := range z.OfKind(KindFish) {
@@ -261,7 +261,7 @@ func CrateOf(e game.Entity) (k Crate, ok bool) {
 	return Crate{e}, true
 }
 
-// Crates yields every living Crate of a zone, in order of slots. Those spawned meanwhile may or may not be among them.
+// Crates yields every living Crate of a zone, in order of spawning. Those spawned meanwhile are not among them, nor those despawned before their turn.
 func Crates(z *game.Zone) iter.Seq[Crate] {
 	return func(yield func(Crate) bool) {
 		for e := range z.OfKind(KindCrate) {
@@ -315,7 +315,7 @@ func OmnibusOf(e game.Entity) (k Omnibus, ok bool) {
 	return Omnibus{e}, true
 }
 
-// Omnibuses yields every living Omnibus of a zone, in order of slots. Those spawned meanwhile may or may not be among them.
+// Omnibuses yields every living Omnibus of a zone, in order of spawning. Those spawned meanwhile are not among them, nor those despawned before their turn.
 func Omnibuses(z *game.Zone) iter.Seq[Omnibus] {
 	return func(yield func(Omnibus) bool) {
 		for e := range z.OfKind(KindOmnibus) {
@@ -408,7 +408,7 @@ func WalkerOf(e game.Entity) (k Walker, ok bool) {
 	return Walker{e}, true
 }
 
-// Walkers yields every living Walker of a zone, in order of slots. Those spawned meanwhile may or may not be among them.
+// Walkers yields every living Walker of a zone, in order of spawning. Those spawned meanwhile are not among them, nor those despawned before their turn.
 func Walkers(z *game.Zone) iter.Seq[Walker] {
 	return func(yield func(Walker) bool) {
 		for e := range z.OfKind(KindWalker) {
@@ -459,7 +459,7 @@ func PilgrimOf(e game.Entity) (k Pilgrim, ok bool) {
 	return Pilgrim{e}, true
 }
 
-// Pilgrims yields every living Pilgrim of a zone, in order of slots. Those spawned meanwhile may or may not be among them.
+// Pilgrims yields every living Pilgrim of a zone, in order of spawning. Those spawned meanwhile are not among them, nor those despawned before their turn.
 func Pilgrims(z *game.Zone) iter.Seq[Pilgrim] {
 	return func(yield func(Pilgrim) bool) {
 		for e := range z.OfKind(KindPilgrim) {
@@ -573,7 +573,7 @@ func LibraryOf(e game.Entity) (k Library, ok bool) {
 	return Library{e}, true
 }
 
-// Libraries yields every living Library of a zone, in order of slots. Those spawned meanwhile may or may not be among them.
+// Libraries yields every living Library of a zone, in order of spawning. Those spawned meanwhile are not among them, nor those despawned before their turn.
 func Libraries(z *game.Zone) iter.Seq[Library] {
 	return func(yield func(Library) bool) {
 		for e := range z.OfKind(KindLibrary) {
@@ -633,7 +633,7 @@ func StatueOf(e game.Entity) (k Statue, ok bool) {
 	return Statue{e}, true
 }
 
-// Statues yields every living Statue of a zone, in order of slots. Those spawned meanwhile may or may not be among them.
+// Statues yields every living Statue of a zone, in order of spawning. Those spawned meanwhile are not among them, nor those despawned before their turn.
 func Statues(z *game.Zone) iter.Seq[Statue] {
 	return func(yield func(Statue) bool) {
 		for e := range z.OfKind(KindStatue) {
@@ -644,18 +644,9 @@ func Statues(z *game.Zone) iter.Seq[Statue] {
 	}
 }
 
-// SpawnStatue makes a Statue at a place in metres from the world's corner, to the nearest step. Outside the zone it fails.
-func SpawnStatue(z *game.Zone, x, y float64) (Statue, error) {
-	qx, qy := math.Round(x/0.003125), math.Round(y/0.003125)
-	if !(math.Abs(qx) < 1<<31 && math.Abs(qy) < 1<<31) {
-		return Statue{}, fmt.Errorf("spawn Statue at %v, %v: not within any zone", x, y)
-	}
-	return SpawnStatueQ(z, int32(qx), int32(qy))
-}
-
-// SpawnStatueQ makes a Statue at a place in steps from the world's corner. Outside the zone it fails.
-func SpawnStatueQ(z *game.Zone, x, y int32) (Statue, error) {
-	e, err := z.Spawn(KindStatue, x, y)
+// SpawnStatue makes a Statue. It has no place, so no client sees it.
+func SpawnStatue(z *game.Zone) (Statue, error) {
+	e, err := z.Spawn(KindStatue, 0, 0)
 	return Statue{e}, err
 }
 

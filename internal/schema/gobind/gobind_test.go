@@ -171,11 +171,33 @@ message Berry { option (mmo.kind) = {id: 2, components: ["Items"]}; }
 message Box { option (mmo.kind) = {id: 3, components: ["Items"]}; }
 message Boy { option (mmo.kind) = {id: 4, components: ["Items"]}; }
 message Hero { option (mmo.kind) = {id: 5, components: ["Items"]}; }
+message Werewolf { option (mmo.kind) = {id: 6, components: ["Items"]}; }
+message Knife { option (mmo.kind) = {id: 7, components: ["Items"]}; }
+message Chief { option (mmo.kind) = {id: 8, components: ["Items"]}; }
 `))
-	for _, want := range []string{"func AllItem(z", "func Berries(z", "func Boxes(z", "func Boys(z", "func Heroes(z"} {
+	for _, want := range []string{"func AllItem(z", "func Berries(z", "func Boxes(z", "func Boys(z", "func Heroes(z", "func Werewolves(z", "func Knives(z", "func Chiefs(z"} {
 		if !bytes.Contains(files["duel/bind/kinds_gen.go"], []byte(want)) {
 			t.Errorf("no %q", want)
 		}
+	}
+}
+
+func TestOnlyKindsWithAPlaceAreSpawnedSomewhere(t *testing.T) {
+	text := string(compiles(t, `
+message Place { option (mmo.component) = {id: 1, position: {x: "x", z: "z", vx: "vx", vz: "vz"}};
+  double x = 1 [(mmo.sync) = {quantize: 0.05}]; double z = 2 [(mmo.sync) = {quantize: 0.05}]; double vx = 3 [(mmo.sync) = {quantize: 1}]; double vz = 4 [(mmo.sync) = {quantize: 1}];
+}
+message Gold { option (mmo.component) = {id: 2}; int32 coins = 1; }
+message Chest { option (mmo.kind) = {id: 1, components: ["Place", "Gold"]}; }
+message Auction { option (mmo.kind) = {id: 2, components: ["Gold"]}; }
+`)["duel/bind/kinds_gen.go"])
+	for _, want := range []string{"func SpawnChest(z *game.Zone, x, y float64)", "func SpawnChestQ(z *game.Zone, x, y int32)", "func SpawnAuction(z *game.Zone) (Auction, error)"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q", want)
+		}
+	}
+	if strings.Contains(text, "SpawnAuctionQ") {
+		t.Error("a kind without a place has SpawnAuctionQ")
 	}
 }
 

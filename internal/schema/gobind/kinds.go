@@ -3,6 +3,7 @@ package gobind
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/tianxia-mmo/tianxia/internal/schema/model"
@@ -39,7 +40,7 @@ func (g *generator) kinds(f *file) {
 		f.p("if !e.Alive() || e.Kind() != Kind%s { return k, false }", name)
 		f.p("return %s{e}, true", name)
 		f.p("}\n")
-		f.p("// %s yields every living %s of a zone, in order of slots. Those spawned meanwhile may or may not be among them.", g.plural(name), name)
+		f.p("// %s yields every living %s of a zone, in order of spawning. Those spawned meanwhile are not among them, nor those despawned before their turn.", g.plural(name), name)
 		f.p("func %s(z *game.Zone) iter.Seq[%s] {", g.plural(name), name)
 		f.p("return func(yield func(%s) bool) {", name)
 		f.p("for e := range z.OfKind(Kind%s) {", name)
@@ -47,22 +48,7 @@ func (g *generator) kinds(f *file) {
 		f.p("}")
 		f.p("}")
 		f.p("}\n")
-		if placed {
-			f.p("// Spawn%s makes a %s at a place in metres from the world's corner, to the nearest step. Outside the zone it fails.", name, name)
-			f.p("func Spawn%[1]s(z *game.Zone, x, y float64) (%[1]s, error) {", name)
-			f.p("qx, qy := math.Round(x/%[1]s), math.Round(y/%[1]s)", floatLiteral(quantum))
-			f.p("if !(math.Abs(qx) < 1<<31 && math.Abs(qy) < 1<<31) {")
-			f.p("return %s{}, fmt.Errorf(\"spawn %s at %%v, %%v: not within any zone\", x, y)", name, name)
-			f.p("}")
-			f.p("return Spawn%sQ(z, int32(qx), int32(qy))", name)
-			f.p("}\n")
-		}
-		f.p("// Spawn%[1]sQ makes a %[1]s at a place in steps from the world's corner. Outside the zone it fails.", name)
-		f.p("func Spawn%[1]sQ(z *game.Zone, x, y int32) (%[1]s, error) {", name)
-		bounds(f, k)
-		f.p("e, err := z.Spawn(Kind%s, x, y)", name)
-		f.p("return %s{e}, err", name)
-		f.p("}\n")
+		spawners(f, k, quantum)
 		for _, c := range k.Components {
 			member(f, k, c)
 		}
@@ -84,6 +70,33 @@ func (g *generator) kinds(f *file) {
 		}
 		f.p("}\n")
 	}
+}
+
+// spawners writes what makes entities of a kind. Only one with a place is told where.
+func spawners(f *file, k *model.Kind, quantum float64) {
+	name := k.Message.GoIdent.GoName
+	if !slices.ContainsFunc(k.Components, func(c *model.Component) bool { return c.Def.Motion != nil }) {
+		f.p("// Spawn%[1]s makes a %[1]s. It has no place, so no client sees it.", name)
+		f.p("func Spawn%[1]s(z *game.Zone) (%[1]s, error) {", name)
+		f.p("e, err := z.Spawn(Kind%s, 0, 0)", name)
+		f.p("return %s{e}, err", name)
+		f.p("}\n")
+		return
+	}
+	f.p("// Spawn%s makes a %s at a place in metres from the world's corner, to the nearest step. Outside the zone it fails.", name, name)
+	f.p("func Spawn%[1]s(z *game.Zone, x, y float64) (%[1]s, error) {", name)
+	f.p("qx, qy := math.Round(x/%[1]s), math.Round(y/%[1]s)", floatLiteral(quantum))
+	f.p("if !(math.Abs(qx) < 1<<31 && math.Abs(qy) < 1<<31) {")
+	f.p("return %s{}, fmt.Errorf(\"spawn %s at %%v, %%v: not within any zone\", x, y)", name, name)
+	f.p("}")
+	f.p("return Spawn%sQ(z, int32(qx), int32(qy))", name)
+	f.p("}\n")
+	f.p("// Spawn%[1]sQ makes a %[1]s at a place in steps from the world's corner. Outside the zone it fails.", name)
+	f.p("func Spawn%[1]sQ(z *game.Zone, x, y int32) (%[1]s, error) {", name)
+	bounds(f, k)
+	f.p("e, err := z.Spawn(Kind%s, x, y)", name)
+	f.p("return %s{e}, err", name)
+	f.p("}\n")
 }
 
 // member writes the methods of a kind that concern one of its components.
@@ -130,22 +143,37 @@ func inverse(v float64) string {
 	return floatLiteral(1 / v)
 }
 
+// ves lists the words whose f becomes ves, as a name ends in them: Wolf, DireWolf and Werewolf. Others take an s: chiefs, roofs, safes.
+func ves() []string {
+	return []string{"wolf", "leaf", "elf", "dwarf", "knife", "thief", "half", "shelf", "calf", "loaf"}
+}
+
 // plural is a simple English plural, or All and the name where that is taken.
 func (g *generator) plural(name string) string {
-	var p string
-	last := func(n int) string { return name[max(len(name)-n, 0):] }
-	switch {
-	case strings.HasSuffix(name, "s") || strings.HasSuffix(name, "x") || strings.HasSuffix(name, "z") || strings.HasSuffix(name, "ch") || strings.HasSuffix(name, "sh"):
-		p = name + "es"
-	case strings.HasSuffix(name, "y") && len(name) > 1 && !strings.ContainsAny(last(2)[:1], "aeiouAEIOU"):
-		p = name[:len(name)-1] + "ies"
-	case strings.HasSuffix(name, "o") && len(name) > 1 && !strings.ContainsAny(last(2)[:1], "aeiouAEIOU"):
-		p = name + "es"
-	default:
-		p = name + "s"
-	}
+	p := plural(name)
 	if g.declared()[p] > 0 {
 		return "All" + name
 	}
 	return p
+}
+
+func plural(name string) string {
+	consonant := len(name) > 1 && !strings.ContainsAny(name[len(name)-2:len(name)-1], "aeiouAEIOU")
+	for _, end := range []string{"s", "x", "z", "ch", "sh"} {
+		if strings.HasSuffix(name, end) {
+			return name + "es"
+		}
+	}
+	for _, word := range ves() {
+		if strings.HasSuffix(strings.ToLower(name), word) {
+			return strings.TrimSuffix(strings.TrimSuffix(name, "e"), "f") + "ves"
+		}
+	}
+	switch {
+	case strings.HasSuffix(name, "y") && consonant:
+		return name[:len(name)-1] + "ies"
+	case strings.HasSuffix(name, "o") && consonant:
+		return name + "es"
+	}
+	return name + "s"
 }

@@ -88,6 +88,11 @@ func plural(name string) string {
 	ends := func(list ...string) bool {
 		return slices.ContainsFunc(list, func(e string) bool { return strings.HasSuffix(name, e) })
 	}
+	for _, word := range []string{"wolf", "leaf", "elf", "dwarf", "knife", "thief", "half", "shelf", "calf", "loaf"} { // as the Go bindings have them
+		if strings.HasSuffix(strings.ToLower(name), word) {
+			return strings.TrimSuffix(strings.TrimSuffix(name, "e"), "f") + "ves"
+		}
+	}
 	switch {
 	case ends("s", "x", "z", "ch", "sh", "o"):
 		return name + "es"

@@ -9,7 +9,7 @@ func TestNames(t *testing.T) {
 	}{
 		{camel, "hp", "hp"}, {camel, "hit_points", "hitPoints"}, {camel, "a__b_", "aB"}, {camel, "f_01", "f01"},
 		{lower, "Hero", "hero"}, {lower, "NPC", "npc"}, {lower, "UIThing", "uiThing"}, {lower, "A", "a"},
-		{plural, "hero", "heroes"}, {plural, "walker", "walkers"}, {plural, "enemy", "enemies"}, {plural, "boy", "boys"}, {plural, "box", "boxes"},
+		{plural, "hero", "heroes"}, {plural, "walker", "walkers"}, {plural, "enemy", "enemies"}, {plural, "boy", "boys"}, {plural, "box", "boxes"}, {plural, "wolf", "wolves"}, {plural, "knife", "knives"}, {plural, "chief", "chiefs"},
 		{typeName, "Error", "ErrorMessage"}, {typeName, "Outer_Inner", "OuterInner"}, {typeName, "Zone", "Zone"},
 		{upperSnake, "ItemKind", "ITEM_KIND"}, {upperSnake, "HTTPCode", "HTTP_CODE"},
 	} {

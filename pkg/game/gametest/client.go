@@ -114,6 +114,27 @@ func (c *Client) Take(route uint16) (all []game.Message) {
 	return all
 }
 
+// Heard is Take with the messages parsed; one that is no M fails the test. M is a pointer, as *hellov1.Hit.
+//
+//	hits := gametest.Heard[*hellov1.Hit](ann, bind.RouteHit)
+func Heard[M proto.Message](c *Client, route uint16) (all []M) {
+	c.w.t.Helper()
+	for _, x := range c.Take(route) {
+		if err := FailureOf(&x); err != nil {
+			c.w.t.Errorf("%s heard an error on route %d: %v", c.Name, route, err)
+			continue
+		}
+		var none M
+		m := none.ProtoReflect().New().Interface().(M)
+		if err := protocol.Unmarshal(x.Payload, m); err != nil {
+			c.w.t.Errorf("%s heard on route %d what is no %T: %v", c.Name, route, m, err)
+			continue
+		}
+		all = append(all, m)
+	}
+	return all
+}
+
 // Player is the player in the zone where it is now; nil: it is on its way, or gone.
 func (c *Client) Player() *game.Player {
 	p, _ := c.home.zone.PlayerOf(c.Session)
@@ -131,7 +152,8 @@ func (c *Client) Avatar() game.Entity {
 	return game.Entity{}
 }
 
-// Put moves the player's avatar, in world quanta: across the border of its zone it arrives two ticks later.
+// Put moves the player's avatar, in world quanta. Farther past a border of its zone than half of Config.Margin (4 m by default) it is handed over, and arrives two ticks later. Nearer it stays in its zone, whose rules that look for
+// neighbours, as Zone.Nearest, do not find what lives in the other one.
 func (c *Client) Put(x, y int32) {
 	c.w.t.Helper()
 	c.home.zone.Edit(func() {
@@ -143,6 +165,19 @@ func (c *Client) Put(x, y int32) {
 
 // Sees tells whether the client's mirror holds an entity.
 func (c *Client) Sees(id game.EntityID) bool { return c.seen[id] }
+
+// Seen is an entity as the client's mirror has it; ok is false if it has none of this id. It is valid until the next tick. Bindings read it: bind.VitalsRead(e, &m).
+func (c *Client) Seen(id game.EntityID) (e *replica.Entity, ok bool) {
+	if c.Mirror == nil || !c.seen[id] {
+		return nil, false
+	}
+	for i := range c.Mirror.Entities {
+		if e := &c.Mirror.Entities[i]; e.Live && e.ID == uint64(id) {
+			return e, true
+		}
+	}
+	return nil, false
+}
 
 // View lists what the client's mirror holds, in order.
 func (c *Client) View() []game.EntityID {

@@ -35,12 +35,47 @@ func (w *World) exchange(p *place) {
 		w.answer(&a)
 	}
 	for _, j := range p.out.Jobs {
-		b, err := j.Run(context.Background())
-		in := game.Input{Kind: game.Done, Number: j.Number, Payload: b}
-		if err != nil {
-			in.Code, in.Text = game.Failure(err)
+		if w.Hold {
+			w.held = append(w.held, HeldJob{Job: j, Zone: p.zone})
+		} else {
+			p.finish(&j)
 		}
-		p.in = append(p.in, in)
+	}
+}
+
+// finish runs a job and has its result among the inputs of the next tick.
+func (p *place) finish(j *game.Job) {
+	b, err := j.Run(context.Background())
+	in := game.Input{Kind: game.Done, Number: j.Number, Payload: b}
+	if err != nil {
+		in.Code, in.Text = game.Failure(err)
+	}
+	p.in = append(p.in, in)
+}
+
+// HeldJob is a job that World.Hold keeps, with the zone that has begun it.
+type HeldJob struct {
+	game.Job
+	Zone *game.Zone
+}
+
+// Jobs lists the jobs that are held, in the order in which they were begun.
+func (w *World) Jobs() []HeldJob { return slices.Clone(w.held) }
+
+// Finish runs a job that was held and gives its result to its zone, in the next tick. One that is not held, or no more, fails the test.
+func (w *World) Finish(j HeldJob) {
+	w.t.Helper()
+	i := slices.IndexFunc(w.held, func(x HeldJob) bool { return x.Zone == j.Zone && x.Number == j.Number })
+	if i < 0 {
+		w.t.Errorf("job %d %q is not held: it was finished before, or was begun without World.Hold", j.Number, j.Name)
+		return
+	}
+	j = w.held[i]
+	w.held = slices.Delete(w.held, i, i+1)
+	for _, p := range w.places {
+		if p.zone == j.Zone {
+			p.finish(&j.Job)
+		}
 	}
 }
 
@@ -145,13 +180,17 @@ func (w *World) answer(a *game.Answer) {
 // emit carries what a zone says.
 func (w *World) emit(p *place) {
 	w.t.Helper()
-	for _, m := range p.out.Messages {
+	groups := p.out.Groups
+	for i, m := range p.out.Messages {
+		for ; len(groups) > 0 && groups[0].At <= i; groups = groups[1:] {
+			w.group(&groups[0])
+		}
 		if c := w.client(m.Session); c != nil {
 			c.inbox = append(c.inbox, m)
 		}
 	}
-	for _, g := range p.out.Groups {
-		w.group(&g)
+	for i := range groups {
+		w.group(&groups[i])
 	}
 	for _, k := range p.out.Kicks {
 		if c := w.client(k.Session); c != nil {

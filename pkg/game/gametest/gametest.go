@@ -6,7 +6,8 @@
 //	anna.Push(bind.RouteMove, &pb.Move{Seq: 1, Vx: 16})
 //	w.Tick(20)
 //
-// Hand-overs, calls across borders, groups and jobs go their ways between the zones; a job runs at once, in the tick that has begun it, and its result comes in the next. A World belongs to the test's goroutine.
+// Hand-overs, calls across borders, groups and jobs go their ways between the zones; a job runs at once, in the tick that has begun it, and its result comes in the next.
+// With World.Hold jobs wait for World.Finish, so that a test has time to send a player away, or to let two jobs end in the other order. A World belongs to the test's goroutine.
 package gametest
 
 import (
@@ -30,6 +31,8 @@ type World struct {
 	Panics []game.Panic
 	// Lenient lets panics of the game's code pass.
 	Lenient bool
+	// Hold keeps the jobs that game.Go begins from now on until Finish runs them, or nobody does: then what waits for them is told of a timeout.
+	Hold bool
 	// Audits are the uses of commands so far.
 	Audits []game.Audit
 	// Inputs, if set, is told the inputs of every step before it is made, and the outputs after it.
@@ -49,6 +52,7 @@ type World struct {
 	asked   map[askKey]game.Asked
 	inst    map[string]*place
 	answers map[uint32]*game.Operated
+	held    []HeldJob
 }
 
 type askKey struct {
@@ -80,7 +84,7 @@ func Open(t testing.TB, g *game.Game, zones ...game.Config) *World {
 		all = append(all, w.add(c).zone.Config())
 	}
 	for i, p := range w.places {
-		if n := game.NeighboursOf(all[i], all); len(n) > 0 {
+		if n := game.NeighboursOf(all[i], all, p.zone.Reach()); len(n) > 0 {
 			p.in = append(p.in, game.Input{Kind: game.Neighbours, Payload: game.AppendNeighbours(nil, n)})
 		}
 	}

@@ -93,7 +93,7 @@ func newWorld(t *testing.T, g *game.Game, seed uint64) *world {
 		}
 		w.zones, w.recorders, w.files = append(w.zones, z), append(w.recorders, r), append(w.files, f)
 		w.next = append(w.next, []game.Input{
-			{Kind: game.AttachGateway, Gateway: 1}, {Kind: game.Neighbours, Payload: game.AppendNeighbours(nil, game.NeighboursOf(z.Config(), configs))},
+			{Kind: game.AttachGateway, Gateway: 1}, {Kind: game.Neighbours, Payload: game.AppendNeighbours(nil, game.NeighboursOf(z.Config(), configs, z.Reach()))},
 		})
 		_ = i
 	}

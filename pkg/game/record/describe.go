@@ -55,6 +55,48 @@ func Describe(z *game.Zone, id game.EntityID) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
+// DescribeInputs returns what writes down an input of a game's zones in a line, for people: routes and kinds of inputs by their names, messages as JSON. It fails if the game's routes are wrong.
+func DescribeInputs(g *game.Game) (func(in *game.Input) string, error) {
+	routes, err := g.Routes()
+	if err != nil {
+		return nil, err
+	}
+	return func(in *game.Input) string {
+		b := []byte(in.Kind.String())
+		number := func(name string, v uint64) {
+			if v != 0 {
+				b = fmt.Appendf(b, ", %s %d", name, v)
+			}
+		}
+		number("session", uint64(in.Session))
+		number("player", in.Player)
+		if in.Name != "" {
+			b = fmt.Appendf(b, ", %q", in.Name)
+		}
+		number("gateway", uint64(in.Gateway))
+		number("zone", uint64(in.Zone))
+		number("entity", uint64(in.Entity))
+		number("number", in.Number)
+		sent := in.Kind == game.Receive || in.Kind == game.Operate
+		if r, ok := routes.Lookup(in.Route); ok && sent {
+			b = fmt.Appendf(b, ", %s", r.Name)
+		} else {
+			number("route", uint64(in.Route))
+		}
+		number("id", uint64(in.ID))
+		switch {
+		case sent:
+			b = fmt.Appendf(b, ": %s", g.Arguments(in.Route, in.Payload))
+		case len(in.Payload) > 0:
+			b = fmt.Appendf(b, ", %d bytes", len(in.Payload))
+		}
+		if in.Text != "" {
+			b = fmt.Appendf(b, ", %q", in.Text)
+		}
+		return string(b)
+	}, nil
+}
+
 // String says what a slot held.
 func (t Trace) String() string {
 	if t.Entity == 0 {

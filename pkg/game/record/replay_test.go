@@ -230,3 +230,24 @@ func TestDescribeShowsEveryComponent(t *testing.T) {
 		t.Error("it describes who does not live")
 	}
 }
+
+func TestInputsAreDescribedByTheNamesOfWhatTheySay(t *testing.T) {
+	describe, err := record.DescribeInputs(newFrontier())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, in := range map[string]game.Input{
+		"Receive, session 7, frontier.ask, id 3: 5":                                     {Kind: game.Receive, Session: 7, Route: routeAsk, ID: 3, Payload: []byte{8, 5}},
+		"Operate, \"ops\", frontier.raise, id 1: 4":                                     {Kind: game.Operate, Name: "ops", Route: routeRaise, ID: 1, Payload: []byte{8, 4}},
+		"Receive, session 7, frontier.ask: 1 bytes that are no message of frontier.ask": {Kind: game.Receive, Session: 7, Route: routeAsk, Payload: []byte{0xff}},
+		"Receive, session 7, route 9999: 0 bytes for route 9999, which nothing handles": {Kind: game.Receive, Session: 7, Route: 9999},
+		"Join, session 7, player 1007, \"Ann\", gateway 1":                              {Kind: game.Join, Session: 7, Player: 1007, Name: "Ann", Gateway: 1},
+		"Ask, zone 2, entity 5, number 8, route 1, 2 bytes":                             {Kind: game.Ask, Zone: 2, Entity: 5, Number: 8, Route: callStrike, Payload: []byte{8, 4}},
+		"Done, number 8, \"too slow\"":                                                  {Kind: game.Done, Number: 8, Text: "too slow"},
+		"InputKind(200)":                                                                {Kind: 200},
+	} {
+		if got := describe(&in); got != want {
+			t.Errorf("%s\nwant %s", got, want)
+		}
+	}
+}

@@ -173,7 +173,7 @@ func (v Verdict) String() string {
 	if c == nil {
 		return fmt.Sprintf("Two replays of the same inputs agree with each other in all of %d ticks, but not with the recording.\n"+
 			"why: the original saw something that was no input: something that changes between processes or machines and not between two replays (an environment variable, a file, the date, another "+
-			"build, memory that a data race has spoilt), or state that zones share\nfix: look at what the differing entities read; if the recording is of another build, replay it with that one", v.Ticks)
+			"build, memory that a data race has spoilt), or state that zones share\nfix: have the rules changed since? Then this is the change: builds of changed sources look alike. If not, look at what the differing entities read; if the recording is of another build, replay it with that one", v.Ticks)
 	}
 	var b strings.Builder
 	switch {

@@ -74,7 +74,7 @@ func TestWhatWasNoInputIsToldFromWhatIsNotDeterministic(t *testing.T) {
 		t.Fatalf("%+v", rep)
 	}
 	v, err := record.Trail(bytes.NewReader(b), g, record.Options{}, rep.Ticks)
-	if err != nil || v.Culprit != nil || v.Ticks != 26 || !strings.Contains(v.String(), "agree with each other in all of 26 ticks, but not with the recording") {
+	if err != nil || v.Culprit != nil || v.Ticks != 26 || !strings.Contains(v.String(), "agree with each other in all of 26 ticks, but not with the recording") || !strings.Contains(v.String(), "fix: have the rules changed since? Then this is the change") {
 		t.Errorf("%v, %v", v, err)
 	}
 }

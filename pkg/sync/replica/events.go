@@ -1,6 +1,10 @@
 package replica
 
-import "github.com/tianxia-mmo/tianxia/pkg/sync/batch"
+import (
+	"slices"
+
+	"github.com/tianxia-mmo/tianxia/pkg/sync/batch"
+)
 
 // Event is something that a zone's batch told about an entity, until Settle.
 type Event struct {
@@ -23,6 +27,22 @@ func (z *Zone) note(b []batch.Event) {
 		z.events = append(z.events, Event{Route: e.Route, Payload: e.Payload, slot: e.Slot, first: z.ents[e.Slot].first})
 		z.about.set(e.Slot, true)
 	}
+}
+
+// hush drops events of the batches before, if any client begins to see what they are about with this one: it must not hear what it did not see. Clients who did lose them, as
+// they lose any event that their gateway takes too late.
+func (z *Zone) hush(b *batch.Batch) {
+	if len(z.events) == 0 {
+		return
+	}
+	for i := range b.Observers {
+		for _, slot := range b.Observers[i].Enters {
+			if z.about.has(slot) {
+				z.about.set(slot, false)
+			}
+		}
+	}
+	z.events = slices.DeleteFunc(z.events, func(e Event) bool { return !z.about.has(e.slot) })
 }
 
 // Eventful tells whether there are events since Settle.

@@ -133,6 +133,7 @@ func (z *Zone) apply(b *batch.Batch) error {
 			}
 		}
 	}
+	z.hush(b)
 	change := z.delta
 	if b.Kind == batch.KindSnapshot {
 		change = z.snapshot

@@ -861,8 +861,8 @@ export class World extends Entities {
     return new WolfView(this, this.entity(index, Kind.wolf, "Wolf"), tick);
   }
 
-  /** wolfs are the local indices of all that are visible. */
-  wolfs(): IterableIterator<number> {
+  /** wolves are the local indices of all that are visible. */
+  wolves(): IterableIterator<number> {
     return this.replica.ofKind(Kind.wolf);
   }
 
