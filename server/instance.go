@@ -90,6 +90,11 @@ func (s *Server) opens(m *made) {
 	s.add(h)
 	for i := range h.waiting {
 		s.arrive(h, &h.waiting[i].Departure)
+		for _, id := range h.waiting[i].Players {
+			if x := s.sessions[uint64(id)]; x != nil && x.zone == h {
+				s.tell(x, link.Down{Kind: link.Entered, Zone: h.id()})
+			}
+		}
 	}
 	h.waiting = nil
 	h.inputs = append(h.inputs, late...)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tianxia-mmo/tianxia/pkg/game"
+	"github.com/tianxia-mmo/tianxia/pkg/link"
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
 )
 
@@ -69,6 +70,9 @@ func (s *Server) handOver(from *host, d *game.Departure) {
 	for _, id := range d.Players {
 		if x := s.sessions[uint64(id)]; x != nil && x.place == playing {
 			s.move(x, to)
+			if to.zone != nil {
+				s.tell(x, link.Down{Kind: link.Entered, Zone: to.id()}) // its gateway keeps the row of its home
+			}
 		}
 	}
 	for _, id := range d.Entities {
