@@ -178,26 +178,28 @@ func (p *player) state() {
 	p.watch.frame()
 }
 
+// What happens is printed before a command that waits for it goes on, and prints what comes after.
+
 // zone is told that the session is in the world.
 func (p *player) zone(z *mmov1.Zone) {
 	game := ""
 	if p.Layout != nil {
 		game = p.Layout.Name
 	}
-	p.change(func() { p.zones, p.game, p.queue = len(p.Zones), game, 0 })
 	if p.watch.isOn() {
 		p.out.event("zone", fmt.Sprintf("zone       %d of %q, %d Hz", z.Zone, game, z.TickHz), "zone", z.Zone, "epoch", z.Epoch, "game", game, "tick_hz", z.TickHz)
 	}
+	p.change(func() { p.zones, p.game, p.queue = len(p.Zones), game, 0 })
 }
 
 func (p *player) pushed(route uint16, payload []byte) {
 	m := message{route, p.text(route, payload)}
+	p.out.event("push", fmt.Sprintf("push       %s %s", p.routeName(route), m.payload), "route", route, "name", p.routeName(route), "message", m.payload)
 	p.change(func() {
 		if p.pushes = append(p.pushes, m); len(p.pushes) > maxPushes {
 			p.pushes = p.pushes[1:]
 		}
 	})
-	p.out.event("push", fmt.Sprintf("push       %s %s", p.routeName(route), m.payload), "route", route, "name", p.routeName(route), "message", m.payload)
 }
 
 func (p *player) refused(route uint16, _ uint32, err *client.Error) {
@@ -211,12 +213,13 @@ func (p *player) routeName(route uint16) string {
 }
 
 func (p *player) cutOff(cause error) {
-	p.change(func() {
-		if p.lost, p.away = time.Now(), true; p.cutting {
-			cause = errors.New("the connection was cut on purpose")
-		}
-	})
+	p.mu.Lock()
+	if p.cutting {
+		cause = errors.New("the connection was cut on purpose")
+	}
+	p.mu.Unlock()
 	p.out.event("lost", "lost       "+firstLine(cause), "cause", cause.Error())
+	p.change(func() { p.lost, p.away = time.Now(), true })
 }
 
 func (p *player) resumed(recovered bool) {
