@@ -1,129 +1,154 @@
 package aoi
 
 import (
-	"math"
 	"math/rand/v2"
 	"runtime"
 	"testing"
 )
 
-// walkers is a square world of walkers that turn at its edges, on average 50
-// of them within 50 units of each other.
-type walkers struct {
-	s      *Space
-	h      []Handle
-	x, z   []float32
-	vx, vz []float32
-	side   float32
+// BenchmarkTick times moves and Tick together, per entity and tick.
+func BenchmarkTick(b *testing.B) {
+	walker := Opts{Radius: 50, LeaveRadius: 55}
+	for _, c := range []struct {
+		name string
+		n    int
+		make func(tb testing.TB, cfg Config, n int) *walkers
+		tick func(tb testing.TB, w *walkers) Events
+	}{
+		{"walk-1k", 1_000, func(tb testing.TB, cfg Config, n int) *walkers { return newWalkers(tb, cfg, n, 0.25, walker) }, stepAll},
+		{"walk-10k", 10_000, func(tb testing.TB, cfg Config, n int) *walkers { return newWalkers(tb, cfg, n, 0.25, walker) }, stepAll},
+		{"walk-100k", 100_000, func(tb testing.TB, cfg Config, n int) *walkers { return newWalkers(tb, cfg, n, 0.25, walker) }, stepAll},
+		{"fast-10k", 10_000, func(tb testing.TB, cfg Config, n int) *walkers { return newWalkers(tb, cfg, n, 5, walker) }, stepAll},
+		{"crowd-5k", 5_000, func(tb testing.TB, cfg Config, n int) *walkers { return newCrowd(tb, cfg, n, 100) }, stepAll},
+		{"resting-10k", 10_000, func(tb testing.TB, cfg Config, n int) *walkers { return newWalkers(tb, cfg, n, 0.25, walker) }, stepOne},
+		{"arrivals", 2_000, func(tb testing.TB, cfg Config, n int) *walkers { return newWalkers(tb, cfg, n, 0.25, walker) }, replaceAll},
+	} {
+		for _, k := range Kernels() {
+			b.Run(c.name+"/"+k.String(), func(b *testing.B) {
+				benchTick(b, c.n, func() *walkers { return c.make(b, Config{Kernel: k}, c.n) }, c.tick)
+			})
+		}
+	}
 }
 
-func newWalkers(tb testing.TB, n int, step float64) *walkers {
-	rnd := rand.New(rand.NewPCG(42, uint64(n)))
-	w := &walkers{side: float32(math.Sqrt(float64(n) * math.Pi * 50 * 50 / 50))}
-	s, err := New(Config{MaxX: w.side, MaxZ: w.side})
-	if err != nil {
+func benchTick(b *testing.B, n int, start func() *walkers, tick func(testing.TB, *walkers) Events) {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	w := start()
+	for range 100 {
+		tick(b, w)
+	}
+	b.ReportAllocs()
+	events := 0
+	for b.Loop() {
+		ev := tick(b, w)
+		events += len(ev.Leaves) + len(ev.Enters)
+	}
+	entities := float64(n)
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/entities, "ns/entity")
+	b.ReportMetric(float64(events)/float64(b.N)/entities, "events/entity")
+	b.ReportMetric(float64(w.visible())/entities, "visible")
+	w.h, w.x, w.z, w.vx, w.vz = nil, nil, nil, nil, nil // not the space's
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	b.ReportMetric((float64(after.HeapAlloc)-float64(before.HeapAlloc))/entities, "B/entity")
+	runtime.KeepAlive(w.s)
+}
+
+func stepAll(tb testing.TB, w *walkers) Events { return w.step(tb) }
+
+// stepOne moves the first of many that rest.
+func stepOne(tb testing.TB, w *walkers) Events {
+	w.x[0] = w.side - w.x[0]
+	if err := w.s.Move(w.h[0], w.x[0], w.z[0]); err != nil {
 		tb.Fatal(err)
-	}
-	w.s = s
-	for range n {
-		a := rnd.Float64() * 2 * math.Pi
-		x, z := rnd.Float32()*w.side, rnd.Float32()*w.side
-		h, err := s.Add(x, z, Opts{Radius: 50, LeaveRadius: 55})
-		if err != nil {
-			tb.Fatal(err)
-		}
-		w.h, w.x, w.z = append(w.h, h), append(w.x, x), append(w.z, z)
-		w.vx, w.vz = append(w.vx, float32(step*math.Cos(a))), append(w.vz, float32(step*math.Sin(a)))
-	}
-	return w
-}
-
-func (w *walkers) step(tb testing.TB) Events {
-	for i, h := range w.h {
-		x, z := w.x[i]+w.vx[i], w.z[i]+w.vz[i]
-		if x < 0 || x > w.side {
-			w.vx[i] = -w.vx[i]
-			x = w.x[i]
-		}
-		if z < 0 || z > w.side {
-			w.vz[i] = -w.vz[i]
-			z = w.z[i]
-		}
-		w.x[i], w.z[i] = x, z
-		if err := w.s.Move(h, x, z); err != nil {
-			tb.Fatal(err)
-		}
 	}
 	return w.s.Tick()
 }
 
-func (w *walkers) visible() int {
-	n := 0
-	for _, h := range w.h {
-		n += int(w.s.obs[h].visible.n)
+// replaceAll removes everybody and lets them in again.
+func replaceAll(tb testing.TB, w *walkers) Events {
+	for i, h := range w.h {
+		if err := w.s.Remove(h); err != nil {
+			tb.Fatal(err)
+		}
+		h, err := w.s.Add(w.x[i], w.z[i], Opts{Radius: 50, LeaveRadius: 55})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		w.h[i] = h
 	}
-	return n
+	return w.s.Tick()
 }
 
-func BenchmarkTick(b *testing.B) {
+func BenchmarkMove(b *testing.B) {
+	w := newWalkers(b, Config{}, 10_000, 0.25, Opts{Radius: 50, LeaveRadius: 55})
+	w.s.Tick()
 	for _, c := range []struct {
 		name string
-		n    int
-		step float64
-	}{{"walk-1k", 1_000, 0.25}, {"walk-10k", 10_000, 0.25}, {"walk-100k", 100_000, 0.25}, {"fast-10k", 10_000, 5}} {
+		far  int
+	}{{"step", 0}, {"teleport", 1}} {
 		b.Run(c.name, func(b *testing.B) {
-			var before, after runtime.MemStats
-			runtime.GC()
-			runtime.ReadMemStats(&before)
-			w := newWalkers(b, c.n, c.step)
-			for range 100 {
-				w.step(b)
-			}
-			b.ReportAllocs()
-			events := 0
+			i, dx := 0, float32(0.25)
 			for b.Loop() {
-				ev := w.step(b)
-				events += len(ev.Leaves) + len(ev.Enters)
+				if i++; i == len(w.h) {
+					i, dx = 0, -dx
+					b.StopTimer()
+					w.s.Tick()
+					b.StartTimer()
+				}
+				z := w.z[(i+c.far)%len(w.h)]
+				if err := w.s.Move(w.h[i], min(max(w.x[i]+dx, 0), w.side), z); err != nil {
+					b.Fatal(err)
+				}
 			}
-			entities := float64(c.n)
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/entities, "ns/entity")
-			b.ReportMetric(float64(events)/float64(b.N)/entities, "events/entity")
-			b.ReportMetric(float64(w.visible())/entities, "visible")
-			w.h, w.x, w.z, w.vx, w.vz = nil, nil, nil, nil, nil // not the space's
-			runtime.GC()
-			runtime.ReadMemStats(&after)
-			b.ReportMetric((float64(after.HeapAlloc)-float64(before.HeapAlloc))/entities, "B/entity")
-			runtime.KeepAlive(w.s)
 		})
 	}
 }
 
-func BenchmarkMove(b *testing.B) {
-	w := newWalkers(b, 10_000, 0.25)
-	w.s.Tick()
-	i := 0
-	for b.Loop() {
-		i = (i + 1) % len(w.h)
-		if err := w.s.Move(w.h[i], w.x[i], w.z[(i+1)%len(w.h)]); err != nil {
-			b.Fatal(err)
-		}
+func benchQuery(b *testing.B, query func(s *Space, x, z float32, yield func(Handle) bool)) {
+	for _, k := range Kernels() {
+		b.Run(k.String(), func(b *testing.B) {
+			w := newWalkers(b, Config{Kernel: k}, 10_000, 0.25, Opts{Radius: 50, LeaveRadius: 55})
+			w.step(b)
+			found, i := 0, 0
+			count := func(Handle) bool { found++; return true }
+			b.ReportAllocs()
+			for b.Loop() {
+				i = (i + 1) % len(w.h)
+				query(w.s, w.x[i], w.z[i], count)
+			}
+			b.ReportMetric(float64(found)/float64(b.N), "found")
+		})
 	}
 }
 
 func BenchmarkWithin(b *testing.B) {
-	w := newWalkers(b, 10_000, 0.25)
-	w.step(b)
-	found, i := 0, 0
-	count := func(Handle) bool { found++; return true }
-	for b.Loop() {
-		i = (i + 1) % len(w.h)
-		w.s.Within(w.x[i], w.z[i], 10, count)
-	}
-	b.ReportMetric(float64(found)/float64(b.N), "found")
+	benchQuery(b, func(s *Space, x, z float32, yield func(Handle) bool) { s.Within(x, z, 10, yield) })
 }
 
+func BenchmarkNearest(b *testing.B) {
+	benchQuery(b, func(s *Space, x, z float32, yield func(Handle) bool) { s.Nearest(x, z, 100, 10, yield) })
+}
+
+func BenchmarkBox(b *testing.B) {
+	benchQuery(b, func(s *Space, x, z float32, yield func(Handle) bool) { s.Box(x-10, z-10, x+10, z+10, yield) })
+}
+
+func BenchmarkSector(b *testing.B) {
+	benchQuery(b, func(s *Space, x, z float32, yield func(Handle) bool) { s.Sector(x, z, 20, 1, 1, 0.5, yield) })
+}
+
+// BenchmarkSpectator is an observer of 20,000 that moves while they rest.
 func BenchmarkSpectator(b *testing.B) {
-	s, err := New(Config{})
+	for _, k := range Kernels() {
+		b.Run(k.String(), func(b *testing.B) { benchSpectator(b, k) })
+	}
+}
+
+func benchSpectator(b *testing.B, k Kernel) {
+	s, err := New(Config{Kernel: k})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -26,6 +26,7 @@ const (
 	defaultEntries = 1 << 20
 	// defaultHysteresis is leave ÷ enter where the caller names no leave radius.
 	defaultHysteresis = 1.1
+	maxWorkers        = 64
 )
 
 // Config describes a Space. The zero value works.
@@ -34,13 +35,18 @@ type Config struct {
 	// caller's unit of length. All four zero: ±2^24. They cost nothing: a
 	// larger world needs no larger grid.
 	MinX, MinZ, MaxX, MaxZ float32
-	// CellSize is the depth of a grid row in the caller's unit of length; it
-	// steers speed only. Best is about the usual enter radius.
-	// 0: the space follows the median enter radius of its observers.
+	// CellSize is the side of a grid cell in the caller's unit of length; it
+	// steers speed only. 0: cells follow the density of the entries.
 	CellSize float32
 	// MaxEntries bounds the entries, those removed but not yet reported
 	// included. 0: 2^20.
 	MaxEntries int
+	// Workers is how many goroutines share a Tick; 0: 1. What comes out does
+	// not depend on it.
+	Workers int
+	// Kernel computes the distances. Auto, the zero value: the fastest that
+	// this machine has. What comes out does not depend on it.
+	Kernel Kernel
 }
 
 func (c Config) validate() (Config, error) {
@@ -64,6 +70,15 @@ func (c Config) validate() (Config, error) {
 	if c.MaxEntries < 0 || c.MaxEntries > MaxEntries {
 		return c, fmt.Errorf("aoi: max entries %d outside [1, %d]: %w", c.MaxEntries, MaxEntries, ErrConfig)
 	}
+	if c.Workers == 0 {
+		c.Workers = 1
+	}
+	if c.Workers < 0 || c.Workers > maxWorkers {
+		return c, fmt.Errorf("aoi: %d workers outside [1, %d]: %w", c.Workers, maxWorkers, ErrConfig)
+	}
+	if _, ok := kernelOf(c.Kernel); !ok {
+		return c, fmt.Errorf("aoi: this machine has no kernel %q, only %v: %w", c.Kernel, Kernels(), ErrConfig)
+	}
 	return c, nil
 }
 
@@ -71,18 +86,33 @@ func (c Config) validate() (Config, error) {
 // a monster, a chest.
 type Opts struct {
 	// Hidden entries are seen by no observer and found by no query: an
-	// observer that is no entity (a spectator), or stealth.
+	// observer that is no entity (a spectator, a border), or stealth.
 	Hidden bool
+	// Layers says what the entry is, as a set of bits. 0: bit 0 alone.
+	Layers uint32
 	// Radius is the enter radius in the caller's unit; 0: not an observer.
 	Radius float32
 	// LeaveRadius is the radius beyond which a visible target is lost; at
 	// least Radius. 0: 1.1 times Radius.
 	LeaveRadius float32
+	// Mask says which layers the observer sees: those of which it has a bit.
+	// 0: all.
+	Mask uint32
+	// Nearest bounds how many targets the observer sees: the nearest, with a
+	// bonus for those it sees already. 0: no bound.
+	Nearest int
 }
 
 func checkRadii(enter, leave float32) error {
 	if !(enter >= 0 && leave >= enter && leave <= math.MaxFloat32) || enter == 0 && leave > 0 {
 		return fmt.Errorf("enter radius %g, leave radius %g: %w", enter, leave, ErrRadius)
+	}
+	return nil
+}
+
+func checkNearest(k int) error {
+	if k < 0 || k > MaxEntries {
+		return fmt.Errorf("nearest %d outside [0, %d]: %w", k, MaxEntries, ErrConfig)
 	}
 	return nil
 }

@@ -8,12 +8,14 @@
 //
 // and stays visible while d² ≤ leave², with leave ≥ enter, so that a target
 // walking along the edge does not flicker. The circle is exact: no cell of the
-// grid shows in the answer.
+// grid shows in the answer. Targets have layers and observers a mask of those
+// they see; an observer may be bound to its nearest K targets, in which those it
+// sees already have a bonus, so that a crowd does not flicker either.
 //
 // # Arithmetic
 //
-// Every decision, in Tick and in Within alike, is this and nothing else, each
-// operation rounded to float32 (no fused multiply-add on any platform):
+// Every decision, in Tick and in the queries alike, is this and nothing else,
+// each operation rounded to float32 (no fused multiply-add on any platform):
 //
 //	dx, dz = target.x − observer.x, target.z − observer.z
 //	d²     = dx·dx + dz·dz          compared with enter·enter or leave·leave
@@ -24,35 +26,46 @@
 // a radius of 16,000 units by less than 0.002 units: two integer positions are
 // judged wrongly only if their true distance is that close to the radius.
 //
+// # How it works
+//
+// Targets lie in blocks of 16, each in a square cell of a grid; observers, called
+// eyes, lie in blocks of 16 too. A block of eyes has a list of the blocks of
+// targets in its reach, and for each of them a row of bits: who sees which slot.
+// The list stays as it is while everybody stays in the box of its block, which is
+// a cell and a skin around it. So a tick compares blocks with blocks: it rules
+// out for 16 eyes at once what is wholly out of reach, wholly within, or has not
+// moved, computes 16 distances at once for the rest, and what it reports is the new bits XOR
+// the old ones. Whoever changes its block takes its bits along. Nothing is
+// rebuilt at once but what has just come: cells follow the density, some entries per tick. docs/aoi.md
+// has drawings, and docs/adr/0009 why.
+//
+// Blocks are compared by one of several kernels: portable Go, AVX2, AVX-512. All
+// give the same results in the same order, bit for bit, and so does any number
+// of workers.
+//
 // # Cost
 //
-// A tick sorts all entries into a grid (about 25 ns each) and then, for every
-// observer, walks what it saw (about 4 ns per target) and what stands in the
-// grid cells that its enter circle touches (about 1 ns per candidate, some 2.3
-// candidates per target inside the circle at the cell size that the space
-// chooses by itself). Measured on a shared 2-core EPYC, one thread, everybody an
-// observer of about 52 targets and everybody moving: 360 to 430 ns per entity
-// and tick at 10,000 entities, 510 to 660 at 100,000.
+// Moving costs some 10 ns per entity, looking some 25 (AVX-512) to 200 ns
+// (portable) per observer of 50 targets who walks among walkers, an event some 5 to 10 ns,
+// a change of block, which a walker makes every hundred ticks or so, about half a
+// microsecond. An observer at rest pays only for the blocks in which something
+// moved, and a tick in which nothing changed at all costs nothing. Observers that see all
+// of a block pay next to nothing for it, so that a spectator of the whole
+// world costs about 1 ns per target. Crowds cost what they are: n observers in
+// one view are n² pairs, with some bits kept for each; bind them to the nearest.
 //
-// There is no cheap and no expensive tick: nothing is rebuilt now and then,
-// spawns and teleports are no special case, and speed costs only through the
-// events it causes (some 20 to 40 ns each). A tick in which nothing changed at all
-// costs nothing. An observer that sees the whole world costs O(entries), for
-// itself alone. Crowds cost what they are: n observers in one view are n² pairs.
-//
-// The grid is a torus of about as many cells as there are entries: places far
-// apart share cells, so that an empty, vast or lopsided world needs neither
-// memory nor tuning.
-//
-// Memory is about 90 bytes per entry, 3 bytes per visible target and 8 bytes
-// per event of a tick: 250 bytes per walking entity that sees 52, 330 if it
-// moves a tenth of its radius per tick. The sets of
-// one space may hold 1.4 billion pairs. Ticks allocate nothing once the buffers
-// have reached their working size; after a burst they shrink again.
+// There is one structure for all regimes; it turns into the simpler ones by itself. In a
+// tiny zone all stand in one cell, and a tick is a comparison of all pairs, 16
+// at a time. In a huge sparse world cells grow until a few share each, and the table
+// of cells is a torus of about as many places as there are blocks: neither memory nor tuning for
+// what is empty. With few observers among many entities only their lists exist,
+// and the cost is that of moving.
 //
 // # Use
 //
 // A Space belongs to one goroutine, as a rule its zone's; no method may be
-// called concurrently with another on the same Space. Spaces share nothing. The
-// package starts no goroutine and holds no resource: drop a Space to stop it.
+// called concurrently with another on the same Space. Spaces share nothing, and
+// there may be any number. Config.Workers makes a Tick share its work among
+// goroutines that end with it; otherwise the package starts none and holds no
+// resource: drop a Space to stop it.
 package aoi

@@ -1,131 +1,79 @@
 package aoi
 
-import "encoding/binary"
+// list is what a block of eyes looks at: blocks of targets, and a row of each.
+type list struct {
+	made   bool
+	blocks []uint32
+	rows   []row
+}
 
-// list is one observer's visible set as of the last Tick: n slots.
-type list struct{ at, n uint32 }
+// find returns where in a list a block of targets is, or -1.
+func (l *list) find(b uint32) int {
+	for i, o := range l.blocks {
+		if o == b {
+			return i
+		}
+	}
+	return -1
+}
 
-// lists keeps all visible sets, three bytes per slot (they are most of a space's
-// memory), in pages without pointers:
-//
-//	page: pageBytes; sets one after the other: n slots of 3 bytes little-endian
-//	at:   offset of the set in mem; for a set larger than a page, index in large
-//
-// Every Tick writes all sets anew, in the order in which it reads them but for
-// what moved in between, and a page whose last set is gone is written again. So
-// memory streams through the cache instead of being gathered, holes close by
-// themselves, and all that is needed twice is the few pages between reading and
-// writing. (Blocks of size classes, one per observer, took half again as much
-// memory and a fifth more time.)
-type lists struct {
-	mem  []byte
-	sets []uint16 // sets in each page
-	free []uint32 // empty pages
-	page uint32   // being written
-	used uint32   // bytes of it
-
-	large     [][]byte
-	freeLarge []uint32
+// pool keeps the memory of lists, most of a space's: in steps of some entries, and what one list gives up waits for the next, so that lists that grow and shrink all the
+// time allocate nothing. Long ones, of crowds and of those who see far, are left to the garbage collector.
+type pool struct {
+	waiting [poolSteps + 1][]list // by steps
+	limit   int                   // how many of a size wait at most
 }
 
 const (
-	slotBytes = 3
-	pageBytes = 4096
-	// pageSlots leaves a byte at the end: a slot is loaded as 4 bytes.
-	pageSlots = (pageBytes - 1) / slotBytes
-	maxPages  = (1 << 32) / pageBytes // at is 32 bits
+	step      = 4
+	poolSteps = 64
 )
 
-// bytes returns the slots of l, for load, and one byte more.
-func (m *lists) bytes(l list) []byte {
-	if l.n > pageSlots {
-		return m.large[l.at]
+// resize gives a list room for n entries. What is in it is lost if it does not shrink within its room.
+func (p *pool) resize(l *list, n int) {
+	if room := cap(l.blocks); n > room || room-n >= 2*step+n/4 || n == 0 {
+		p.put(l)
+		p.take(l, n)
 	}
-	return m.mem[l.at:][:slotBytes*l.n+1]
+	l.blocks, l.rows = l.blocks[:n], l.rows[:n]
 }
 
-func load(b []byte, i int) uint32 {
-	return binary.LittleEndian.Uint32(b[slotBytes*i:]) & (1<<24 - 1)
-}
-
-func store(b []byte, i int, slot uint32) {
-	b = b[slotBytes*i : slotBytes*i+slotBytes]
-	b[0], b[1], b[2] = byte(slot), byte(slot>>8), byte(slot>>16)
-}
-
-// replace gives l room for n slots in place of what it had, and returns it.
-func (m *lists) replace(l *list, n int) []byte {
-	if l.n > pageSlots && n > pageSlots { // in place; it has been read
-		l.n = uint32(n)
-		m.large[l.at] = resized(m.large[l.at], slotBytes*n+1)
-		return m.large[l.at]
-	}
-	m.release(l)
+func (p *pool) take(l *list, n int) {
+	k := (n + step - 1) / step
 	switch {
-	case n == 0:
-		return nil
-	case n > pageSlots:
-		*l = list{m.takeLarge(), uint32(n)}
-		m.large[l.at] = make([]byte, slotBytes*n+1, slotBytes*(n+n/8)+1)
-		return m.large[l.at]
+	case k > poolSteps:
+		room := n + n/16
+		l.blocks, l.rows = make([]uint32, 0, room), make([]row, 0, room)
+	case len(p.waiting[k]) > 0:
+		last := len(p.waiting[k]) - 1
+		l.blocks, l.rows = p.waiting[k][last].blocks, p.waiting[k][last].rows
+		p.waiting[k] = p.waiting[k][:last]
+	case k > 0:
+		l.blocks, l.rows = make([]uint32, 0, k*step), make([]row, 0, k*step)
 	}
-	size := uint32(slotBytes * n)
-	if len(m.sets) == 0 || m.used+size+1 > pageBytes {
-		m.turn()
-	}
-	*l = list{m.page*pageBytes + m.used, uint32(n)}
-	m.used += size
-	m.sets[m.page]++
-	return m.bytes(*l)
 }
 
-// turn begins a page.
-func (m *lists) turn() {
-	if len(m.sets) > 0 && m.sets[m.page] == 0 {
-		m.free = append(m.free, m.page)
+func (p *pool) put(l *list) {
+	if k := cap(l.blocks) / step; k > 0 && k <= poolSteps && len(p.waiting[k]) < p.limit && cap(l.blocks) == k*step && cap(l.rows) == k*step {
+		p.waiting[k] = append(p.waiting[k], list{blocks: l.blocks[:0], rows: l.rows[:0]})
 	}
-	m.used = 0
-	if n := len(m.free); n > 0 {
-		m.page = m.free[n-1]
-		m.free = m.free[:n-1]
-		return
-	}
-	if len(m.sets) == maxPages {
-		panic("aoi: more than 1.4 billion visible pairs")
-	}
-	m.page = uint32(len(m.sets))
-	m.sets = append(m.sets, 0)
-	size := len(m.sets) * pageBytes
-	if size > cap(m.mem) {
-		// By a sixteenth: append would add a quarter.
-		grown := make([]byte, len(m.mem), size+size/(16*pageBytes)*pageBytes)
-		copy(grown, m.mem)
-		m.mem = grown
-	}
-	m.mem = m.mem[:size]
+	l.blocks, l.rows = nil, nil
 }
 
-// release empties l.
-func (m *lists) release(l *list) {
-	switch {
-	case l.n > pageSlots:
-		m.large[l.at] = nil
-		m.freeLarge = append(m.freeLarge, l.at)
-	case l.n > 0:
-		page := l.at / pageBytes
-		if m.sets[page]--; m.sets[page] == 0 && page != m.page {
-			m.free = append(m.free, page)
-		}
+// add appends a block of targets of which nobody sees anything yet.
+func (p *pool) add(l *list, b uint32) {
+	if n := len(l.blocks); n == cap(l.blocks) {
+		old := *l
+		p.take(l, n+1)
+		l.blocks, l.rows = append(l.blocks, old.blocks...), append(l.rows, old.rows...)
+		p.put(&old)
 	}
-	*l = list{}
+	l.blocks, l.rows = append(l.blocks, b), append(l.rows, row{})
 }
 
-func (m *lists) takeLarge() uint32 {
-	if n := len(m.freeLarge); n > 0 {
-		at := m.freeLarge[n-1]
-		m.freeLarge = m.freeLarge[:n-1]
-		return at
-	}
-	m.large = append(m.large, nil)
-	return uint32(len(m.large) - 1)
+// drop takes out an entry of which nobody sees anything.
+func (p *pool) drop(l *list, i int) {
+	n := len(l.blocks) - 1
+	l.blocks[i], l.rows[i] = l.blocks[n], l.rows[n]
+	l.blocks, l.rows = l.blocks[:n], l.rows[:n]
 }

@@ -1,19 +1,33 @@
 package aoi
 
+import (
+	"cmp"
+	"math"
+	"math/bits"
+	"slices"
+)
+
 // Sees reports whether target was visible to observer at the last Tick and has
-// not been removed since. It costs about 1 ns per target that observer sees.
+// not been removed since.
 func (s *Space) Sees(observer, target Handle) bool {
-	if !s.has(observer) || !s.has(target) {
+	if !s.has(observer) || !s.has(target) || observer == target {
 		return false
 	}
-	v := s.obs[observer].visible
-	if v.n == 0 {
+	eye, at := s.entries[observer].eye, s.entries[target].target
+	if eye == none {
 		return false
 	}
-	list := s.lists.bytes(v)
-	for i := range int(v.n) {
-		if s.last.handle[load(list, i)] == uint32(target) {
+	t := &s.targets
+	l, lane := &s.watch.lists[eye>>slotShift], eye&laneMask
+	for i, b := range l.blocks {
+		if b == at>>slotShift && l.rows[i][lane]&^t.gone[b]>>(at&laneMask)&1 != 0 {
 			return true
+		}
+		// It may have changed its slot since.
+		for gone := l.rows[i][lane] & t.gone[b]; gone != 0; gone &= gone - 1 {
+			if t.who[b<<slotShift|uint32(bits.TrailingZeros16(gone))] == target {
+				return true
+			}
 		}
 	}
 	return false
@@ -23,67 +37,184 @@ func (s *Space) Sees(observer, target Handle) bool {
 // since, until yield returns false. The order is a function of the calls made so
 // far. yield may call anything but Tick.
 func (s *Space) Visible(observer Handle, yield func(target Handle) bool) {
-	if !s.has(observer) {
+	if !s.has(observer) || s.entries[observer].eye == none {
 		return
 	}
-	// The list is looked up each time: yield may remove the observer.
-	for i := 0; ; i++ {
-		v := s.obs[observer].visible
-		if i >= int(v.n) {
-			return
-		}
-		t := Handle(s.last.handle[load(s.lists.bytes(v), i)])
-		if s.has(t) && !yield(t) {
-			return
+	// Between ticks an eye keeps its slot, and its list stays as it is; yield may remove the observer.
+	eye := s.entries[observer].eye
+	b, lane := eye>>slotShift, eye&laneMask
+	for i := 0; i < len(s.watch.lists[b].blocks); i++ {
+		l := &s.watch.lists[b]
+		k := l.blocks[i]
+		for m := l.rows[i][lane]; m != 0; m &= m - 1 {
+			h := s.targets.who[k<<slotShift|uint32(bits.TrailingZeros16(m))]
+			if h == observer || !s.has(h) {
+				continue
+			}
+			if !yield(h) || !s.has(observer) {
+				return
+			}
 		}
 	}
 }
 
-// strayLimit is how many strays a query walks at most without sorting anew, as
-// a fraction of all entries.
-const strayLimit = 8
+// Search asks a Space for entries on some layers.
+type Search struct {
+	s      *Space
+	layers uint32
+}
+
+// Only narrows queries to entries that are on some of these layers. A search is
+// as good as its space, for any number of queries.
+func (s *Space) Only(layers uint32) Search { return Search{s, layers} }
 
 // Within yields every entry that is not hidden and now stands at most radius
 // from (x, z), until yield returns false; the caller's unit, the same arithmetic
-// as Tick. It knows all moves made so far. It costs about 2 ns per candidate in
-// the cells around and per entry that changed its cell since the last sort; when
-// those are more than an eighth of all, it sorts (25 ns per entry) first.
+// as Tick. It knows all moves made so far.
 //
-// yield may call anything but Tick. An entry that it adds or moves may be
-// missed; none is yielded twice. A centre that is not finite finds nothing, nor does a
-// radius that is negative or NaN.
+// yield may call anything but Tick: what is yielded is what was there when the
+// query began, less what has been removed since; none is yielded twice. A centre
+// that is not finite finds nothing, nor does a radius that is negative or NaN.
 func (s *Space) Within(x, z, radius float32, yield func(h Handle) bool) {
-	if !(radius >= 0) || x-x != 0 || z-z != 0 {
+	s.Only(^uint32(0)).Within(x, z, radius, yield)
+}
+
+// Box yields every entry that is not hidden and now stands between the minima
+// and the maxima, inclusively, in the caller's unit; else like Within.
+func (s *Space) Box(minX, minZ, maxX, maxZ float32, yield func(h Handle) bool) {
+	s.Only(^uint32(0)).Box(minX, minZ, maxX, maxZ, yield)
+}
+
+// Sector yields what Within would, as far as it stands in the direction
+// (dirX, dirZ) as seen from (x, z), give or take half radians. What stands at
+// (x, z) itself is inside. A direction of no length, or one that is not finite,
+// finds nothing, nor does a half that is negative or NaN.
+func (s *Space) Sector(x, z, radius, dirX, dirZ, half float32, yield func(h Handle) bool) {
+	s.Only(^uint32(0)).Sector(x, z, radius, dirX, dirZ, half, yield)
+}
+
+// Nearest yields the n entries nearest to (x, z) of what Within would yield: the
+// nearest first, equally far ones in the order of their handles.
+func (s *Space) Nearest(x, z, radius float32, n int, yield func(h Handle) bool) {
+	s.Only(^uint32(0)).Nearest(x, z, radius, n, yield)
+}
+
+// hit is an entry that a query found.
+type hit struct {
+	key float32 // d²
+	h   Handle
+}
+
+// Within is Space.Within on the search's layers.
+func (q Search) Within(x, z, radius float32, yield func(h Handle) bool) {
+	if !finite(x) || !finite(z) || !(radius >= 0) {
 		return
 	}
-	d := &s.index
-	// Sorting would move the slots under a query further up the stack.
-	if s.queries == 0 && len(d.strays) > 64 && len(d.strays) > s.live/strayLimit {
-		s.sort()
+	base := len(q.s.hits)
+	q.gather(x, z, radius)
+	q.s.yield(base, yield)
+}
+
+// Box is Space.Box on the search's layers.
+func (q Search) Box(minX, minZ, maxX, maxZ float32, yield func(h Handle) bool) {
+	s, t := q.s, &q.s.targets
+	b := box{minX, minZ, maxX, maxZ}
+	if !(minX <= maxX && minZ <= maxZ) {
+		return
 	}
-	s.queries++
-	defer func() { s.queries-- }()
-	centre, r2 := point{x, z}, radius*radius
-	for _, h := range d.strays {
-		if s.flags[h]&(alive|hidden) == alive && dist2(s.pos[h], centre) <= r2 && !yield(Handle(h)) {
-			return
+	base := len(s.hits)
+	s.found = s.appendBlocks(s.found[:0], b, 0, q.layers)
+	for _, k := range s.found {
+		for m := t.occ[k]; m != 0; m &= m - 1 {
+			slot := k<<slotShift | uint32(bits.TrailingZeros16(m))
+			if x, z := t.position(slot); b.holds(x, z) {
+				s.hits = append(s.hits, hit{0, t.who[slot]})
+			}
 		}
 	}
-	w := d.window(centre, radius, &s.cfg)
-	for k := uint32(0); k < w.nz; k++ {
-		a, b := d.runs(w, k)
-		if !s.query(a, centre, r2, yield) || !s.query(b, centre, r2, yield) {
-			return
+	s.yield(base, yield)
+}
+
+// Sector is Space.Sector on the search's layers.
+func (q Search) Sector(x, z, radius, dirX, dirZ, half float32, yield func(h Handle) bool) {
+	s, t := q.s, &q.s.targets
+	if !finite(x) || !finite(z) || !(radius >= 0) || !finite(dirX) || !finite(dirZ) || dirX == 0 && dirZ == 0 || !(half >= 0) {
+		return
+	}
+	base := len(s.hits)
+	q.gather(x, z, radius)
+	ux, uz := float64(dirX), float64(dirZ)
+	n := math.Hypot(ux, uz)
+	ux, uz = ux/n, uz/n
+	cos := math.Cos(min(float64(half), math.Pi))
+	all := half >= math.Pi
+	kept := s.hits[:base]
+	for _, o := range s.hits[base:] {
+		px, pz := t.position(s.entries[o.h].target)
+		ox, oz := float64(px)-float64(x), float64(pz)-float64(z)
+		along := float64(ox*ux) + float64(oz*uz)
+		if all || ox == 0 && oz == 0 || along >= float64(cos*math.Sqrt(float64(ox*ox)+float64(oz*oz))) {
+			kept = append(kept, o)
+		}
+	}
+	s.hits = kept
+	s.yield(base, yield)
+}
+
+// Nearest is Space.Nearest on the search's layers.
+func (q Search) Nearest(x, z, radius float32, n int, yield func(h Handle) bool) {
+	s := q.s
+	if !finite(x) || !finite(z) || !(radius >= 0) || n <= 0 {
+		return
+	}
+	base := len(s.hits)
+	g := &s.grids[s.now]
+	// A guess that holds for an even density, then twice as far.
+	for r := float32(g.side * math.Sqrt(float64(n)/(crowding*2))); ; r *= 2 {
+		if !(r < radius) {
+			r = radius
+		}
+		q.gather(x, z, r)
+		if r == radius || len(s.hits)-base >= n {
+			break
+		}
+		s.hits = s.hits[:base]
+	}
+	found := s.hits[base:]
+	slices.SortFunc(found, func(a, b hit) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.h, b.h)) })
+	s.hits = s.hits[:base+min(n, len(found))]
+	s.yield(base, yield)
+}
+
+func finite(v float32) bool { return v-v == 0 }
+
+// gather appends what stands within a radius to the hits.
+func (q Search) gather(x, z, radius float32) {
+	s, t := q.s, &q.s.targets
+	s.found = s.appendBlocks(s.found[:0], box{x, z, x, z}, float64(radius), q.layers)
+	n := len(s.found)
+	if n == 0 {
+		return
+	}
+	s.bits = resized(s.bits, n)
+	r2 := radius * radius
+	s.kernel.scan(&t.pos[0], &s.found[0], n, x, z, r2, r2, &s.bits[0])
+	for i, k := range s.found {
+		for m := s.bits[i][0]; m != 0; m &= m - 1 {
+			slot := k<<slotShift | uint32(bits.TrailingZeros16(m))
+			px, pz := t.position(slot)
+			s.hits = append(s.hits, hit{dist2(px-x, pz-z), t.who[slot]})
 		}
 	}
 }
 
-func (s *Space) query(r run, centre point, r2 float32, yield func(Handle) bool) bool {
-	for slot := r.from; slot < r.to; slot++ {
-		h := s.index.handle[slot]
-		if s.flags[h]&(alive|hidden|stray) == alive && dist2(s.pos[h], centre) <= r2 && !yield(Handle(h)) {
-			return false
+// yield hands out the hits from base on; those of queries inside of yield are put behind them.
+func (s *Space) yield(base int, yield func(h Handle) bool) {
+	n := len(s.hits)
+	defer func() { s.hits = s.hits[:base] }()
+	for i := base; i < n; i++ {
+		if h := s.hits[i].h; s.has(h) && !yield(h) {
+			return
 		}
 	}
-	return true
 }

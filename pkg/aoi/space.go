@@ -16,53 +16,61 @@ type Handle uint32
 type Pair struct{ Observer, Target Handle }
 
 // Events is what one Tick changed. Both slices are valid until the next Tick.
-// Apply Leaves first. Each is grouped by observer, holds a pair at most once,
-// and its order is a function of the calls made so far and nothing else.
+// Apply Leaves first. Each holds a pair at most once, none is in both, and their
+// order is a function of the calls made so far and nothing else: the same for
+// every kernel and any number of workers.
 type Events struct{ Leaves, Enters []Pair }
 
 // Space is a set of entries on a plane. Make it with New; it belongs to one
 // goroutine. See the package comment for costs.
 type Space struct {
-	cfg   Config
-	reach float32 // largest magnitude of a coordinate
-
-	// By handle.
-	flags []uint8
-	pos   []point
-	cell  []uint32 // of pos
-	slot  []uint32 // in index, since the last sort
-	obs   []observer
+	cfg     Config
+	kernel  kernel
+	reach   float64 // largest magnitude of a coordinate
+	entries []entry // by handle
 
 	live     int
-	free     []Handle // may be given out
+	spare    []Handle // may be given out
 	removed  []Handle // since the last Tick
 	reported []Handle // as removed, by the last Tick
 
-	index index
-	last  renumbering
-	lists lists
-	radii [1 << (32 - 1 - radiusShift)]uint32 // observers by class of enter radius
+	grids   [2]grid
+	now     uint8 // the grid that takes entries; the other one is being emptied
+	targets targets
+	watch   watch
+	nowhere uint32 // chain of the full blocks of hidden entries
+	strays  []Handle
+	unmade  []uint32 // blocks of eyes whose lists are missing or too short
+	closed  []Handle // observers that see nothing any more, until the next Tick has said so
+	remask  map[Handle]uint32
+	crowds  []crowd // by handle, if any observer ever sees the nearest only
 
-	radiiChanged bool
-	changed      bool // anything, since the last Tick
-	queries      int  // running calls of Within
-	autoCell     float32
+	changed bool // anything, since the last Tick
+	moves   bool // somebody did, since the last Tick
+	first   bool // nothing has been told yet
+	care    upkeep
+	tick    uint32 // counts those in which anything changed
 
 	leaves, enters pairs
-	masked         []mask
+	shards         []shard
+	busy           int // shards in use in this Tick
+	pointed        bool
+	nodes          []node
+	pool           pool
+
+	// Scratch space.
+	found []uint32
+	kept  []row
+	marks []uint32 // by target block: its place in the list at hand, from 1
+	hits  []hit
+	bits  [][2]uint16
 }
 
-const (
-	alive  = 1 << iota
-	hidden // nobody sees it
-	stray  // in index.strays
-)
-
-// observer is the looking half of an entry.
-type observer struct {
-	enter          float32 // 0: not an observer
-	enter2, leave2 float32 // squares; below 0: not an observer
-	visible        list    // slots of the last Tick
+// entry is where the two halves of an entry are kept.
+type entry struct {
+	target uint32 // slot; none: there is no such entry
+	eye    uint32 // slot; none: observes nothing
+	layers uint32
 }
 
 // New returns an empty space.
@@ -71,12 +79,20 @@ func New(cfg Config) (*Space, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Space{cfg: cfg}
-	s.reach = max(-cfg.MinX, cfg.MaxX, -cfg.MinZ, cfg.MaxZ)
-	s.autoCell = max(cfg.MaxX-cfg.MinX, cfg.MaxZ-cfg.MinZ) / 64 // until somebody observes
-	s.sort()
+	s := &Space{cfg: cfg, nowhere: none, first: true}
+	s.kernel, _ = kernelOf(cfg.Kernel)
+	s.targets.hidden = none
+	s.reach = float64(max(-cfg.MinX, cfg.MaxX, -cfg.MinZ, cfg.MaxZ))
+	s.grids[0].lay(s.side(float64(max(cfg.MaxX-cfg.MinX, cfg.MaxZ-cfg.MinZ))/64), 0)
+	s.shards = make([]shard, cfg.Workers)
+	for i := range s.shards {
+		s.shards[i].open(s, i)
+	}
 	return s, nil
 }
+
+// Kernel returns the kernel in use; never Auto.
+func (s *Space) Kernel() Kernel { return s.kernel.kind }
 
 // Len returns the number of entries.
 func (s *Space) Len() int { return s.live }
@@ -94,39 +110,55 @@ func (s *Space) Add(x, z float32, o Opts) (Handle, error) {
 	if err := checkRadii(o.Radius, o.LeaveRadius); err != nil {
 		return 0, fmt.Errorf("aoi: add entry: %w", err)
 	}
+	if err := checkNearest(o.Nearest); err != nil {
+		return 0, fmt.Errorf("aoi: add entry: %w", err)
+	}
 	h, err := s.take()
 	if err != nil {
 		return 0, fmt.Errorf("aoi: add entry: %w", err)
 	}
-	s.flags[h] = alive | stray
+	e := &s.entries[h]
+	e.layers = layersOf(o.Layers)
+	layers := e.layers
 	if o.Hidden {
-		s.flags[h] |= hidden
+		layers = 0
 	}
-	s.pos[h] = point{x, z}
-	s.cell[h] = s.index.geometry.cell(s.pos[h])
-	s.index.strays = append(s.index.strays, uint32(h))
-	s.obs[h] = observer{enter2: -1, leave2: -1}
-	s.setRadii(h, o.Radius, o.LeaveRadius)
+	e.target = s.put(h, x, z, layers)
+	if o.Nearest > 0 {
+		s.bound(h, o.Nearest)
+	}
+	if o.Mask != 0 {
+		s.wear(h, o.Mask)
+	}
+	if o.Radius > 0 {
+		s.look(h, o.Radius, o.LeaveRadius)
+	}
 	s.live++
 	s.changed = true
 	return h, nil
 }
 
+func layersOf(l uint32) uint32 {
+	if l == 0 {
+		return 1
+	}
+	return l
+}
+
 func (s *Space) take() (Handle, error) {
-	if n := len(s.free); n > 0 {
-		h := s.free[n-1]
-		s.free = s.free[:n-1]
+	if n := len(s.spare); n > 0 {
+		h := s.spare[n-1]
+		s.spare = s.spare[:n-1]
 		return h, nil
 	}
-	n := len(s.flags)
+	n := len(s.entries)
 	if n >= s.cfg.MaxEntries {
 		return 0, fmt.Errorf("%d entries: %w", n, ErrFull)
 	}
-	s.flags = append(s.flags, 0)
-	s.pos = append(s.pos, point{})
-	s.cell = append(s.cell, 0)
-	s.slot = append(s.slot, 0)
-	s.obs = append(s.obs, observer{})
+	s.entries = append(s.entries, entry{none, none, 0})
+	if s.crowds != nil {
+		s.crowds = append(s.crowds, crowd{})
+	}
 	return Handle(n), nil
 }
 
@@ -134,26 +166,32 @@ func (s *Space) take() (Handle, error) {
 // Move before a Tick counts; a position that is not finite or out of bounds is
 // refused and the old one stays.
 func (s *Space) Move(h Handle, x, z float32) error {
+	if !s.has(h) || !s.inside(x, z) {
+		return s.refuse(h, x, z)
+	}
+	e, t := &s.entries[h], &s.targets
+	b := e.target >> slotShift
+	i := b<<(slotShift+1) | e.target&laneMask
+	if t.pos[i] == x && t.pos[i+lanes] == z {
+		return nil
+	}
+	if t.boxes[b].holds(x, z) {
+		t.pos[i], t.pos[i+lanes] = x, z
+		t.dirty[b] = 1
+	} else {
+		layers := t.layers[b]
+		t.vacate(e.target)
+		e.target = s.put(h, x, z, layers)
+	}
+	s.changed, s.moves = true, true
+	return nil
+}
+
+func (s *Space) refuse(h Handle, x, z float32) error {
 	if !s.has(h) {
 		return fmt.Errorf("aoi: move entry %d: %w", h, ErrHandle)
 	}
-	if !s.inside(x, z) {
-		return fmt.Errorf("aoi: move entry %d: %w", h, s.outside(x, z))
-	}
-	p := point{x, z}
-	if p == s.pos[h] {
-		return nil
-	}
-	s.pos[h] = p
-	s.changed = true
-	if c := s.index.geometry.cell(p); c != s.cell[h] {
-		s.cell[h] = c
-		if s.flags[h]&stray == 0 {
-			s.flags[h] |= stray
-			s.index.strays = append(s.index.strays, uint32(h))
-		}
-	}
-	return nil
+	return fmt.Errorf("aoi: move entry %d: %w", h, s.outside(x, z))
 }
 
 // SetRadius changes what h observes from the next Tick on: radii in the caller's
@@ -166,49 +204,156 @@ func (s *Space) SetRadius(h Handle, enter, leave float32) error {
 	if err := checkRadii(enter, leave); err != nil {
 		return fmt.Errorf("aoi: set radius of entry %d: %w", h, err)
 	}
-	s.setRadii(h, enter, leave)
+	s.look(h, enter, leave)
 	s.changed = true
 	return nil
 }
 
-// setRadii keeps observer and histogram in step.
-func (s *Space) setRadii(h Handle, enter, leave float32) {
-	o := &s.obs[h]
-	if o.enter > 0 {
-		s.radii[radiusClass(o.enter)]--
+// look makes, changes or closes the eye of h.
+func (s *Space) look(h Handle, enter, leave float32) {
+	e, w := &s.entries[h], &s.watch
+	if e.eye == none {
+		if enter == 0 {
+			return
+		}
+		x, z := s.targets.position(e.target)
+		e.eye = s.seat(h, x, z, float64(leave), s.crowds != nil && s.crowds[h].k > 0, s.maskOf(h))
+		delete(s.remask, h)
+	} else if enter > 0 {
+		s.stray(e.eye)
 	}
-	o.enter, o.enter2, o.leave2 = enter, -1, -1
-	if enter > 0 {
-		s.radii[radiusClass(enter)]++
-		// Past 1e19 a square is +Inf, which holds for every distance: right.
-		o.enter2, o.leave2 = enter*enter, leave*leave
+	b, lane := e.eye>>slotShift, e.eye&laneMask
+	w.moved[b] |= 1 << lane
+	w.capped[b] &^= 1 << lane
+	if enter == 0 {
+		w.eyes[b].close(int(lane))
+		s.closed = append(s.closed, h)
+		return
 	}
-	s.radiiChanged = true
+	w.eyes[b].open(int(lane), enter, leave)
+	s.recap(h)
 }
 
-// SetHidden hides h from all observers from the next Tick on, or shows it.
+// SetNearest bounds how many targets h sees from the next Tick on: the k nearest,
+// where one that h sees already counts as if it stood at 0.9 of its distance
+// (0.8125 of d²), so that those at the edge do not flicker. Equally near ones are
+// taken in the order of their handles. 0: no bound.
+func (s *Space) SetNearest(h Handle, k int) error {
+	if !s.has(h) {
+		return fmt.Errorf("aoi: set nearest of entry %d: %w", h, ErrHandle)
+	}
+	if err := checkNearest(k); err != nil {
+		return fmt.Errorf("aoi: set nearest of entry %d: %w", h, err)
+	}
+	s.bound(h, k)
+	if e := s.entries[h].eye; e != none {
+		b, bit := e>>slotShift, uint16(1)<<(e&laneMask)
+		s.watch.capped[b] &^= bit
+		s.watch.moved[b] |= bit
+		if s.watch.eyes[b].enter2[e&laneMask] >= 0 {
+			s.recap(h)
+			s.stray(e)
+		}
+	}
+	s.changed = true
+	return nil
+}
+
+// SetHidden hides h from all observers from the next Tick on, and from queries
+// at once, or shows it.
 func (s *Space) SetHidden(h Handle, hide bool) error {
 	if !s.has(h) {
 		return fmt.Errorf("aoi: hide entry %d: %w", h, ErrHandle)
 	}
-	s.flags[h] &^= hidden
+	e := &s.entries[h]
+	layers := e.layers
 	if hide {
-		s.flags[h] |= hidden
+		layers = 0
+	}
+	s.recast(e, h, layers)
+	return nil
+}
+
+// SetLayers changes what h is, from the next Tick on for observers and at once
+// for queries: a set of bits, 0 for bit 0 alone. Who sees h and has a bit of
+// the new ones in its mask goes on seeing it.
+func (s *Space) SetLayers(h Handle, layers uint32) error {
+	if !s.has(h) {
+		return fmt.Errorf("aoi: set layers of entry %d: %w", h, ErrHandle)
+	}
+	e := &s.entries[h]
+	e.layers = layersOf(layers)
+	if s.targets.layers[e.target>>slotShift] != 0 {
+		s.recast(e, h, e.layers)
+	}
+	return nil
+}
+
+// recast moves a target to a block of other layers.
+func (s *Space) recast(e *entry, h Handle, layers uint32) {
+	if s.targets.layers[e.target>>slotShift] == layers {
+		return
+	}
+	x, z := s.targets.position(e.target)
+	s.targets.vacate(e.target)
+	e.target = s.put(h, x, z, layers)
+	s.changed = true
+}
+
+// SetMask changes which layers h sees from the next Tick on. 0: all.
+func (s *Space) SetMask(h Handle, mask uint32) error {
+	if !s.has(h) {
+		return fmt.Errorf("aoi: set mask of entry %d: %w", h, ErrHandle)
+	}
+	s.wear(h, mask)
+	if e := s.entries[h].eye; e != none {
+		s.watch.moved[e>>slotShift] |= 1 << (e & laneMask)
+		s.stray(e)
 	}
 	s.changed = true
 	return nil
 }
 
+// wear keeps the mask of an entry until its eye's block says it.
+func (s *Space) wear(h Handle, mask uint32) {
+	if s.remask == nil {
+		s.remask = map[Handle]uint32{}
+	}
+	if mask == 0 {
+		mask = ^uint32(0)
+	}
+	s.remask[h] = mask
+}
+
+// maskOf is the mask that an observer is to have.
+func (s *Space) maskOf(h Handle) uint32 {
+	if m, ok := s.remask[h]; ok {
+		return m
+	}
+	if e := s.entries[h].eye; e != none {
+		return s.watch.mask[e>>slotShift]
+	}
+	return ^uint32(0)
+}
+
 // Remove takes h out. Observers that saw it get a leave at the next Tick, and
-// Sees, Visible and Within do not mention it from now on. What h itself saw is
-// forgotten without events: its owner has dropped it.
+// Sees, Visible and the queries do not mention it from now on. What h itself saw
+// is forgotten without events: its owner has dropped it.
 func (s *Space) Remove(h Handle) error {
 	if !s.has(h) {
 		return fmt.Errorf("aoi: remove entry %d: %w", h, ErrHandle)
 	}
-	s.setRadii(h, 0, 0)
-	s.lists.release(&s.obs[h].visible)
-	s.flags[h] = 0
+	e := &s.entries[h]
+	s.targets.vacate(e.target)
+	if e.eye != none {
+		s.watch.forget(e.eye)
+		s.rise(e.eye)
+	}
+	*e = entry{none, none, 0}
+	delete(s.remask, h)
+	if s.crowds != nil {
+		s.crowds[h] = crowd{}
+	}
 	s.removed = append(s.removed, h)
 	s.live--
 	s.changed = true
@@ -220,10 +365,13 @@ func (s *Space) Position(h Handle) (x, z float32, ok bool) {
 	if !s.has(h) {
 		return 0, 0, false
 	}
-	return s.pos[h].x, s.pos[h].z, true
+	x, z = s.targets.position(s.entries[h].target)
+	return x, z, true
 }
 
-func (s *Space) has(h Handle) bool { return uint(h) < uint(len(s.flags)) && s.flags[h]&alive != 0 }
+func (s *Space) has(h Handle) bool {
+	return uint(h) < uint(len(s.entries)) && s.entries[h].target != none
+}
 
 // inside is false for NaN, which compares with nothing.
 func (s *Space) inside(x, z float32) bool {
