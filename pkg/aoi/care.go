@@ -15,13 +15,21 @@ type upkeep struct {
 	move  []uint32 // blocks of targets that are to leave the old grid, the next last
 	turn  []uint32 // blocks of eyes
 	sweep uint32   // next block of eyes to be looked at
+
+	// What the present round of the sweep has added up, and the means of the last.
+	eyes, listed int
+	reached      float64
+	reach        float64
+	length       int // of the list that an average eye looks through
 }
 
 const (
 	// crowding is how many share a cell with the average target, itself included, at the side that suits best: blocks have room to spare, cells rarely need two.
-	crowding = 10
+	crowding = 13
 	// slack is by which factor it may be off.
 	slack = 2.5
+	// reachPart is how many cells an eye sees far at most.
+	reachPart = 2
 	// every how many ticks the density is looked at, if the number of entries has not doubled or halved.
 	every = 64
 	// portion is the part of all entries that a tick moves to a new grid.
@@ -42,7 +50,8 @@ func (s *Space) side(v float64) float64 {
 func (s *Space) tend() {
 	c := &s.care
 	if old := &s.grids[1-s.now]; old.targets.n+old.eyes.n > 0 {
-		s.migrate(s.live/portion + 256)
+		// What a target costs that changes its block goes with how many see it.
+		s.migrate((s.live/portion + 256) * 32 / max(c.length, 32))
 		return
 	}
 	c.ticks++
@@ -65,7 +74,8 @@ func (s *Space) regrid() bool {
 		near = 1.1
 	}
 	if dense := s.density(); dense > crowding*near || dense > 0 && dense < crowding/near {
-		side = s.fit(side, dense)
+		// Cells much smaller than eyes see far only make targets change them.
+		side = s.side(max(s.fit(side, dense), s.care.reach/reachPart))
 	}
 	if !s.first && side > g.side/1.5 && side < g.side*1.5 && g.targets.n+g.eyes.n <= 4*len(g.targets.open) {
 		return false
@@ -268,18 +278,41 @@ func (s *Space) sweep() {
 	w.hollow = append(w.hollow[:0], w.hollow[n:]...)
 	for range len(w.live)/rounds + 1 {
 		if int(c.sweep) >= len(w.live) {
-			c.sweep = 0
-			w.far, w.farther = w.farther, 0
+			s.swept()
 			break
 		}
-		if b := c.sweep; w.live[b] != 0 {
+		b := c.sweep
+		l := &w.lists[b]
+		if w.live[b] != 0 {
 			if need := s.needs(b); need < w.reach[b] {
 				w.reach[b] = need
 				s.relist(b)
 			}
+			n := bits.OnesCount16(w.live[b])
+			c.eyes += n
+			c.reached += w.reach[b] * float64(n)
+			c.listed += len(l.blocks) * n
 		}
-		// An empty block may have a list too.
-		w.farther = max(w.farther, w.reach[c.sweep])
+		s.pool.trim(l)
+		if w.state[b] != freed { // an empty block may have a list too
+			v := &s.grids[w.grid[b]].levels[w.level[b]]
+			v.farther = max(v.farther, w.reach[b])
+		}
 		c.sweep++
 	}
+}
+
+// swept ends a round of the sweep.
+func (s *Space) swept() {
+	c := &s.care
+	c.sweep = 0
+	for i := range s.grids {
+		for v := range s.grids[i].levels {
+			l := &s.grids[i].levels[v]
+			l.far, l.farther = l.farther, 0
+		}
+	}
+	n := max(c.eyes, 1)
+	c.reach, c.length = c.reached/float64(n), c.listed/n
+	c.eyes, c.reached, c.listed = 0, 0, 0
 }

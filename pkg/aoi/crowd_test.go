@@ -210,3 +210,32 @@ func TestCrowdThatLeapsAwayAndBack(t *testing.T) {
 		r.tick()
 	}
 }
+
+// Where many stand close, a capped observer needs to look at little; when they
+// have gone it must look as far as its radius again.
+func TestCappedObserverLooksFarAgainWhenTheCrowdHasGone(t *testing.T) {
+	for _, far := range []float32{0, 1, 40, 900} { // where it goes meanwhile
+		r := newScript(t, Config{})
+		eye := r.add(0, 0, Opts{Radius: 4000, Nearest: 2})
+		var crowd []Handle
+		for i := range 14 {
+			crowd = append(crowd, r.add(float32(i), 0, Opts{}))
+		}
+		c := r.add(3000, 0, Opts{Layers: 2})
+		for i := range 100 { // a town, for small cells
+			r.add(float32(i%20)*50, float32(5000+i), Opts{})
+		}
+		for range 5 {
+			r.tick()
+			r.move(crowd[13], 13, 1) // somebody stirs
+		}
+		for _, h := range crowd {
+			r.remove(h)
+		}
+		r.move(eye, far, -far)
+		r.mask(eye, 2)
+		r.expect([]Pair{{eye, crowd[0]}, {eye, crowd[1]}}, []Pair{{eye, c}})
+		r.move(c, 3000, 1)
+		r.expect(nil, nil)
+	}
+}

@@ -19,7 +19,17 @@ type grid struct {
 	shift      uint8  // cols = 1 << shift
 
 	targets, eyes places
+	levels        [levels]level // of eyes
 }
+
+// level is a coarser grid laid over the cells, each twice as wide as the one below. Eyes lie in cells about as wide as they see far, or those that see far would fill whole blocks
+// seldom, and change them often; targets lie in level 0.
+type level struct {
+	n            int     // blocks of eyes
+	far, farther float64 // no list reaches farther; and of those that the present sweep has seen, and those that came since it began
+}
+
+const levels = 16
 
 // places are the heads of chains of blocks, per place of the table: those with room, and the full ones.
 type places struct {
@@ -40,10 +50,11 @@ func (g *grid) lay(side float64, blocks int) {
 	g.rows = n / g.cols
 	g.targets.lay(int(n))
 	g.eyes.lay(int(n))
+	g.levels = [levels]level{}
 }
 
 // skinPart is how many skins make a cell. A wider skin saves walkers that turn at an edge a change of block, and makes every list longer.
-const skinPart = 16
+const skinPart = 32
 
 func (p *places) lay(n int) {
 	p.open, p.full, p.n = resized(p.open, n), resized(p.full, n), 0
@@ -59,11 +70,26 @@ func (g *grid) place(x, z int32) uint32 {
 	return uint32(x)&(g.cols-1) | uint32(z)&(g.rows-1)<<g.shift
 }
 
+// levelPlace keeps the cells of different levels apart.
+func (g *grid) levelPlace(x, z int32, level uint8) uint32 {
+	return g.place(x+int32(level)*37, z+int32(level)*101)
+}
+
+// level of eyes that see so far.
+func (g *grid) level(reach float64) uint8 {
+	_, e := math.Frexp(reach * g.per * levelPart)
+	return uint8(min(max(e-1, 0), levels-1))
+}
+
+// levelPart is the side of an eye's cell as a part of how far it sees.
+const levelPart = 0.75
+
 // home is the box of a cell with its skin, rounded outwards.
-func (g *grid) home(x, z int32) box {
+func (g *grid) home(x, z int32, level uint8) box {
+	side, skin := math.Ldexp(g.side, int(level)), math.Ldexp(g.skin, int(level))
 	return box{
-		below(float64(x)*g.side - g.skin), below(float64(z)*g.side - g.skin),
-		above(float64(x+1)*g.side + g.skin), above(float64(z+1)*g.side + g.skin),
+		below(float64(x)*side - skin), below(float64(z)*side - skin),
+		above(float64(x+1)*side + skin), above(float64(z+1)*side + skin),
 	}
 }
 
@@ -73,12 +99,13 @@ type area struct {
 	all            bool
 }
 
-func (g *grid) around(b box, reach float64, blocks int) (a area) {
+func (g *grid) around(b box, reach float64, blocks int, level uint8) (a area) {
 	// A block's box exceeds its cell by the skin, and by what rounding adds.
 	reach = wider(reach)
-	reach += g.skin*1.001 + (reach+float64(max(-b.minX, b.maxX, -b.minZ, b.maxZ)))/(1<<22)
-	x0, z0 := (float64(b.minX)-reach)*g.per, (float64(b.minZ)-reach)*g.per
-	x1, z1 := (float64(b.maxX)+reach)*g.per, (float64(b.maxZ)+reach)*g.per
+	reach += math.Ldexp(g.skin, int(level))*1.001 + (reach+float64(max(-b.minX, b.maxX, -b.minZ, b.maxZ)))/(1<<22)
+	per := math.Ldexp(g.per, -int(level))
+	x0, z0 := (float64(b.minX)-reach)*per, (float64(b.minZ)-reach)*per
+	x1, z1 := (float64(b.maxX)+reach)*per, (float64(b.maxZ)+reach)*per
 	if !((x1-x0+2)*(z1-z0+2) < float64(blocks)+8) || x1-x0+2 >= float64(g.cols) || z1-z0+2 >= float64(g.rows) {
 		a.all = true
 		return a

@@ -72,8 +72,21 @@ func (p *pool) add(l *list, b uint32) {
 }
 
 // drop takes out an entry of which nobody sees anything.
-func (p *pool) drop(l *list, i int) {
+func (l *list) drop(i int) {
 	n := len(l.blocks) - 1
 	l.blocks[i], l.rows[i] = l.blocks[n], l.rows[n]
 	l.blocks, l.rows = l.blocks[:n], l.rows[:n]
+}
+
+// trim gives up room that a list will not need again soon.
+func (p *pool) trim(l *list) {
+	n := len(l.blocks)
+	if cap(l.blocks) <= 2*n+4*step {
+		return
+	}
+	old := *l
+	l.blocks, l.rows = nil, nil
+	p.take(l, n)
+	l.blocks, l.rows = append(l.blocks, old.blocks...), append(l.rows, old.rows...)
+	p.put(&old)
 }

@@ -169,9 +169,10 @@ func (q Search) Nearest(x, z, radius float32, n int, yield func(h Handle) bool) 
 	}
 	base := len(s.hits)
 	g := &s.grids[s.now]
-	// A guess that holds for an even density, then twice as far.
-	for r := float32(g.side * math.Sqrt(float64(n)/(crowding*2))); ; r *= 2 {
-		if !(r < radius) {
+	// A guess that holds for an even density, then twice as far, until that is farther than anything can be.
+	r := max(float32(g.side*math.Sqrt(float64(n)/(crowding*2))), 1e-22)
+	for all := 4*s.reach + math.Abs(float64(x)) + math.Abs(float64(z)); ; r *= 2 {
+		if !(r < radius) || float64(r) > all {
 			r = radius
 		}
 		q.gather(x, z, r)

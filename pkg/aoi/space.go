@@ -60,6 +60,7 @@ type Space struct {
 
 	// Scratch space.
 	found []uint32
+	rooms []uint32
 	kept  []row
 	marks []uint32 // by target block: its place in the list at hand, from 1
 	hits  []hit

@@ -108,7 +108,7 @@ func (s *Space) make(grid uint8, cx, cz int32, layers uint32) uint32 {
 		t.boxes[b] = box{-huge, -huge, huge, huge}
 	} else {
 		g := &s.grids[grid]
-		t.boxes[b] = g.home(cx, cz)
+		t.boxes[b] = g.home(cx, cz, 0)
 		g.targets.n++
 		t.n++
 		t.born = append(t.born, b)
@@ -205,10 +205,8 @@ func (s *Space) settle() {
 		}
 	}
 	t.hollow = append(t.hollow[:0], t.hollow[n:]...)
-	for _, b := range t.leaving {
-		s.unlist(b)
-		t.freed = append(t.freed, b)
-	}
+	s.unlist()
+	t.freed = append(t.freed, t.leaving...)
 	t.leaving = t.leaving[:0]
 }
 

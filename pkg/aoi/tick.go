@@ -2,6 +2,7 @@ package aoi
 
 import (
 	"math/bits"
+	"slices"
 	"sync"
 )
 
@@ -51,7 +52,6 @@ type shard struct {
 
 	tile   tile
 	diffs  []diff
-	order  []diff
 	leaves *pairs // the first shard writes into its space's
 	enters *pairs
 	marks  []uint32
@@ -70,7 +70,7 @@ func (sh *shard) open(s *Space, i int) {
 	if i > 0 {
 		sh.leaves, sh.enters = &pairs{}, &pairs{}
 	}
-	sh.diffs, sh.order = make([]diff, chunk*lanes), make([]diff, chunk*lanes)
+	sh.diffs = make([]diff, chunk*lanes)
 	sh.tile.out = &sh.diffs[0]
 	sh.done = &sync.WaitGroup{}
 	sh.run = func() {
@@ -185,13 +185,13 @@ func (sh *shard) watch() {
 	k.pos, k.boxes, k.occ, k.dirty = &t.pos[0], &t.boxes[0], &t.occ[0], &t.dirty[0]
 	for b := sh.from; b < sh.to; b++ {
 		l := &w.lists[b]
-		if w.live[b] == 0 || len(l.blocks) == 0 {
+		if w.live[b] == 0 || len(l.blocks) == 0 && w.capped[b] == 0 { // an eye with a bound may have to look farther than an empty list
 			w.moved[b], w.first[b] = 0, 0
 			continue
 		}
 		if s.pointed {
 			for n := w.first[b]; n != 0; n = s.nodes[n-1].next {
-				if i := l.find(s.nodes[n-1].block); i >= 0 {
+				if i := sh.entry(l, s.nodes[n-1].block); i >= 0 {
 					sh.carry(b, l, i)
 				}
 			}
@@ -210,7 +210,7 @@ func (sh *shard) watch() {
 				k.n = min(chunk, len(l.blocks)-at)
 				k.list, k.rows = &l.blocks[at], &l.rows[at]
 				if n := s.kernel.tile(k); n > 0 {
-					sh.tell(b, l.blocks[at:], n)
+					sh.tell(b, l.blocks[at:], sh.diffs[:n])
 				}
 			}
 		}
@@ -221,54 +221,34 @@ func (sh *shard) watch() {
 	}
 }
 
-// tell turns what a kernel found into events, observer by observer.
-func (sh *shard) tell(b uint32, blocks []uint32, n int) {
-	t := &sh.s.targets
-	diffs := sh.sorted(n)
-	for _, d := range diffs {
-		eye := sh.s.watch.who[b<<slotShift|d.at&laneMask]
-		at := blocks[d.at>>slotShift] << slotShift
-		who := t.who[at : at+lanes]
-		for m := d.old &^ d.new; m != 0; m &= m - 1 {
-			if h := who[bits.TrailingZeros16(m)&laneMask]; h != eye {
-				sh.leaves.add(eye, h)
-			}
-		}
-		for m := d.new &^ d.old; m != 0; m &= m - 1 {
-			if h := who[bits.TrailingZeros16(m)&laneMask]; h != eye {
-				sh.enters.add(eye, h)
-			}
-		}
-	}
-}
-
-// sorted orders n diffs by eye.
-func (sh *shard) sorted(n int) []diff {
-	diffs := sh.diffs[:n]
-	if n <= 12 {
-		for i := 1; i < n; i++ {
-			d, j := diffs[i], i
-			for ; j > 0 && diffs[j-1].at&laneMask > d.at&laneMask; j-- {
-				diffs[j] = diffs[j-1]
-			}
-			diffs[j] = d
-		}
-		return diffs
-	}
-	var count [lanes + 1]int
+// tell turns what a kernel found into events. Whether something came or went nobody can foretell, so it is written down as both, and counted as one.
+func (sh *shard) tell(b uint32, blocks []uint32, diffs []diff) {
+	n := 0
 	for i := range diffs {
-		count[diffs[i].at&laneMask+1]++
+		n += bits.OnesCount16(diffs[i].old ^ diffs[i].new)
 	}
-	for i := range lanes {
-		count[i+1] += count[i]
+	leaves, enters := sh.leaves.room(n), sh.enters.room(n)
+	left, came := 0, 0
+	eyes := sh.s.watch.who[b<<slotShift:][:lanes]
+	targets := sh.s.targets.who
+	for i := range diffs {
+		d := &diffs[i]
+		eye := eyes[d.at&laneMask]
+		who := targets[blocks[d.at>>slotShift]<<slotShift:][:lanes]
+		for m := d.old ^ d.new; m != 0; m &= m - 1 {
+			lane := bits.TrailingZeros16(m) & laneMask
+			h := who[lane]
+			if h == eye {
+				continue
+			}
+			leaves[left], enters[came] = Pair{eye, h}, Pair{eye, h}
+			in := int(d.new >> lane & 1)
+			came += in
+			left += 1 - in
+		}
 	}
-	order := sh.order[:n]
-	for _, d := range diffs {
-		e := d.at & laneMask
-		order[count[e]] = d
-		count[e]++
-	}
-	return order
+	sh.leaves.list = sh.leaves.list[:len(sh.leaves.list)+left]
+	sh.enters.list = sh.enters.list[:len(sh.enters.list)+came]
 }
 
 // carry follows targets that have left a block of a list: what was known about the old slot is known about the new one. Those who are no more, or in no block in reach, have
@@ -380,6 +360,12 @@ type pairs struct {
 }
 
 func (p *pairs) add(observer, target Handle) { p.list = append(p.list, Pair{observer, target}) }
+
+// room returns what lies behind the list: room for n pairs and one more.
+func (p *pairs) room(n int) []Pair {
+	p.list = slices.Grow(p.list, n+1)
+	return p.list[len(p.list) : len(p.list)+n+1]
+}
 
 // slots adds a pair for each of a block's slots.
 func (p *pairs) slots(observer Handle, t *targets, block uint32, slots uint16) {

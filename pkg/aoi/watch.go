@@ -22,35 +22,38 @@ type watch struct {
 	cellX, cellZ []int32
 	class        []uint16
 	mask         []uint32
-	grid         []uint8
+	grid, level  []uint8
 	state        []uint8
 
 	first []uint32 // chain of nodes, see point
 
-	free    []uint32
-	hollow  []hollow // found empty: a queue
-	far     float64  // no list reaches farther
-	farther float64  // of those that the present sweep has seen, and those that came since it began
+	free   []uint32
+	hollow []hollow // found empty: a queue
 }
 
-// classOf is the class of a reach. Eyes of different classes are kept apart, or those that see little would look at all that those see that see far. Within a class reaches
+// classOf is the class of a reach, and the least reach of that class. Eyes of different classes are kept apart, or those that see little would look at all that those see that see far. Within a class reaches
 // differ by less than half, or, where it is the crowd that says how far they reach, by less than the double: it would change the class too often.
-func classOf(reach float64, capped bool) uint16 {
+func classOf(reach float64, capped bool) (class uint16, low float64) {
+	shift := 22
 	if capped {
-		return uint16(math.Float32bits(float32(reach)) >> 23)
+		shift = 23
 	}
-	return uint16(math.Float32bits(float32(reach)) >> 22)
+	b := math.Float32bits(float32(reach)) >> shift
+	return uint16(b), float64(math.Float32frombits(b << shift))
 }
 
 // seat finds a slot for an eye: in a block of its cell, class and mask, whose list reaches far enough.
 func (s *Space) seat(h Handle, x, z float32, reach float64, capped bool, mask uint32) uint32 {
 	w := &s.watch
 	g := &s.grids[s.now]
-	cx, cz, class := g.at(float64(x)), g.at(float64(z)), classOf(reach, capped)
-	head := &g.eyes.open[g.place(cx, cz)]
+	class, low := classOf(reach, capped)
+	level := g.level(low)
+	cx, cz := g.at(float64(x))>>level, g.at(float64(z))>>level
+	place := g.levelPlace(cx, cz, level)
+	head := &g.eyes.open[place]
 	b, most := none, -1
 	for k, tries := *head, 0; k != none && tries < 4; k = w.next[k] {
-		if w.cellX[k] == cx && w.cellZ[k] == cz && w.class[k] == class && w.mask[k] == mask {
+		if w.cellX[k] == cx && w.cellZ[k] == cz && w.level[k] == level && w.class[k] == class && w.mask[k] == mask {
 			if n := bits.OnesCount16(w.live[k]); n > most {
 				b, most = k, n
 			}
@@ -59,14 +62,16 @@ func (s *Space) seat(h Handle, x, z float32, reach float64, capped bool, mask ui
 	}
 	if b == none {
 		b = w.number()
-		w.cellX[b], w.cellZ[b], w.class[b], w.mask[b], w.grid[b], w.state[b] = cx, cz, class, mask, s.now, used
-		w.boxes[b], w.reach[b] = g.home(cx, cz), reach
+		w.cellX[b], w.cellZ[b], w.class[b], w.mask[b], w.grid[b], w.level[b], w.state[b] = cx, cz, class, mask, s.now, level, used
+		w.boxes[b], w.reach[b] = g.home(cx, cz, level), reach
 		w.push(head, b)
 		g.eyes.n++
+		g.levels[level].n++
 	}
 	if l := &w.lists[b]; reach > w.reach[b] || !l.made {
 		w.reach[b] = max(w.reach[b], reach)
-		w.far, w.farther = max(w.far, reach), max(w.farther, reach)
+		v := &g.levels[level]
+		v.far, v.farther = max(v.far, reach), max(v.farther, reach)
 		l.made = false
 		s.unmade = append(s.unmade, b)
 	}
@@ -75,7 +80,7 @@ func (s *Space) seat(h Handle, x, z float32, reach float64, capped bool, mask ui
 	w.moved[b] |= 1 << lane
 	if w.live[b] == full {
 		w.drop(head, b)
-		w.push(&g.eyes.full[g.place(cx, cz)], b)
+		w.push(&g.eyes.full[place], b)
 	}
 	slot := b<<slotShift | lane
 	w.who[slot] = h
@@ -98,7 +103,7 @@ func (w *watch) number() uint32 {
 	w.live, w.moved, w.stray, w.capped = append(w.live, 0), append(w.moved, 0), append(w.stray, 0), append(w.capped, 0)
 	w.boxes, w.reach, w.lists = append(w.boxes, box{}), append(w.reach, 0), append(w.lists, list{})
 	w.cellX, w.cellZ, w.class, w.mask = append(w.cellX, 0), append(w.cellZ, 0), append(w.class, 0), append(w.mask, 0)
-	w.grid, w.state = append(w.grid, 0), append(w.state, 0)
+	w.grid, w.level, w.state = append(w.grid, 0), append(w.level, 0), append(w.state, 0)
 	w.next, w.prev, w.first = append(w.next, none), append(w.prev, none), append(w.first, 0)
 	for lane := range lanes {
 		w.eyes[b].close(lane)
@@ -128,7 +133,7 @@ func (s *Space) rise(slot uint32) {
 	w := &s.watch
 	b, lane := slot>>slotShift, slot&laneMask
 	g := &s.grids[w.grid[b]]
-	p := g.place(w.cellX[b], w.cellZ[b])
+	p := g.levelPlace(w.cellX[b], w.cellZ[b], w.level[b])
 	if w.live[b] == full {
 		w.drop(&g.eyes.full[p], b)
 		w.push(&g.eyes.open[p], b)
@@ -153,8 +158,9 @@ func (s *Space) rise(slot uint32) {
 func (s *Space) discard(b uint32) {
 	w := &s.watch
 	g := &s.grids[w.grid[b]]
-	w.drop(&g.eyes.open[g.place(w.cellX[b], w.cellZ[b])], b)
+	w.drop(&g.eyes.open[g.levelPlace(w.cellX[b], w.cellZ[b], w.level[b])], b)
 	g.eyes.n--
+	g.levels[w.level[b]].n--
 	s.pool.resize(&w.lists[b], 0)
 	w.lists[b].made = false
 	w.state[b], w.grid[b] = freed, limbo
@@ -198,7 +204,7 @@ func (s *Space) appendBlocks(dst []uint32, b box, reach float64, layers uint32) 
 		if g.targets.n == 0 {
 			continue
 		}
-		a := g.around(b, reach, g.targets.n)
+		a := g.around(b, reach, g.targets.n, 0)
 		if a.all {
 			for k := range uint32(len(t.occ)) {
 				if t.grid[k] == uint8(i) && t.layers[k]&layers != 0 && b.gap(&t.boxes[k]) <= limit {
@@ -292,22 +298,33 @@ func (s *Space) announce() {
 	t.born = t.born[:0]
 }
 
-// unlist takes a block of targets out of all lists. Nobody sees anything of it.
-func (s *Space) unlist(b uint32) {
-	s.found = s.appendWatchers(s.found[:0], b)
-	for _, q := range s.found {
-		l := &s.watch.lists[q]
-		if i := l.find(b); i >= 0 {
-			s.pool.drop(l, i)
+// unlist takes the blocks of targets that leave out of all lists. Nobody sees anything of them.
+func (s *Space) unlist() {
+	t, w := &s.targets, &s.watch
+	s.rooms = s.rooms[:0]
+	for _, b := range t.leaving {
+		s.found = s.appendWatchers(s.found[:0], b)
+		for _, q := range s.found {
+			if w.first[q] == 0 {
+				w.first[q] = 1
+				s.rooms = append(s.rooms, q)
+			}
+		}
+	}
+	for _, q := range s.rooms {
+		w.first[q] = 0
+		l := &w.lists[q]
+		for i := len(l.blocks) - 1; i >= 0; i-- {
+			if t.state[l.blocks[i]] == freed {
+				l.drop(i)
+			}
 		}
 	}
 }
 
 // appendWatchers appends the blocks of eyes whose lists reach a block of targets.
 func (s *Space) appendWatchers(dst []uint32, b uint32) []uint32 {
-	t, w := &s.targets, &s.watch
-	bx, layers := t.boxes[b], t.layers[b]
-	if layers == 0 {
+	if s.targets.layers[b] == 0 {
 		return dst
 	}
 	for i := range s.grids {
@@ -315,23 +332,34 @@ func (s *Space) appendWatchers(dst []uint32, b uint32) []uint32 {
 		if g.eyes.n == 0 {
 			continue
 		}
-		a := g.around(bx, w.far, g.eyes.n)
-		if a.all {
-			for q := range uint32(len(w.live)) {
-				if w.grid[q] == uint8(i) && w.mask[q]&layers != 0 && bx.gap(&w.boxes[q]) <= within(w.reach[q]) {
-					dst = append(dst, q)
-				}
+		for v := range uint8(levels) {
+			if g.levels[v].n > 0 {
+				dst = s.appendLevel(dst, b, uint8(i), v)
 			}
-			continue
 		}
-		for cz := a.z0; cz <= a.z1; cz++ {
-			for cx := a.x0; cx <= a.x1; cx++ {
-				p := g.place(cx, cz)
-				for _, q := range [2]uint32{g.eyes.open[p], g.eyes.full[p]} {
-					for ; q != none; q = w.next[q] {
-						if w.cellX[q] == cx && w.cellZ[q] == cz && w.mask[q]&layers != 0 && bx.gap(&w.boxes[q]) <= within(w.reach[q]) {
-							dst = append(dst, q)
-						}
+	}
+	return dst
+}
+
+func (s *Space) appendLevel(dst []uint32, b uint32, grid, v uint8) []uint32 {
+	t, w, g := &s.targets, &s.watch, &s.grids[grid]
+	bx, layers := t.boxes[b], t.layers[b]
+	a := g.around(bx, g.levels[v].far, g.levels[v].n, v)
+	if a.all {
+		for q := range uint32(len(w.live)) {
+			if w.grid[q] == grid && w.level[q] == v && w.mask[q]&layers != 0 && bx.gap(&w.boxes[q]) <= within(w.reach[q]) {
+				dst = append(dst, q)
+			}
+		}
+		return dst
+	}
+	for cz := a.z0; cz <= a.z1; cz++ {
+		for cx := a.x0; cx <= a.x1; cx++ {
+			p := g.levelPlace(cx, cz, v)
+			for _, q := range [2]uint32{g.eyes.open[p], g.eyes.full[p]} {
+				for ; q != none; q = w.next[q] {
+					if w.cellX[q] == cx && w.cellZ[q] == cz && w.level[q] == v && w.mask[q]&layers != 0 && bx.gap(&w.boxes[q]) <= within(w.reach[q]) {
+						dst = append(dst, q)
 					}
 				}
 			}
@@ -352,12 +380,18 @@ func (s *Space) follow() {
 		w.stray[b] &^= 1 << lane
 		e := &w.eyes[b]
 		x, z, reach := e.x[lane], e.z[lane], s.reachOf(slot)
-		if w.grid[b] == s.now && w.boxes[b].holds(x, z) && w.class[b] == classOf(reach, w.capped[b]>>lane&1 != 0) && reach <= w.reach[b] && w.mask[b] == s.maskOf(h) {
+		if w.grid[b] == s.now && w.boxes[b].holds(x, z) && s.classed(b, reach, w.capped[b]>>lane&1 != 0) && reach <= w.reach[b] && w.mask[b] == s.maskOf(h) {
 			continue // it is back
 		}
 		s.transfer(h, slot, reach)
 	}
 	s.strays = s.strays[:0]
+}
+
+// classed tells whether a block is of the class of a reach.
+func (s *Space) classed(b uint32, reach float64, capped bool) bool {
+	class, _ := classOf(reach, capped)
+	return s.watch.class[b] == class
 }
 
 // transfer moves an eye to another block.
