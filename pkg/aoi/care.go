@@ -18,18 +18,16 @@ type upkeep struct {
 
 	// What the present round of the sweep has added up, and the means of the last.
 	eyes, listed int
-	reached      float64
-	reach        float64
 	length       int // of the list that an average eye looks through
+
+	dense, reach float64 // when the side was last found good; 0: not yet
 }
 
 const (
 	// crowding is how many share a cell with the average target, itself included, at the side that suits best: blocks have room to spare, cells rarely need two.
 	crowding = 13
-	// slack is by which factor it may be off.
-	slack = 2.5
-	// reachPart is how many cells an eye sees far at most.
-	reachPart = 2
+	// slack is by which factor density and reach may change before the side is looked at.
+	slack = 1.5
 	// every how many ticks the density is looked at, if the number of entries has not doubled or halved.
 	every = 64
 	// portion is the part of all entries that a tick moves to a new grid.
@@ -60,24 +58,28 @@ func (s *Space) tend() {
 	if !grown && s.live >= c.size/2-2*lanes && c.ticks < every {
 		return
 	}
-	if s.regrid() && burst { // most have just come, and are new to everybody anyway
+	if s.regrid(grown) && burst { // most have just come, and are new to everybody anyway
 		s.migrate(math.MaxInt)
 	}
 	c.ticks, c.size = 0, s.live
 }
 
 // regrid begins a new grid if the present one does not suit; reports whether it did.
-func (s *Space) regrid() bool {
-	g := &s.grids[s.now]
-	side, near := g.side, slack
-	if s.first {
-		near = 1.1
+func (s *Space) regrid(grown bool) bool {
+	c, g := &s.care, &s.grids[s.now]
+	fits := g.targets.n+g.eyes.n <= 4*len(g.targets.open)
+	if !s.first && !grown {
+		dense, reach := s.density(), s.median()
+		if c.dense == 0 {
+			c.dense, c.reach = dense, reach
+		}
+		if fits && alike(dense, c.dense, slack) && alike(reach, c.reach, slack) {
+			return false
+		}
 	}
-	if dense := s.density(); dense > crowding*near || dense > 0 && dense < crowding/near {
-		// Cells much smaller than eyes see far only make targets change them.
-		side = s.side(max(s.fit(side, dense), s.care.reach/reachPart))
-	}
-	if !s.first && side > g.side/1.5 && side < g.side*1.5 && g.targets.n+g.eyes.n <= 4*len(g.targets.open) {
+	side := s.ideal()
+	c.dense = 0
+	if !s.first && fits && alike(side, g.side, 1.1) {
 		return false
 	}
 	s.now = 1 - s.now
@@ -89,6 +91,58 @@ func (s *Space) regrid() bool {
 	}
 	s.queue()
 	return true
+}
+
+func alike(a, b, factor float64) bool { return a <= b*factor && b <= a*factor }
+
+// ideal is the side of a cell that suits the present density, and how far eyes see. Cells a little wider than that are best, as then nobody sees farther than the
+// cells around its own, unless so many share a cell that half as wide is better; narrower ones only make targets change them more often. Where few share even those, cells are wider.
+func (s *Space) ideal() float64 {
+	g := &s.grids[s.now]
+	counts := make([]uint32, 1<<bits.Len(uint(2*s.live)))
+	side := s.fit(g.side, s.densityAt(g.side, counts), counts)
+	reach := s.median()
+	const apart = 1 - 2.0/skinPart // of the side: between the boxes of two cells with one in between
+	switch one, two := reach/apart*1.001, reach/(1+apart)*1.001; {
+	case side > one:
+	case side > one*0.55:
+		side = one
+	default:
+		side = max(side, two)
+	}
+	return s.side(side)
+}
+
+// median is how far the median eye sees, 0 if there is none.
+func (s *Space) median() float64 {
+	w := &s.watch
+	var eyes [1 << 10]int
+	total := 0
+	for b, live := range w.live {
+		if s.first {
+			live &^= w.capped[b] // how far they have to see is not known yet
+		}
+		n := bits.OnesCount16(live)
+		eyes[math.Float32bits(float32(w.reach[b]))>>22] += n
+		total += n
+	}
+	if total == 0 {
+		return 0
+	}
+	class, sum := uint32(0), 0
+	for i, n := range eyes {
+		if sum += n; 2*sum >= total {
+			class = uint32(i)
+			break
+		}
+	}
+	reach := 0.0
+	for b, live := range w.live {
+		if live != 0 && math.Float32bits(float32(w.reach[b]))>>22 == class {
+			reach = max(reach, w.reach[b])
+		}
+	}
+	return reach
 }
 
 // queue says in which order blocks leave the old grid: cell by cell, so that the new blocks of neighbours lie close together in memory, and who looks at one has the next at hand.
@@ -114,8 +168,7 @@ func (s *Space) queue() {
 }
 
 // fit finds the side at which the average target shares its cell with as many as suits, from one at which it shares it with dense.
-func (s *Space) fit(side, dense float64) float64 {
-	counts := make([]uint32, 1<<bits.Len(uint(2*s.live)))
+func (s *Space) fit(side, dense float64, counts []uint32) float64 {
 	for range 12 {
 		// In an even plane dense goes with the square of the side, along a line with the side; where nobody shares anything it tells nothing.
 		next := s.side(side * min(max(math.Sqrt(crowding/dense), 1.0/4096), 4))
@@ -290,7 +343,6 @@ func (s *Space) sweep() {
 			}
 			n := bits.OnesCount16(w.live[b])
 			c.eyes += n
-			c.reached += w.reach[b] * float64(n)
 			c.listed += len(l.blocks) * n
 		}
 		s.pool.trim(l)
@@ -312,7 +364,6 @@ func (s *Space) swept() {
 			l.far, l.farther = l.farther, 0
 		}
 	}
-	n := max(c.eyes, 1)
-	c.reach, c.length = c.reached/float64(n), c.listed/n
-	c.eyes, c.reached, c.listed = 0, 0, 0
+	c.length = c.listed / max(c.eyes, 1)
+	c.eyes, c.listed = 0, 0
 }

@@ -9,10 +9,11 @@ import "golang.org/x/sys/cpu"
 func vectorKernel(k Kernel) (kernel, bool) {
 	has := &cpu.X86
 	switch {
-	case k == AVX512 && has.HasAVX512F && has.HasAVX512BW && has.HasAVX512DQ && has.HasAVX512VL && has.HasPOPCNT:
+	case !has.HasPOPCNT:
+	case k == AVX512 && has.HasAVX512F && has.HasAVX512BW && has.HasAVX512DQ && has.HasAVX512VL:
 		return kernel{AVX512, tileAVX512, scanAVX512}, true
-	case k == AVX2 && false && has.HasPOPCNT:
-		return kernel{AVX2, nil, nil}, true
+	case k == AVX2 && has.HasAVX2:
+		return kernel{AVX2, tileAVX2, scanAVX2}, true
 	}
 	return kernel{}, false
 }

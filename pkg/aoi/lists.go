@@ -32,25 +32,27 @@ const (
 // resize gives a list room for n entries. What is in it is lost if it does not shrink within its room.
 func (p *pool) resize(l *list, n int) {
 	if room := cap(l.blocks); n > room || room-n >= 2*step+n/4 || n == 0 {
-		p.put(l)
-		p.take(l, n)
+		if p.put(l); n > 0 {
+			p.take(l, n)
+		}
 	}
 	l.blocks, l.rows = l.blocks[:n], l.rows[:n]
 }
 
 func (p *pool) take(l *list, n int) {
 	k := (n + step - 1) / step
-	switch {
-	case k > poolSteps:
-		room := n + n/16
-		l.blocks, l.rows = make([]uint32, 0, room), make([]row, 0, room)
-	case len(p.waiting[k]) > 0:
-		last := len(p.waiting[k]) - 1
-		l.blocks, l.rows = p.waiting[k][last].blocks, p.waiting[k][last].rows
-		p.waiting[k] = p.waiting[k][:last]
-	case k > 0:
-		l.blocks, l.rows = make([]uint32, 0, k*step), make([]row, 0, k*step)
+	for i := k; i <= min(k+2, poolSteps); i++ { // somewhat too much room is better than new memory
+		if last := len(p.waiting[i]) - 1; last >= 0 {
+			l.blocks, l.rows = p.waiting[i][last].blocks, p.waiting[i][last].rows
+			p.waiting[i] = p.waiting[i][:last]
+			return
+		}
 	}
+	room := k * step
+	if k > poolSteps {
+		room = n + n/16
+	}
+	l.blocks, l.rows = make([]uint32, 0, room), make([]row, 0, room)
 }
 
 func (p *pool) put(l *list) {
@@ -81,7 +83,7 @@ func (l *list) drop(i int) {
 // trim gives up room that a list will not need again soon.
 func (p *pool) trim(l *list) {
 	n := len(l.blocks)
-	if cap(l.blocks) <= 2*n+4*step {
+	if n == 0 || cap(l.blocks) <= 2*n+4*step {
 		return
 	}
 	old := *l
