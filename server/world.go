@@ -179,7 +179,7 @@ func (s *Server) lookInto(from *host, v *game.View) {
 		to.input(game.Input{Kind: game.Unwatch, Session: v.Session})
 		return
 	}
-	to.input(game.Input{Kind: game.Watch, Session: v.Session, Gateway: v.Gateway, Conn: v.Conn, X: v.X, Y: v.Y, Enter: v.Enter, Leave: v.Leave, Zone: from.id()})
+	to.input(game.Input{Kind: game.Watch, Session: v.Session, Gateway: v.Gateway, Conn: v.Conn, X: v.X, Y: v.Y, Enter: v.Enter, Leave: v.Leave, Ignores: v.Ignores, Zone: from.id()})
 }
 
 // ask brings a call to where its entity lives.

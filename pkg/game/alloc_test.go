@@ -58,7 +58,16 @@ func TestStepAllocatesNothingWithoutPlayers(t *testing.T) {
 // TestStepAllocatesNothingForPlayersWhoLook has 20 players who see some dozens of walkers each, which come and go in their views; what allocates in
 // a zone is what arrives: a decoded message and its reply.
 func TestStepAllocatesNothingForPlayersWhoLook(t *testing.T) {
-	z := newZone(t, pacing(500), small())
+	t.Run("at all", func(t *testing.T) { stepsWithoutAllocating(t, small(), 500) })
+	bound := small()
+	bound.MaxVisible = 5
+	t.Run("at the nearest", func(t *testing.T) { stepsWithoutAllocating(t, bound, 500) }) // of them for the spectator
+	t.Run("at themselves", func(t *testing.T) { stepsWithoutAllocating(t, small(), 500, "") })
+}
+
+func stepsWithoutAllocating(t *testing.T, cfg game.Config, least int, ignores ...string) {
+	t.Helper()
+	z := newZone(t, pacing(500), cfg)
 	in := []game.Input{attach(1)}
 	for s := range game.SessionID(20) {
 		in = append(in, join(1, s+1))
@@ -70,6 +79,9 @@ func TestStepAllocatesNothingForPlayersWhoLook(t *testing.T) {
 		n++
 	}
 	spectate(t, z, player(t, z, 1), 4000, 4000)
+	for p := range z.Players {
+		ignore(t, z, p, ignores...)
+	}
 	for range 200 {
 		z.Step(nil)
 	}
@@ -80,7 +92,7 @@ func TestStepAllocatesNothingForPlayersWhoLook(t *testing.T) {
 	if allocs := testing.AllocsPerRun(100, func() { z.Step(nil) }); allocs != 0 {
 		t.Errorf("%v allocations per step, want none", allocs)
 	}
-	if after := z.Stats(); seen < 500 || after.Fragments == before.Fragments {
+	if after := z.Stats(); seen < least || after.Fragments == before.Fragments {
 		t.Errorf("%d entities seen, %d fragments: the steps had nothing to do", seen, after.Fragments-before.Fragments)
 	}
 }
@@ -113,5 +125,13 @@ func TestMessagesAndTimersAllocateNothingBeyondTheMessage(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(100, func() { z.Nearest(5, 5, 500, 3, nil) }); n != 0 {
 		t.Errorf("%v allocations for a query", n)
+	}
+	found := func(game.Entity) bool { return true }
+	if n := testing.AllocsPerRun(100, func() {
+		z.Within(5, 5, 500, found)
+		z.Box(0, 0, 50, 50, found)
+		z.Sector(5, 5, 500, 1, 1, 1, found)
+	}); n != 0 {
+		t.Errorf("%v allocations for three queries of places", n)
 	}
 }

@@ -130,6 +130,9 @@ func (z *Zone) unpackPlayer(d *dec, h *handover) (r passenger) {
 		p.Rights = append(p.Rights, string(d.bytes("right", maxText)))
 	}
 	p.InputSeq, p.applied = uint32(d.u("input", math.MaxUint32)), uint32(d.u("applied", math.MaxUint32))
+	if p.ignores = uint32(d.u("ignored layers", math.MaxUint32)); z.layers.check(p.ignores) != nil {
+		d.fail("ignored layers, which this game does not have")
+	}
 	for n := d.count("watched zones", maxWatched, 1); n > 0 && d.err == nil; n-- {
 		r.watched = append(r.watched, uint32(d.u("zone", math.MaxUint32)))
 	}
@@ -264,7 +267,7 @@ func (z *Zone) admit(r *passenger, avatar Entity, in *Input) {
 			z.unobserve(v)
 		}
 		if v.looks {
-			p.view, p.looks, p.eyeX, p.eyeY, p.enter, p.leave = v.view, true, v.eyeX, v.eyeY, v.enter, v.leave
+			p.view, p.looks, p.eyeX, p.eyeY, p.enter, p.leave, p.veiled = v.view, true, v.eyeX, v.eyeY, v.enter, v.leave, v.veiled
 			z.observer[p.view] = p
 		}
 	}
@@ -275,6 +278,7 @@ func (z *Zone) admit(r *passenger, avatar Entity, in *Input) {
 		}
 	}
 	p.avatar, p.box = avatar, r.box
+	z.owners = append(z.owners, p)
 	z.ents[avatar.slot].player = p
 	for _, w := range r.watched {
 		if w != z.cfg.Zone {

@@ -85,8 +85,9 @@ type View struct {
 	Session      SessionID
 	Gateway      uint32
 	Conn         uint64
-	X, Y         int32 // world quanta
-	Enter, Leave int32 // quanta
+	X, Y         int32  // world quanta
+	Enter, Leave int32  // quanta
+	Ignores      uint32 // layers that it does not show, a bit each; the zones of a world agree on them
 }
 
 // border sets the neighbours. Who stands beyond a border that has none any more is pulled back by the next movement.
@@ -197,7 +198,7 @@ func (z *Zone) watch(p *Player, n *Neighbour) {
 	if !(rect{r.x0 - m, r.y0 - m, r.x1 + m, r.y1 + m}).touches(p.eyeX, p.eyeY, p.leave) {
 		return
 	}
-	v := View{Zone: n.Zone, Session: p.Session, Gateway: p.gateway, Conn: p.conn, X: p.eyeX, Y: p.eyeY, Enter: p.enter, Leave: p.leave}
+	v := View{Zone: n.Zone, Session: p.Session, Gateway: p.gateway, Conn: p.conn, X: p.eyeX, Y: p.eyeY, Enter: p.enter, Leave: p.leave, Ignores: p.ignores}
 	for i := range p.views {
 		if w := &p.views[i]; w.Zone == n.Zone {
 			w.touched = z.tick
@@ -223,7 +224,7 @@ func (z *Zone) watchFrom(in *Input) {
 	if z.sessions[in.Session] != nil {
 		return // it lives here by now
 	}
-	if in.Conn != 0 && !z.knows(in.Gateway) || in.Enter < 1 || in.Leave < in.Enter {
+	if in.Conn != 0 && !z.knows(in.Gateway) || in.Enter < 1 || in.Leave < in.Enter || z.layers.check(in.Ignores) != nil {
 		z.stats.Refused++
 		return
 	}
@@ -232,6 +233,7 @@ func (z *Zone) watchFrom(in *Input) {
 		v = &Player{Session: in.Session, visits: true}
 		z.visit(v)
 	}
+	v.ignores = in.Ignores
 	if v.conn != in.Conn {
 		z.unobserve(v)
 		v.gateway, v.conn = in.Gateway, in.Conn

@@ -15,7 +15,7 @@ var ErrMalformed = errors.New("malformed input of a zone")
 // An input, as AppendInput writes it (uvarint unless said otherwise; signed numbers in zigzag):
 //
 //	kind u8 · fields: bit per field that is not zero, from bit 0 in the order of
-//	  gateway · session · conn · player · name · rights · route · id · payload · number · entity · from · zone · x · y · enter · leave · code · text · conns
+//	  gateway · session · conn · player · name · rights · route · id · payload · number · entity · from · zone · x · y · enter · leave · code · text · conns · ignores
 //	then those fields; name, payload, text: length · bytes; rights, conns: number · each
 //	from: entity · session · x · y
 //	a conn: session · gateway · conn
@@ -123,6 +123,7 @@ const (
 	hasCode
 	hasText
 	hasConns
+	hasIgnores
 	hasAll = 1<<iota - 1
 )
 
@@ -130,7 +131,7 @@ const (
 func (in *Input) fields() (mask uint64) {
 	for i, is := range [...]bool{
 		in.Gateway != 0, in.Session != 0, in.Conn != 0, in.Player != 0, in.Name != "", len(in.Rights) > 0, in.Route != 0, in.ID != 0, len(in.Payload) > 0,
-		in.Number != 0, in.Entity != 0, in.From != Caller{}, in.Zone != 0, in.X != 0, in.Y != 0, in.Enter != 0, in.Leave != 0, in.Code != 0, in.Text != "", len(in.Conns) > 0,
+		in.Number != 0, in.Entity != 0, in.From != Caller{}, in.Zone != 0, in.X != 0, in.Y != 0, in.Enter != 0, in.Leave != 0, in.Code != 0, in.Text != "", len(in.Conns) > 0, in.Ignores != 0,
 	} {
 		if is {
 			mask |= 1 << i
@@ -190,6 +191,7 @@ func AppendInput(b []byte, in *Input) []byte {
 			e.u(c.Conn)
 		}
 	}
+	number(hasIgnores, uint64(in.Ignores))
 	return e.b
 }
 
@@ -255,5 +257,6 @@ func ParseInput(b []byte) (in Input, rest []byte, err error) {
 			in.Conns = append(in.Conns, Conn{SessionID(d.u("session", math.MaxUint64)), uint32(d.u("gateway", math.MaxUint32)), d.u("conn", math.MaxUint64)})
 		}
 	}
+	in.Ignores = u32(hasIgnores, "ignored layers")
 	return in, d.b, d.err
 }

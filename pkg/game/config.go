@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/tianxia-mmo/tianxia/pkg/aoi"
 	"github.com/tianxia-mmo/tianxia/pkg/game/tables"
 )
 
@@ -22,6 +23,7 @@ type Config struct {
 	EnterRadius   int32       // of a player's view, quanta; default 50 m
 	LeaveRadius   int32       // ≥ EnterRadius; default 1.1 × EnterRadius
 	MaxSpectate   int32       // largest radius of a spectator's view, quanta; default: the whole zone
+	MaxVisible    int         // how many entities of this zone an avatar's view shows, from whichever zone it looks: the nearest, where those in view count as if they stood at 0.9 of their distance; the avatar itself always. Spectators are not bound. Default 0: all
 	Map           Map         // what stands in the way; default: nothing
 	Instance      string      // name of the template that this is a private copy of; set by whoever opens it
 	Key           uint64      // tells copies of one template apart
@@ -40,6 +42,9 @@ type Config struct {
 	Panics     int    // of a handler, system or timer within PanicTicks, after which it is quarantined; of a handler, panics of as many players: one player's take it from that player alone; default 5
 	PanicTicks uint32 // default: a minute
 
+	// InterestWorkers is how many goroutines share the work of finding out who sees whom, while Step waits for them; default 1, at most 64. What comes out does not depend on it, and recordings do not hold it.
+	// Several zones of a process are stepped in parallel already: it is for one zone with thousands of players.
+	InterestWorkers int
 	// Strict looks at every use of the zone whether it comes from the owner's goroutine, not only at every 64th: it costs a microsecond each.
 	Strict bool
 	// Observe, if set, is called at the end of each phase of a step, with an empty name, and of each handler, timer and system before it, with theirs: a shell measures
@@ -102,6 +107,10 @@ func (c *Config) validate(quantum float64, hz uint32) error {
 		return fmt.Errorf("zone %d: mailbox of %d messages, need 1 … %d, which a hand-over has room for", c.Zone, c.Mailbox, maxWaiting)
 	case c.PerTick < 1 || c.MaxAsync < 1 || c.MaxMine < 1 || c.Panics < 1:
 		return fmt.Errorf("zone %d: PerTick %d, MaxAsync %d and Panics %d: need at least 1 each", c.Zone, c.PerTick, c.MaxAsync, c.Panics)
+	case c.MaxVisible < 0 || c.MaxVisible > aoi.MaxEntries:
+		return fmt.Errorf("zone %d: MaxVisible of %d entities, need 0, which means all, to %d", c.Zone, c.MaxVisible, aoi.MaxEntries)
+	case c.InterestWorkers < 0 || c.InterestWorkers > 64:
+		return fmt.Errorf("zone %d: %d InterestWorkers, need 0, which means 1, to 64", c.Zone, c.InterestWorkers)
 	case c.Rewind > 1024:
 		return fmt.Errorf("zone %d: Rewind of %d ticks, need at most 1,024", c.Zone, c.Rewind)
 	}

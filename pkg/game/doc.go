@@ -18,7 +18,7 @@
 //  3. Timers and delayed calls that are due, in the order of starting.
 //  4. Systems, in the order of adding.
 //  5. The dead are despawned, children follow their parents, who has crossed a border or was transferred is handed over.
-//  6. Interest: who sees whom.
+//  6. Interest: who sees whom. A view is a circle around an avatar, bound to the nearest by Config.MaxVisible, without the layers that [Zone.Ignore] names, and always with the avatar.
 //  7. Encoding: what changed in a way that observers did not predict.
 //
 // A client gets the state of a tick, then the tick's events about entities, then its messages, in the order in which they were sent.
@@ -29,8 +29,8 @@
 // may add systems and spawn. Between ticks a zone may only be read, by its owner; tests and tools that own one use [Zone.Edit]. Other goroutines touch nothing: their results come in by
 // [Go]. Misuse panics with advice; Config.Strict looks at every use whether it comes from the owner's goroutine.
 //
-// Entities may be spawned and despawned while Entities, OfKind or a visit goes over them: new ones are not among them, those that have gone are not either. Within may miss new ones and those
-// that move meanwhile, and yields none twice.
+// Entities may be spawned and despawned while Entities, OfKind or a visit goes over them: new ones are not among them, those that have gone are not either. So it
+// is with Within, Box and Sector, which yield what was there when they began, wherever it has moved meanwhile.
 //
 // # Crossing
 //
@@ -40,12 +40,12 @@
 //	components, those of audience SERVER too               Zone.Data, Player.Data, Entity tags
 //	owner, children with their places                      functions of Zone.After
 //	timers, which run in the tick in which they were due   a spectator's view
-//	session, name, rights, InputSeq, applied number        the *Player and Entity values: they are not Here, not Alive
+//	session, name, rights, ignored layers, input numbers   the *Player and Entity values: they are not Here, not Alive
 //	messages that wait, which are handled when due         results with DropIfGone for that player, which are dropped
 //	answers: a Reply of the old zone still reaches it      groups need nothing: they belong to the session
 //
 // OnDepart is called in the old zone and OnArrive in the new one, not OnLeave and OnJoin. Nothing is in two zones, and for the time between two ticks a thing on its way is in none. A zone that
-// cannot take a hand-over, because its game knows the kind, timer or route no longer, gives it back.
+// cannot take a hand-over, because its game knows the kind, timer, route or layer no longer, gives it back.
 //
 // # Answers that take time
 //

@@ -62,24 +62,7 @@ type entity struct {
 	tag      any // Entity.SetTag
 }
 
-// kind is what a zone needs of a kind of entities.
-type kind struct {
-	codec  *delta.KindCodec
-	place  delta.Place
-	places bool
-	moved  uint64 // dirty bit of the motion
-	cells  []cellAt
-	slots  []uint32 // of its living entities, in order of spawning; none: one that has died in this tick
-	dead   int      // of slots
-}
-
 const none = math.MaxUint32
-
-// cellAt is where a component begins in a kind's records.
-type cellAt struct {
-	id   uint16
-	word int32
-}
 
 // Spawn adds an entity at a position (world quanta, within the zone), observed from the end of this tick on. A kind without a place ignores the position, and nobody sees it.
 func (z *Zone) Spawn(k Kind, x, y int32) (Entity, error) {
@@ -109,7 +92,7 @@ func (z *Zone) place(kd *kind, id EntityID, x, y int32) (Entity, error) {
 		}
 		var err error
 		lx, ly := z.local(x, y)
-		if h, err = z.space.Add(lx, ly, aoi.Opts{}); err != nil {
+		if h, err = z.space.Add(lx, ly, aoi.Opts{Layers: kd.layer}); err != nil {
 			return Entity{}, err
 		}
 	}
@@ -163,9 +146,11 @@ func (z *Zone) take(e Entity) *entity {
 	if x.kind.dead == 1 {
 		z.thinned = append(z.thinned, x.kind)
 	}
-	if x.player != nil {
-		x.player.lost = true
-		x.player = nil
+	if p := x.player; p != nil {
+		if p.Connected() {
+			z.src.Leave(p.conn, e.slot) // its view may not know of it, see showOwn
+		}
+		p.lost, x.player = true, nil
 	}
 	x.id, x.kind = 0, nil // its record keeps its room for the next
 	x.died = len(z.despawned)

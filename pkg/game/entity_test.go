@@ -258,6 +258,10 @@ func TestConfigRefusesContradictions(t *testing.T) {
 		{game.Config{EnterRadius: 1 << 24}, "need 1 ≤ enter ≤ leave"},
 		{game.Config{EnterRadius: 1<<31 - 1}, "need 1 ≤ enter ≤ leave"},
 		{game.Config{Mailbox: -1}, "mailbox of -1 messages"},
+		{game.Config{MaxVisible: -1}, "MaxVisible of -1 entities, need 0, which means all, to "},
+		{game.Config{MaxVisible: 1 << 24}, "MaxVisible of 16777216 entities"},
+		{game.Config{InterestWorkers: -1}, "-1 InterestWorkers, need 0, which means 1, to 64"},
+		{game.Config{InterestWorkers: 65}, "65 InterestWorkers"},
 	} {
 		c.cfg.Zone = 5
 		if _, err := game.NewZone(&game.Game{Name: "x", Schema: schema()}, c.cfg); err == nil || !strings.Contains(err.Error(), c.say) || !strings.HasPrefix(err.Error(), "zone 5: ") {

@@ -56,7 +56,7 @@ func inputsOfEveryKind() (all []game.Input) {
 	for k := game.AttachGateway; k <= game.Release; k++ {
 		all = append(all, game.Input{Kind: k}, game.Input{
 			Kind: k, Gateway: 1, Session: 1 << 63, Conn: 3, Player: 4, Name: "anna", Rights: []string{"gm", ""}, Route: 65535, ID: 6, Payload: []byte("load"),
-			Number: 7, Entity: 8, From: game.Caller{Entity: 9, Session: 10, X: -1, Y: 1 << 30}, Zone: 11, X: -1 << 31, Y: 1<<31 - 1, Enter: 12, Leave: 13, Code: 14, Text: "text",
+			Number: 7, Entity: 8, From: game.Caller{Entity: 9, Session: 10, X: -1, Y: 1 << 30}, Zone: 11, X: -1 << 31, Y: 1<<31 - 1, Enter: 12, Leave: 13, Ignores: 1 << 31, Code: 14, Text: "text",
 			Conns: []game.Conn{{Session: 1, Gateway: 2, Conn: 3}, {}},
 		})
 	}
@@ -75,7 +75,7 @@ func TestInputsOfEveryKindKeepAllTheirFields(t *testing.T) {
 			t.Fatalf("%+v became %+v (%v)", in, got, err)
 		}
 	}
-	if reflect.TypeFor[game.Input]().NumField() != 21 {
+	if reflect.TypeFor[game.Input]().NumField() != 22 {
 		t.Error("Input has a new field: write it in AppendInput, read it in ParseInput, and set it above")
 	}
 }

@@ -51,9 +51,9 @@ func (z *Zone) Transfer(b Being, to Destination) error {
 //
 //	version u8 · from zone · epoch · tick · x · y                  where the first entity goes
 //	n · n × { id · kind · length · record · owner · parent's place + 1, 0: none · offset x · offset y · n · n × { name · ticks left · arg } }
-//	n · n × { avatar's place · session · player · name · n · n × right · input number · applied · n · n × watched zone
+//	n · n × { avatar's place · session · player · name · n · n × right · input number · applied · ignored layers · n · n × watched zone
 //	          n · n × { route · id · ticks to wait · length · payload } }
-const handoverVersion = 1
+const handoverVersion = 2
 
 const (
 	maxTravellers = maxMany
@@ -159,7 +159,7 @@ func (z *Zone) letGo(p *Player) {
 	delete(z.byID, p.ID)
 	p.gone = true
 	v := &Player{Session: p.Session, ID: p.ID, Name: p.Name, gateway: p.gateway, conn: p.conn, view: p.view, looks: p.looks, visits: true}
-	v.eyeX, v.eyeY, v.enter, v.leave = p.eyeX, p.eyeY, p.enter, p.leave
+	v.eyeX, v.eyeY, v.enter, v.leave, v.ignores, v.veiled = p.eyeX, p.eyeY, p.enter, p.leave, p.ignores, p.veiled
 	p.conn, p.gateway, p.looks = 0, 0, false
 	if v.looks {
 		z.observer[v.view] = v
@@ -231,6 +231,7 @@ func (z *Zone) packPlayer(e *enc, p *Player) {
 	}
 	e.u(uint64(p.InputSeq))
 	e.u(uint64(p.applied))
+	e.u(uint64(p.ignores))
 	e.u(uint64(len(p.views) + 1))
 	e.u(uint64(z.cfg.Zone)) // it goes on looking into this zone until its new one says otherwise
 	for i := range p.views {

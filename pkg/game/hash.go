@@ -88,6 +88,7 @@ func (z *Zone) hashPlayer(h uint64, p *Player) uint64 {
 func hashView(h uint64, p *Player) uint64 {
 	h = mix(mix(h, p.conn), uint64(p.gateway))
 	h = mix(mix(h, uint64(uint32(p.eyeX))<<32|uint64(uint32(p.eyeY))), uint64(uint32(p.enter))<<32|uint64(uint32(p.leave)))
+	h = mix(h, uint64(p.ignores))
 	if p.spectates {
 		h = mix(h, uint64(p.radius))
 	}

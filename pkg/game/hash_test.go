@@ -70,6 +70,7 @@ func TestWhateverDecidesTheFutureIsInTheHash(t *testing.T) {
 		{"an applied number", func(w world) { w.Applied(player(t, w.Zone, 1), 3) }},
 		{"a spectator", func(w world) { _, _ = w.Spectate(player(t, w.Zone, 1), 100) }},
 		{"a wider spectator", func(w world) { _, _ = w.Spectate(player(t, w.Zone, 1), 200) }},
+		{"an ignored layer", func(w world) { _ = w.Ignore(player(t, w.Zone, 1), "") }},
 		{"work", func(w world) {
 			game.Go(w.Zone, game.Async{}, func(context.Context) (int, error) { return 0, nil }, func(int, error) {})
 		}},
@@ -87,6 +88,7 @@ func TestWhateverDecidesTheFutureIsInTheHash(t *testing.T) {
 		{"a gateway", input(attach(2))},
 		{"a visitor", input(game.Input{Kind: game.Watch, Session: 9, X: 1100, Y: 500, Enter: 300, Leave: 330})},
 		{"a visitor elsewhere", input(game.Input{Kind: game.Watch, Session: 9, X: 1101, Y: 500, Enter: 300, Leave: 330})},
+		{"a visitor who ignores a layer", input(game.Input{Kind: game.Watch, Session: 9, X: 1100, Y: 500, Enter: 300, Leave: 330, Ignores: 1})},
 		{"shedding", input(game.Input{Kind: game.Shed, Number: 1})},
 		{"neighbours", input(game.Input{Kind: game.Neighbours, Payload: game.AppendNeighbours(nil, game.NeighboursOf(row(2)[0], row(2), 0))})},
 		{"a panic", input(send(1, routeBoom, 0, wrapperspb.Int64(1)))},

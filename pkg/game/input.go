@@ -20,7 +20,7 @@ const (
 	Receive                              // Route, ID, Payload from Session
 	Connect                              // Session has Conn at Gateway now, instead of the one before, if it had one
 	Disconnect                           // Session has lost its connection and lingers
-	Watch                                // the view of Session, whose home is the neighbour Zone, touches this zone: Conn at Gateway, X, Y, Enter, Leave
+	Watch                                // the view of Session, whose home is the neighbour Zone, touches this zone: Conn at Gateway, X, Y, Enter, Leave, Ignores
 	Unwatch                              // that view does not any more
 	Arrive                               // Payload is a hand-over, Conns are the connections that its players have now
 	Done                                 // the work or call Number has ended: Payload is its result; Text, if not empty, its error of Code
@@ -62,8 +62,9 @@ type Input struct {
 	Entity       EntityID
 	From         Caller
 	Zone         uint32
-	X, Y         int32 // of a visiting view, position quanta
-	Enter, Leave int32 // its radii, quanta
+	X, Y         int32  // of a visiting view, position quanta
+	Enter, Leave int32  // its radii, quanta
+	Ignores      uint32 // layers that it does not show, see View
 	Code         protocol.ErrorCode
 	Text         string
 	Conns        []Conn

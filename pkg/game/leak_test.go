@@ -3,6 +3,7 @@ package game
 import (
 	"testing"
 
+	"github.com/tianxia-mmo/tianxia/pkg/aoi"
 	"github.com/tianxia-mmo/tianxia/pkg/sync/delta/deltatest"
 )
 
@@ -24,7 +25,7 @@ func TestWhoLeavesLeavesNoObserverBehind(t *testing.T) {
 	z.Step([]Input{{Kind: AttachGateway, Gateway: 1}})
 	for s := range SessionID(50) {
 		z.Step([]Input{{Kind: Join, Gateway: 1, Session: s + 1, Conn: uint64(s) + 1}})
-		if n := z.space.Len(); n != 3 {
+		if n := z.space.(*aoi.Space).Len(); n != 3 {
 			t.Fatalf("player %d: %d entries in the interest index, want avatar, view and spectator", s, n)
 		}
 		z.Step([]Input{{Kind: Leave, Session: s + 1}})
@@ -32,7 +33,7 @@ func TestWhoLeavesLeavesNoObserverBehind(t *testing.T) {
 	for range 3 {
 		z.Step(nil)
 	}
-	if z.space.Len() != 0 || len(z.observer) > 10 || len(z.ents) > 3 {
-		t.Errorf("%d entries in the interest index, %d places of observers, %d of entities after everyone has left", z.space.Len(), len(z.observer), len(z.ents))
+	if n := z.space.(*aoi.Space).Len(); n != 0 || len(z.observer) > 10 || len(z.ents) > 3 {
+		t.Errorf("%d entries in the interest index, %d places of observers, %d of entities after everyone has left", n, len(z.observer), len(z.ents))
 	}
 }

@@ -41,6 +41,8 @@ type Player struct {
 	eyeX, eyeY int32 // where the view is, world quanta
 	enter      int32 // its radii, quanta
 	leave      int32
+	ignores    uint32     // layers that it does not show
+	veiled     uint32     // of it: what the index was told of ignores
 	views      []watched  // what neighbours were told of the view
 	spectator  aoi.Handle // additional observer, if spectates
 	spectates  bool
@@ -173,6 +175,7 @@ func (z *Zone) connect(in *Input) {
 	if p.spectates {
 		z.show(p, p.spectator)
 	}
+	z.owners = append(z.owners, p)
 	if away && z.game.OnReturn != nil {
 		_ = z.hook("OnReturn", p, func() error { z.game.OnReturn(z, p); return nil })
 	}

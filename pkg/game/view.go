@@ -26,14 +26,17 @@ func (z *Zone) Control(p *Player, b Being) error {
 		p.view, p.looks = old, had
 		return fmt.Errorf("control entity %d: %w", e.id, err)
 	}
+	before := p.avatar
+	p.avatar, p.lost = e, false
+	s.player = p
+	z.owners = append(z.owners, p)
 	if had {
 		z.dropView(p, old, p.spectator, p.spectates)
 	}
-	if old := p.avatar; old.Alive() {
-		z.ents[old.slot].player = nil
+	if before != e && before.Alive() {
+		z.ents[before.slot].player = nil
+		z.disown(p, before)
 	}
-	p.avatar, p.lost = e, false
-	s.player = p
 	z.tellAvatar(p)
 	return nil
 }
@@ -57,13 +60,16 @@ func (z *Zone) lookFrom(p *Player, x, y, enter, leave int32) error {
 			return err
 		}
 	}
+	if err := z.veil(p); err != nil {
+		return err
+	}
 	if !p.looks {
 		lx, ly := z.local(x, y)
-		h, err := z.space.Add(lx, ly, aoi.Opts{Hidden: true, Radius: float32(enter), LeaveRadius: float32(leave)})
+		h, err := z.space.Add(lx, ly, aoi.Opts{Hidden: true, Radius: float32(enter), LeaveRadius: float32(leave), Mask: maskOf(p.ignores), Nearest: z.cfg.MaxVisible})
 		if err != nil {
 			return err
 		}
-		p.view, p.looks = h, true
+		p.view, p.looks, p.veiled = h, true, p.ignores
 		z.bindObserver(h, p)
 	}
 	p.eyeX, p.eyeY, p.enter, p.leave = x, y, enter, leave
@@ -77,11 +83,6 @@ func (z *Zone) moveView(p *Player, x, y int32) error {
 	}
 	p.eyeX, p.eyeY = x, y
 	return nil
-}
-
-// local is a place as the interest index has it: exact within 2^24 quanta of the zone's corner.
-func (z *Zone) local(x, y int32) (float32, float32) {
-	return float32(x - z.cfg.X), float32(y - z.cfg.Y)
 }
 
 // radii are those of an avatar's view, in quanta: its kind's, or the zone's.
@@ -122,12 +123,19 @@ func (z *Zone) Spectate(p *Player, radius int32) (int32, error) {
 	return radius, nil
 }
 
-// dropView removes one of a player's observers; what the other one still sees stays in view.
+// disown takes what was a player's avatar, and is none any more, out of its view, unless its spectator sees it; the view of the next avatar may find it again.
+func (z *Zone) disown(p *Player, e Entity) {
+	if p.Connected() && !(p.spectates && z.space.Sees(p.spectator, z.ents[e.slot].aoi)) {
+		z.src.Leave(p.conn, e.slot)
+	}
+}
+
+// dropView removes one of a player's observers; what the other one still sees stays in view, and its avatar.
 func (z *Zone) dropView(p *Player, h, other aoi.Handle, hasOther bool) {
 	if p.Connected() {
 		z.space.Visible(h, func(target aoi.Handle) bool {
-			if !hasOther || !z.space.Sees(other, target) {
-				z.src.Leave(p.conn, z.slotOf[target])
+			if slot := z.slotOf[target]; !p.controls(slot) && (!hasOther || !z.space.Sees(other, target)) {
+				z.src.Leave(p.conn, slot)
 			}
 			return true
 		})
@@ -147,7 +155,7 @@ func (z *Zone) sees(p *Player, e Entity) bool {
 	case !x.kind.places:
 		return false // it has no handle in the index
 	default:
-		return p.looks && z.space.Sees(p.view, x.aoi) || p.spectates && z.space.Sees(p.spectator, x.aoi)
+		return p.controls(e.slot) || p.looks && z.space.Sees(p.view, x.aoi) || p.spectates && z.space.Sees(p.spectator, x.aoi)
 	}
 }
 
@@ -179,50 +187,6 @@ func (z *Zone) followAvatars() {
 	}
 }
 
-// interest tells the source of replication who sees whom now.
-func (z *Zone) interest() {
-	for _, slot := range z.despawned {
-		if x := &z.ents[slot]; x.departed {
-			z.src.Depart(slot, x.toZone, x.toEpoch)
-			x.departed = false
-		} else {
-			z.src.Despawn(slot)
-		}
-	}
-	for _, slot := range z.spawned {
-		if e := &z.ents[slot]; e.id != 0 {
-			z.src.Spawn(slot, uint64(e.id), e.kind.codec.Kind.ID, &e.state, z.tick)
-			e.unborn = false
-		}
-	}
-	if z.shed >= 2 && z.tick&(1<<(z.shed-1)-1) != 0 && len(z.despawned) == 0 && len(z.blinded) == 0 {
-		z.stats.Shed.Interest++ // views stay as they were; what was spawned enters them with the next look
-	} else {
-		z.lookAround()
-	}
-	for _, p := range z.blinded {
-		z.forgetDead(p)
-	}
-	clear(z.blinded)
-	z.blinded = z.blinded[:0]
-	z.free = append(z.free, z.despawned...)
-	z.spawned, z.despawned = z.spawned[:0], z.despawned[:0]
-}
-
-func (z *Zone) lookAround() {
-	ev := z.space.Tick()
-	for _, l := range ev.Leaves {
-		if p := z.observer[l.Observer]; p != nil && !z.seesOtherwise(p, l) {
-			z.src.Leave(p.conn, z.slotOf[l.Target])
-		}
-	}
-	for _, e := range ev.Enters {
-		if p := z.observer[e.Observer]; p != nil {
-			z.src.Enter(p.conn, z.slotOf[e.Target])
-		}
-	}
-}
-
 // forgetDead takes what died in this tick out of the view of a player who lost an observer in it: that observer reports no leave of it. Many may lose theirs in the
 // tick in which many die, so it walks the dead or the view, whichever are fewer; either way in the order of dying.
 func (z *Zone) forgetDead(p *Player) {
@@ -238,19 +202,4 @@ func (z *Zone) forgetDead(p *Player) {
 	for _, slot := range dead {
 		z.src.Leave(p.conn, slot)
 	}
-}
-
-// seesOtherwise tells whether a player's other observer still sees what one lost.
-func (z *Zone) seesOtherwise(p *Player, pair aoi.Pair) bool {
-	if p.spectates && pair.Observer == p.spectator {
-		return p.looks && z.space.Sees(p.view, pair.Target)
-	}
-	return p.spectates && z.space.Sees(p.spectator, pair.Target)
-}
-
-func (z *Zone) bindObserver(h aoi.Handle, p *Player) {
-	for int(h) >= len(z.observer) {
-		z.observer = append(z.observer, nil)
-	}
-	z.observer[h] = p
 }

@@ -63,12 +63,14 @@ type Zone struct {
 	watched             bool     // a neighbour may show something to a player of this zone
 
 	// Who sees.
-	space    *aoi.Space
+	space    interest
 	slotOf   []uint32  // by handle of an entity
 	observer []*Player // by handle of an observer
 	src      *batch.Source
 	gateways []uint32
 	blinded  []*Player // lost an observer in this tick, while they had a connection
+	owners   []*Player // have another avatar, or another connection, since the last tick
+	layers   layers
 
 	// Players.
 	players  []*Player // in order of joining, with those who have left while this tick's inputs are taken
@@ -96,6 +98,8 @@ type Zone struct {
 	// Scratch.
 	dead   []uint32
 	near   []near
+	hits   []aoi.Handle            // of queries under way, those of inner ones behind those of outer ones
+	note   func(h aoi.Handle) bool // appends to hits; made once: given to an interface it would be allocated each time
 	found  []Entity
 	chance []byte
 	hashed []byte
@@ -139,7 +143,9 @@ func (s *Stats) Add(o *Stats) {
 }
 
 // NewZone makes a zone and lets the game fill it.
-func NewZone(g *Game, cfg Config) (*Zone, error) {
+func NewZone(g *Game, cfg Config) (*Zone, error) { return newZone(g, cfg, openInterest) }
+
+func newZone(g *Game, cfg Config, open func(aoi.Config) (interest, error)) (*Zone, error) {
 	codec, err := g.codec()
 	if err != nil {
 		return nil, fmt.Errorf("game %q: %w", g.Name, err)
@@ -155,8 +161,7 @@ func NewZone(g *Game, cfg Config) (*Zone, error) {
 	if err != nil {
 		return nil, err
 	}
-	const reach = 1 << 24 // of whole numbers that a float32 holds, from the zone's corner
-	space, err := aoi.New(aoi.Config{MinX: -reach, MinZ: -reach, MaxX: 2 * reach, MaxZ: 2 * reach})
+	space, err := open(interestConfig(&cfg))
 	if err != nil {
 		return nil, fmt.Errorf("zone %d: %w", cfg.Zone, err)
 	}
@@ -166,17 +171,15 @@ func NewZone(g *Game, cfg Config) (*Zone, error) {
 		kinds: map[Kind]*kind{}, slots: map[EntityID]uint32{}, sessions: map[SessionID]*Player{}, byID: map[uint64]*Player{}, visiting: map[SessionID]*Player{},
 		replies: map[uint64]pendingReply{}, futures: map[uint64]*future{}, faults: map[faultKey]*fault{},
 	}
+	z.note = func(h aoi.Handle) bool { z.hits = append(z.hits, h); return true }
 	z.Rand, z.bounds, z.keeps = rand.New(z.pcg), z.rect, z.rect
 	for i := range codec.Layout.Kinds {
-		k := &kind{codec: codec.Kind(codec.Layout.Kinds[i].ID)}
-		k.place, k.places = k.codec.Place()
-		k.moved = k.codec.PlaceBit()
-		for j, id := range k.codec.Kind.Components {
-			w, _ := k.codec.At(j)
-			k.cells = append(k.cells, cellAt{id, int32(w)})
-		}
+		k := newKind(codec.Kind(codec.Layout.Kinds[i].ID))
 		z.kinds[Kind(k.codec.Kind.ID)] = k
 		z.kindOrder = append(z.kindOrder, k)
+	}
+	if z.layers, err = layersOf(g, z.kindOrder); err != nil {
+		return nil, err
 	}
 	if z.history, err = newHistory(&z.cfg); err != nil {
 		return nil, fmt.Errorf("zone %d: %w", cfg.Zone, err)
@@ -405,13 +408,6 @@ func (z *Zone) useTables(b []byte) {
 		return
 	}
 	z.tables = set
-}
-
-func (z *Zone) bind(h aoi.Handle, slot uint32) {
-	for int(h) >= len(z.slotOf) {
-		z.slotOf = append(z.slotOf, 0)
-	}
-	z.slotOf[h] = slot
 }
 
 func appendRecord(b []byte, r *delta.Record) []byte {

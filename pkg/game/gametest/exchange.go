@@ -21,7 +21,7 @@ func (w *World) exchange(p *place) {
 	}
 	for _, v := range p.out.Views {
 		if to := w.zone(v.Zone); to != nil {
-			in := game.Input{Kind: game.Watch, Session: v.Session, Gateway: v.Gateway, Conn: v.Conn, X: v.X, Y: v.Y, Enter: v.Enter, Leave: v.Leave, Zone: from.Zone}
+			in := game.Input{Kind: game.Watch, Session: v.Session, Gateway: v.Gateway, Conn: v.Conn, X: v.X, Y: v.Y, Enter: v.Enter, Leave: v.Leave, Ignores: v.Ignores, Zone: from.Zone}
 			if v.End {
 				in = game.Input{Kind: game.Unwatch, Session: v.Session}
 			}

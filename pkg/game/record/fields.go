@@ -28,14 +28,15 @@ func plain(t reflect.Type) bool {
 	}
 }
 
-// plainFields are the plain fields of a configuration, and the names of the others that are set. Functions are nobody's business: a hook of the process does not determine the zone.
+// plainFields are the plain fields of a configuration, and the names of the others that are set. Functions are nobody's business: a hook of the process does not
+// determine the zone. Nor does InterestWorkers, which is the machine's.
 func plainFields(c *game.Config) (fields map[string]json.RawMessage, omitted []string, err error) {
 	v := reflect.ValueOf(c).Elem()
 	fields = map[string]json.RawMessage{}
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
 		switch {
-		case !f.IsExported() || f.Type.Kind() == reflect.Func:
+		case !f.IsExported() || f.Type.Kind() == reflect.Func || f.Name == "InterestWorkers":
 		case !plain(f.Type):
 			if !v.Field(i).IsZero() {
 				omitted = append(omitted, f.Name)
