@@ -182,10 +182,31 @@ func (q Search) Nearest(x, z, radius float32, n int, yield func(h Handle) bool) 
 		s.hits = s.hits[:base]
 	}
 	found := s.hits[base:]
+	if len(found)/2 > n {
+		found = s.closest(found, n)
+	}
 	slices.SortFunc(found, func(a, b hit) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.h, b.h)) })
 	s.hits = s.hits[:base+min(n, len(found))]
 	s.yield(base, yield)
 }
+
+// closest moves the n nearest hits to the front, and returns them.
+func (s *Space) closest(found []hit, n int) []hit {
+	s.ranked = s.ranked[:0]
+	for _, o := range found {
+		s.ranked = append(s.ranked, o.rank())
+	}
+	last, kept := smallest(s.ranked, n), found[:0]
+	for _, o := range found {
+		if o.rank() <= last {
+			kept = append(kept, o)
+		}
+	}
+	return kept
+}
+
+// rank orders hits by distance, then by handle: d² is not negative, so the order of its bits is its own.
+func (o hit) rank() uint64 { return uint64(math.Float32bits(o.key))<<32 | uint64(o.h) }
 
 func finite(v float32) bool { return v-v == 0 }
 

@@ -59,12 +59,13 @@ type Space struct {
 	pool           pool
 
 	// Scratch space.
-	found []uint32
-	rooms []uint32
-	kept  []row
-	marks []uint32 // by target block: its place in the list at hand, from 1
-	hits  []hit
-	bits  [][2]uint16
+	found  []uint32
+	rooms  []uint32
+	kept   []row
+	marks  []uint32 // by target block: its place in the list at hand, from 1
+	hits   []hit
+	ranked []uint64
+	bits   [][2]uint16
 }
 
 // entry is where the two halves of an entry are kept.
