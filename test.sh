@@ -359,6 +359,7 @@ main() {
 	check "guards" go test ./guard_test.go ./guard_*_test.go
 	check "go vet" go vet ./...
 	check "staticcheck" lint
+	check "assembly is fresh" go run -C tools/asm -buildvcs=false . -check
 
 	local flags=(-json -coverprofile=coverage.out -covermode=atomic) label="tests"
 	# Go never caches the result of a shuffled run, so the quick half goes without.

@@ -8,7 +8,7 @@ import (
 )
 
 func TestCornersOfTheWorld(t *testing.T) {
-	for _, cfg := range []Config{{}, {MinX: -1e18, MinZ: -1e18, MaxX: 1e18, MaxZ: 1e18}, {MaxX: 1e-30, MaxZ: 1e-30}, {MinX: 5, MaxX: 6, MinZ: -1, MaxZ: 1e9}} {
+	for _, cfg := range []Config{{}, {MinX: -1e18, MinZ: -1e18, MaxX: 1e18, MaxZ: 1e18}, {MaxX: 1e-30, MaxZ: 1e-30}, {MaxX: 1e-44, MaxZ: 1e-44}, {MinX: 5, MaxX: 6, MinZ: -1, MaxZ: 1e9}} {
 		r := newScript(t, cfg)
 		b := r.bounds
 		span := max(b[2]-b[0], b[3]-b[1])

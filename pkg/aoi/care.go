@@ -21,6 +21,7 @@ type upkeep struct {
 	length       int // of the list that an average eye looks through
 
 	dense, reach float64 // when the side was last found good; 0: not yet
+	share        float64 // how many share a cell with the average target
 }
 
 const (
@@ -28,6 +29,8 @@ const (
 	crowding = 13
 	// slack is by which factor density and reach may change before the side is looked at.
 	slack = 1.5
+	// few eyes are fewer than one for so many entries.
+	few = 16
 	// every how many ticks the density is looked at, if the number of entries has not doubled or halved.
 	every = 64
 	// portion is the part of all entries that a tick moves to a new grid.
@@ -69,7 +72,12 @@ func (s *Space) regrid(grown bool) bool {
 	c, g := &s.care, &s.grids[s.now]
 	fits := g.targets.n+g.eyes.n <= 4*len(g.targets.open)
 	if !s.first && !grown {
-		dense, reach := s.density(), s.median()
+		dense := s.density()
+		reach, eyes := s.median()
+		if eyes < s.live/few {
+			reach = 0 // it steers nothing
+		}
+		c.share = dense
 		if c.dense == 0 {
 			c.dense, c.reach = dense, reach
 		}
@@ -83,7 +91,7 @@ func (s *Space) regrid(grown bool) bool {
 		return false
 	}
 	s.now = 1 - s.now
-	s.grids[s.now].lay(side, s.live/(crowding/2))
+	s.grids[s.now].lay(side, max(s.live/(crowding/2), g.targets.n+g.eyes.n)) // of many layers and masks there are more blocks than entries suggest
 	if s.first {
 		g.lay(g.side, 0)
 		s.restart()
@@ -96,28 +104,31 @@ func (s *Space) regrid(grown bool) bool {
 func alike(a, b, factor float64) bool { return a <= b*factor && b <= a*factor }
 
 // ideal is the side of a cell that suits the present density, and how far eyes see. Cells a little wider than that are best, as then nobody sees farther than the
-// cells around its own, unless so many share a cell that half as wide is better; narrower ones only make targets change them more often. Where few share even those, cells are wider.
+// cells around its own, unless so many share a cell that half as wide is better; much narrower ones only make targets change them more often. Where few share even those, cells
+// are wider. Where eyes are few it is queries and moves that count, and density alone.
 func (s *Space) ideal() float64 {
 	g := &s.grids[s.now]
 	counts := make([]uint32, 1<<bits.Len(uint(2*s.live)))
 	side := s.fit(g.side, s.densityAt(g.side, counts), counts)
-	reach := s.median()
+	reach, eyes := s.median()
 	const apart = 1 - 2.0/skinPart // of the side: between the boxes of two cells with one in between
-	switch one, two := reach/apart*1.001, reach/(1+apart)*1.001; {
-	case side > one:
+	one, two := reach/apart*1.001, reach/(1+apart)*1.001
+	switch {
+	case side > one || eyes < s.live/few:
 	case side > one*0.55:
 		side = one
 	default:
-		side = max(side, two)
+		side = max(side, min(two, side*3))
 	}
-	return s.side(side)
+	side = s.side(side)
+	s.care.share = s.densityAt(side, counts)
+	return side
 }
 
-// median is how far the median eye sees, 0 if there is none.
-func (s *Space) median() float64 {
+// median is how far the median eye sees, and how many there are.
+func (s *Space) median() (reach float64, total int) {
 	w := &s.watch
 	var eyes [1 << 10]int
-	total := 0
 	for b, live := range w.live {
 		if s.first {
 			live &^= w.capped[b] // how far they have to see is not known yet
@@ -127,7 +138,7 @@ func (s *Space) median() float64 {
 		total += n
 	}
 	if total == 0 {
-		return 0
+		return 0, 0
 	}
 	class, sum := uint32(0), 0
 	for i, n := range eyes {
@@ -136,13 +147,12 @@ func (s *Space) median() float64 {
 			break
 		}
 	}
-	reach := 0.0
 	for b, live := range w.live {
 		if live != 0 && math.Float32bits(float32(w.reach[b]))>>22 == class {
 			reach = max(reach, w.reach[b])
 		}
 	}
-	return reach
+	return reach, total
 }
 
 // queue says in which order blocks leave the old grid: cell by cell, so that the new blocks of neighbours lie close together in memory, and who looks at one has the next at hand.

@@ -38,8 +38,8 @@ type Config struct {
 	// CellSize is the side of a grid cell in the caller's unit of length; it
 	// steers speed only. 0: cells follow the density of the entries.
 	CellSize float32
-	// MaxEntries bounds the entries, those removed but not yet reported
-	// included. 0: 2^20.
+	// MaxEntries bounds the entries. Those removed count until the Tick after
+	// the one that reported them, when their handles are free again. 0: 2^20.
 	MaxEntries int
 	// Workers is how many goroutines share a Tick; 0: 1. What comes out does
 	// not depend on it.

@@ -8,12 +8,13 @@ import (
 // crowd is the state of an observer that sees the nearest k only.
 //
 // Its key orders targets: d² for those it does not see, d²·stick for those it sees. While more than k stand in its radii, the list of its block reaches only as far as the
-// k nearest need, with some room; what it sees is found by bracketing the key of the last one: two scans count who is surely nearer and who may be, and only those between
+// k nearest need, with some room; what it sees is found by bracketing the key of the last one: a kernel counts who is surely nearer and who may be, and only those between
 // are looked at one by one.
 type crowd struct {
 	k     int32
 	waits bool    // for relieve
 	cut   float32 // about the key of the k-th; infinite if k or fewer are in the radii
+	own   uint32  // the entry of its list where its own block was found last
 	reach float64
 }
 
@@ -31,21 +32,18 @@ func (c *crowd) short(leave2 float32) bool { return c.reach < math.Sqrt(float64(
 // short asks for a longer list: for an observer, and if it is not itself, for a target that it saw and that left the list.
 type short struct{ eye, lost Handle }
 
-// candidate is where a target between the brackets is: an entry of the scratch lists, and its slot there.
+// candidate is where a target between the brackets is: a verdict, and its slot there.
 type candidate struct {
-	entry uint32
-	bit   uint16
+	verdict uint32
+	bit     uint16
 }
 
 type crowdScratch struct {
-	ids    []uint32    // blocks in question
-	at     []int       // and their entries in the list
-	near   [][2]uint16 // of newcomers: possibly and surely in
-	seen   [][2]uint16 // of those visible
-	want   []uint16
-	choice []candidate
-	keys   []uint64 // of the choice: the key's bits above, the handle below; keys are not negative, so the order of their bits is theirs
-	ranked []uint64
+	ranking  ranking
+	verdicts []verdict // on the entries that may change; once all is chosen, sure is what is to be seen
+	choice   []candidate
+	keys     []uint64 // of the choice: the key's bits above, the handle below; keys are not negative, so the order of their bits is theirs
+	ranked   []uint64
 }
 
 // bound keeps how many an observer may see.
@@ -120,7 +118,7 @@ func (sh *shard) stirred(l *list) bool {
 	return false
 }
 
-// choose finds what an eye is to see: sh.want, beside sh.ids and sh.at. It returns false if the list is too short for it.
+// choose finds what an eye is to see: sh.verdicts. It returns false if the list is too short for it.
 func (sh *shard) choose(b uint32, lane int, l *list, c *crowd, h Handle) bool {
 	e := &sh.s.watch.eyes[b]
 	enter2, leave2 := e.enter2[lane], e.leave2[lane]
@@ -134,11 +132,16 @@ func (sh *shard) choose(b uint32, lane int, l *list, c *crowd, h Handle) bool {
 		if limit := max(near, seen); float64(limit) > c.reach*c.reach && c.short(leave2) {
 			return false
 		}
-		possible, sure := sh.count(b, lane, l, h, near, seen, min(lo, enter2), min(beyond(lo), leave2))
+		r := &sh.ranking
+		r.come, r.stay, r.sureCome, r.sureStay = near, seen, min(lo, enter2), min(beyond(lo), leave2)
+		possible, sure := sh.count(b, lane, l, h)
 		all := near == enter2 && seen == leave2
 		switch {
 		case possible <= k && all:
 			c.cut = infinite
+			for i := range sh.verdicts {
+				sh.verdicts[i].sure = sh.verdicts[i].possible
+			}
 			return true
 		case possible < k:
 			c.cut = grown(hi, k, possible)
@@ -159,90 +162,79 @@ func grown(key float32, k, n int) float32 {
 	return max(key*min(max(r, 1.0/64), 64), math.SmallestNonzeroFloat32)
 }
 
-// count finds which targets have at most a key, and which surely so: for newcomers and for those visible the d² of either bracket.
-func (sh *shard) count(b uint32, lane int, l *list, h Handle, near, seen, nearSure, seenSure float32) (possible, sure int) {
-	s, t, e := sh.s, &sh.s.targets, &sh.s.watch.eyes[b]
-	x, z := e.x[lane], e.z[lane]
-	far := float32(max(near, seen)*(1+1e-6)) + 1e-37
-	sh.ids, sh.at = sh.ids[:0], sh.at[:0]
-	for i, k := range l.blocks {
-		if t.boxes[k].to(x, z) <= far {
-			sh.ids, sh.at = append(sh.ids, k), append(sh.at, i)
-		}
-	}
-	n := len(sh.ids)
+// count finds which targets have at most a key, and which surely so, given the limits in sh.ranking.
+func (sh *shard) count(b uint32, lane int, l *list, h Handle) (possible, sure int) {
+	sh.verdicts = sh.verdicts[:0]
+	n := len(l.blocks)
 	if n == 0 {
 		return 0, 0
 	}
-	if cap(sh.near) < n {
-		sh.near, sh.seen, sh.want = make([][2]uint16, n+n/4), make([][2]uint16, n+n/4), make([]uint16, n+n/4)
+	if cap(sh.verdicts) < n {
+		sh.verdicts = make([]verdict, 0, n+n/4)
 	}
-	sh.near, sh.seen, sh.want = sh.near[:n], sh.seen[:n], sh.want[:n]
-	s.kernel.scan(&t.pos[0], &sh.ids[0], n, x, z, near, nearSure, &sh.near[0])
-	s.kernel.scan(&t.pos[0], &sh.ids[0], n, x, z, seen, seenSure, &sh.seen[0])
+	s, t, e, r := sh.s, &sh.s.targets, &sh.s.watch.eyes[b], &sh.ranking
 	self := s.entries[h].target
-	for i, k := range sh.ids {
-		old := l.rows[sh.at[i]][lane]
-		m := sh.near[i][0]&^old | sh.seen[i][0]&old
-		q := sh.near[i][1]&^old | sh.seen[i][1]&old
-		if self>>slotShift == k {
-			m &^= 1 << (self & laneMask)
-			q &^= 1 << (self & laneMask)
+	own := l.locate(self>>slotShift, &s.crowds[h].own)
+	if own >= 0 {
+		l.rows[own][lane] &^= 1 << (self & laneMask) // it may have been there without a bound
+	}
+	r.pos, r.boxes, r.list, r.rows, r.n = &t.pos[0], &t.boxes[0], &l.blocks[0], &l.rows[0][lane], n
+	r.x, r.z = e.x[lane], e.z[lane]
+	sh.verdicts = sh.verdicts[:1]
+	r.out = &sh.verdicts[0]
+	sh.verdicts = sh.verdicts[:s.kernel.rank(r)]
+	if own >= 0 {
+		sh.strike(uint32(own), 1<<(self&laneMask))
+	}
+	return r.possible, r.sure
+}
+
+// locate is find, beginning where the block was the last time.
+func (l *list) locate(block uint32, last *uint32) int {
+	if i := int(*last); i < len(l.blocks) && l.blocks[i] == block {
+		return i
+	}
+	i := l.find(block)
+	*last = uint32(max(i, 0))
+	return i
+}
+
+// strike takes an eye's own slot, which its row has not, out of the verdicts.
+func (sh *shard) strike(entry uint32, slot uint16) {
+	for i := range sh.verdicts {
+		if v := &sh.verdicts[i]; v.at == entry {
+			sh.ranking.possible -= bits.OnesCount16(v.possible & slot)
+			sh.ranking.sure -= bits.OnesCount16(v.sure & slot)
+			v.possible &^= slot
+			v.sure &^= slot
+			return
 		}
-		sh.near[i] = [2]uint16{m, q}
-		sh.want[i] = m
-		possible += bits.OnesCount16(m)
-		sure += bits.OnesCount16(q)
 	}
-	return possible, sure
 }
 
-// to is the square of the distance from a box to a point. There are no NaN here, and comparisons are cheaper than max.
-func (b *box) to(x, z float32) float32 {
-	dx, dz := float32(0), float32(0)
-	if b.minX > x {
-		dx = b.minX - x
-	} else if x > b.maxX {
-		dx = x - b.maxX
-	}
-	if b.minZ > z {
-		dz = b.minZ - z
-	} else if z > b.maxZ {
-		dz = z - b.maxZ
-	}
-	return dx*dx + dz*dz
-}
-
-// pick takes, of those between the brackets, the n nearest.
+// pick takes, of those between the brackets, the n nearest. Nobody could foretell branches here.
 func (sh *shard) pick(b uint32, lane int, l *list, n int, c *crowd) {
 	t, e := &sh.s.targets, &sh.s.watch.eyes[b]
 	x, z := e.x[lane], e.z[lane]
+	sticks := [2]float32{1, stick}
 	sh.choice, sh.keys = sh.choice[:0], sh.keys[:0]
-	for i, k := range sh.ids {
-		sh.want[i] = sh.near[i][1]
-		between := sh.near[i][0] &^ sh.near[i][1]
-		if between == 0 {
-			continue
-		}
-		old := l.rows[sh.at[i]][lane]
-		for m := between; m != 0; m &= m - 1 {
-			slot := uint32(bits.TrailingZeros16(m))
-			px, pz := t.position(k<<slotShift | slot)
-			key := dist2(px-x, pz-z)
-			if old>>slot&1 != 0 {
-				key *= stick
-			}
+	for i := range sh.verdicts {
+		v := &sh.verdicts[i]
+		old := l.rows[v.at][lane]
+		for m := v.possible &^ v.sure; m != 0; m &= m - 1 {
+			slot := l.blocks[v.at]<<slotShift | uint32(bits.TrailingZeros16(m))
+			px, pz := t.position(slot)
+			key := dist2(px-x, pz-z) * sticks[old>>(slot&laneMask)&1]
 			sh.choice = append(sh.choice, candidate{uint32(i), m & -m})
-			sh.keys = append(sh.keys, uint64(math.Float32bits(key))<<32|uint64(t.who[k<<slotShift|slot]))
+			sh.keys = append(sh.keys, uint64(math.Float32bits(key))<<32|uint64(t.who[slot]))
 		}
 	}
 	if n > 0 {
 		sh.ranked = append(sh.ranked[:0], sh.keys...)
 		last := smallest(sh.ranked, n)
 		for i, key := range sh.keys {
-			if key <= last {
-				sh.want[sh.choice[i].entry] |= sh.choice[i].bit
-			}
+			_, farther := bits.Sub64(last, key, 0)
+			sh.verdicts[sh.choice[i].verdict].sure |= sh.choice[i].bit & uint16(farther-1)
 		}
 		c.cut = math.Float32frombits(uint32(last >> 32))
 	}
@@ -297,20 +289,15 @@ func middle(a, b, c uint64) uint64 { return max(min(a, b), min(max(a, b), c)) }
 // see writes down what an eye is to see, and reports what that changes.
 func (sh *shard) see(b uint32, lane int, l *list, h Handle) {
 	t := &sh.s.targets
-	next := 0
-	for i := range l.rows {
-		want := uint16(0)
-		if next < len(sh.at) && sh.at[next] == i {
-			want = sh.want[next]
-			next++
-		}
-		old := l.rows[i][lane]
+	for _, v := range sh.verdicts {
+		seen := &l.rows[v.at][lane]
+		old, want := *seen, v.sure
 		if old == want {
 			continue
 		}
-		l.rows[i][lane] = want
-		sh.leaves.slots(h, t, l.blocks[i], old&^want)
-		sh.enters.slots(h, t, l.blocks[i], want&^old)
+		*seen = want
+		sh.leaves.slots(h, t, l.blocks[v.at], old&^want)
+		sh.enters.slots(h, t, l.blocks[v.at], want&^old)
 	}
 }
 

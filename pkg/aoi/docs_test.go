@@ -12,8 +12,6 @@ import (
 	"github.com/tianxia-mmo/tianxia/pkg/aoi"
 )
 
-const monsters = 1 << 1
-
 // A wolf comes to a hero: the code of docs/aoi.md.
 func Example_page() {
 	show := func(observer, target aoi.Handle) { fmt.Printf("%d sees %d\n", observer, target) }
@@ -24,12 +22,14 @@ func Example_page() {
 	}
 	// Unordered output:
 	// 0 sees 1
+	// sees the wolf: true
 	// burnt: 0
 	// burnt: 1
 	// target: 1
 }
 
 func page(show, forget func(observer, target aoi.Handle), burn func(aoi.Handle)) error {
+	const monsters = 1 << 1 // a layer
 	space, err := aoi.New(aoi.Config{}) // places within ±2^24, one goroutine, the fastest kernel of the machine
 	if err != nil {
 		return err
@@ -54,6 +54,7 @@ func page(show, forget func(observer, target aoi.Handle), burn func(aoi.Handle))
 			show(p.Observer, p.Target)
 		}
 	}
+	fmt.Println("sees the wolf:", space.Sees(hero, wolf))
 	target := hero
 	space.Within(0, 0, 10, func(h aoi.Handle) bool {
 		burn(h)

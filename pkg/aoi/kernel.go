@@ -55,17 +55,17 @@ func kernelOf(k Kernel) (kernel, bool) {
 		}
 		return kernelOf(Portable)
 	case Portable:
-		return kernel{Portable, tilePortable, scanPortable}, true
+		return kernel{Portable, tilePortable, scanPortable, rankPortable}, true
 	}
 	return vectorKernel(k)
 }
 
-// kernel is the inner loop of a space: the two functions that compare
-// distances.
+// kernel is the inner loop of a space: the functions that compare distances.
 type kernel struct {
 	kind Kernel // never Auto
 	tile tileFunc
 	scan scanFunc
+	rank rankFunc
 }
 
 // tileFunc brings the rows of a tile up to date, writes into out what changed,
@@ -78,6 +78,14 @@ type tileFunc func(t *tile) (diffs int)
 // d² ≤ a2 and which d² ≤ b2, seen from (x, z).
 type scanFunc func(pos *float32, list *uint32, n int, x, z, a2, b2 float32, out *[2]uint16)
 
+// rankFunc counts, for an eye that sees the nearest only, the targets within
+// two brackets of its bound, and writes into out the entries that these leave
+// undecided, in order; it returns their number. An entry is decided if what is
+// possible is sure and is what was seen: most are. It reads and writes nothing
+// outside of what the fields of ranking describe. [rankPortable] says what it
+// computes.
+type rankFunc func(r *ranking) (undecided int)
+
 // positions are the targets of one block. The x of an empty slot is NaN.
 type positions struct{ x, z [lanes]float32 }
 
@@ -87,10 +95,11 @@ type box struct{ minX, minZ, maxX, maxZ float32 }
 // row says which slots of one target block each of 16 eyes sees.
 type row [lanes]uint16
 
-// eyes is a block of observers. An absent one has the radii −1.
+// eyes is a block of observers. An absent one has the radii −1. The last two
+// are for the tests of whole boxes, and have room for their rounding:
 //
-//	far2  ≥ leave2, a little more: what is beyond is out of sight whatever the rounding
-//	near2 ≤ enter2, a little less: what is within is in sight whatever the rounding
+//	far2  at least leave2·(1 + 10⁻⁶) + 10⁻³⁷: a box beyond is out of sight
+//	near2 at most  enter2·(1 − 10⁻⁶) − 10⁻³⁷: a box within is in sight
 type eyes struct{ x, z, enter2, leave2, far2, near2 [lanes]float32 }
 
 // diff is one change of a row.
@@ -113,4 +122,28 @@ type tile struct {
 	n     int    // entries
 	live  uint32 // eyes to look for, bits 0 to 15; an absent eye is not among them
 	moved uint32 // eyes that moved or are new, bits 0 to 15
+}
+
+// ranking is an eye with all the target blocks in its reach. A target that the
+// eye saw has other limits of d² than a newcomer. The vector kernels know the
+// offsets of its fields on amd64.
+type ranking struct {
+	pos   *float32 // as those of tile
+	boxes *box     // of each target block; a kernel may do without
+	list  *uint32  // n numbers of target blocks, the entries
+	rows  *uint16  // the eye's part of the first of n rows, which follow each other
+	out   *verdict // room for n
+	n     int      // entries
+	x, z  float32
+
+	come, stay         float32 // a newcomer, and one that was seen, is possible up to here
+	sureCome, sureStay float32 // and sure up to here: not more than what is possible
+
+	possible, sure int // results: the numbers of targets in all entries
+}
+
+// verdict is what the brackets say about an entry.
+type verdict struct {
+	at             uint32 // the entry
+	possible, sure uint16 // slots
 }

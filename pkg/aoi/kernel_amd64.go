@@ -11,9 +11,9 @@ func vectorKernel(k Kernel) (kernel, bool) {
 	switch {
 	case !has.HasPOPCNT:
 	case k == AVX512 && has.HasAVX512F && has.HasAVX512BW && has.HasAVX512DQ && has.HasAVX512VL:
-		return kernel{AVX512, tileAVX512, scanAVX512}, true
+		return kernel{AVX512, tileAVX512, scanAVX512, rankAVX512}, true
 	case k == AVX2 && has.HasAVX2:
-		return kernel{AVX2, tileAVX2, scanAVX2}, true
+		return kernel{AVX2, tileAVX2, scanAVX2, rankAVX2}, true
 	}
 	return kernel{}, false
 }

@@ -229,6 +229,67 @@ test:
 	VZEROUPPER
 	RET
 
+// func rankAVX512(r *ranking) (undecided int)
+// Requires: AVX, AVX512BW, AVX512F, POPCNT
+TEXT ·rankAVX512(SB), $0-16
+	MOVQ         r+0(FP), AX
+	MOVQ         (AX), CX
+	MOVQ         16(AX), DX
+	MOVQ         24(AX), BX
+	MOVQ         32(AX), SI
+	MOVQ         40(AX), DI
+	XORL         R8, R8
+	XORL         R9, R9
+	XORL         R10, R10
+	XORL         R11, R11
+	VBROADCASTSS 48(AX), Z0
+	VBROADCASTSS 52(AX), Z1
+	VBROADCASTSS 56(AX), Z2
+	VBROADCASTSS 60(AX), Z3
+	VBROADCASTSS 64(AX), Z4
+	VBROADCASTSS 68(AX), Z5
+	JMP          test
+
+entry:
+	MOVL      (DX)(R8*4), R12
+	SHLQ      $0x07, R12
+	MOVWLZX   (BX), R13
+	KMOVW     R13, K1
+	VSUBPS    (CX)(R12*1), Z0, Z6
+	VSUBPS    64(CX)(R12*1), Z1, Z7
+	VMULPS    Z6, Z6, Z6
+	VMULPS    Z7, Z7, Z7
+	VADDPS    Z7, Z6, Z6
+	VBLENDMPS Z3, Z2, K1, Z8
+	VBLENDMPS Z5, Z4, K1, Z9
+	VCMPPS    $0x12, Z8, Z6, K1
+	VCMPPS    $0x12, Z9, Z6, K2
+	KUNPCKWD  K1, K2, K2
+	KMOVD     K2, R12
+	MOVL      R8, (SI)(R9*8)
+	MOVL      R12, 4(SI)(R9*8)
+	IMUL3L    $0x00010001, R13, R13
+	SUBL      R12, R13
+	NEGL      R13
+	ADCQ      $0x00, R9
+	MOVWLZX   R12, R13
+	POPCNTL   R13, R13
+	ADDQ      R13, R10
+	POPCNTL   R12, R12
+	ADDQ      R12, R11
+	ADDQ      $0x20, BX
+	INCQ      R8
+
+test:
+	CMPQ R8, DI
+	JL   entry
+	VZEROUPPER
+	SUBQ R10, R11
+	MOVQ R10, 72(AX)
+	MOVQ R11, 80(AX)
+	MOVQ R9, undecided+8(FP)
+	RET
+
 DATA bitLists<>+0(SB)/8, $0x0000000000000000
 DATA bitLists<>+8(SB)/8, $0x0000000000000000
 DATA bitLists<>+16(SB)/8, $0x0000000000000001
@@ -804,4 +865,98 @@ test:
 	CMPQ SI, DX
 	JL   block
 	VZEROUPPER
+	RET
+
+DATA shifts<>+0(SB)/4, $0x0000001f
+DATA shifts<>+4(SB)/4, $0x0000001e
+DATA shifts<>+8(SB)/4, $0x0000001d
+DATA shifts<>+12(SB)/4, $0x0000001c
+DATA shifts<>+16(SB)/4, $0x0000001b
+DATA shifts<>+20(SB)/4, $0x0000001a
+DATA shifts<>+24(SB)/4, $0x00000019
+DATA shifts<>+28(SB)/4, $0x00000018
+DATA shifts<>+32(SB)/4, $0x00000017
+DATA shifts<>+36(SB)/4, $0x00000016
+DATA shifts<>+40(SB)/4, $0x00000015
+DATA shifts<>+44(SB)/4, $0x00000014
+DATA shifts<>+48(SB)/4, $0x00000013
+DATA shifts<>+52(SB)/4, $0x00000012
+DATA shifts<>+56(SB)/4, $0x00000011
+DATA shifts<>+60(SB)/4, $0x00000010
+GLOBL shifts<>(SB), RODATA|NOPTR, $64
+
+// func rankAVX2(r *ranking) (undecided int)
+// Requires: AVX, AVX2, POPCNT
+TEXT ·rankAVX2(SB), $0-16
+	MOVQ         r+0(FP), AX
+	MOVQ         (AX), CX
+	MOVQ         16(AX), DX
+	MOVQ         24(AX), BX
+	MOVQ         32(AX), SI
+	MOVQ         40(AX), DI
+	XORL         R8, R8
+	XORL         R9, R9
+	XORL         R10, R10
+	XORL         R11, R11
+	VBROADCASTSS 48(AX), Y0
+	VBROADCASTSS 52(AX), Y1
+	VBROADCASTSS 56(AX), Y2
+	VBROADCASTSS 60(AX), Y3
+	VBROADCASTSS 64(AX), Y4
+	VBROADCASTSS 68(AX), Y5
+	VMOVDQU      order<>+0(SB), Y6
+	JMP          test
+
+entry:
+	MOVL         (DX)(R8*4), R12
+	SHLQ         $0x07, R12
+	MOVWLZX      (BX), R13
+	VPBROADCASTW (BX), Y7
+	VSUBPS       (CX)(R12*1), Y0, Y8
+	VSUBPS       64(CX)(R12*1), Y1, Y9
+	VMULPS       Y8, Y8, Y8
+	VMULPS       Y9, Y9, Y9
+	VADDPS       Y9, Y8, Y8
+	VPSLLVD      shifts<>+0(SB), Y7, Y9
+	VBLENDVPS    Y9, Y3, Y2, Y10
+	VBLENDVPS    Y9, Y5, Y4, Y9
+	VCMPPS       $0x12, Y10, Y8, Y10
+	VCMPPS       $0x12, Y9, Y8, Y9
+	VSUBPS       32(CX)(R12*1), Y0, Y8
+	VSUBPS       96(CX)(R12*1), Y1, Y11
+	VMULPS       Y8, Y8, Y8
+	VMULPS       Y11, Y11, Y11
+	VADDPS       Y11, Y8, Y8
+	VPSLLVD      shifts<>+32(SB), Y7, Y7
+	VBLENDVPS    Y7, Y3, Y2, Y11
+	VBLENDVPS    Y7, Y5, Y4, Y7
+	VCMPPS       $0x12, Y11, Y8, Y11
+	VCMPPS       $0x12, Y7, Y8, Y7
+	VPACKSSDW    Y11, Y10, Y10
+	VPACKSSDW    Y7, Y9, Y9
+	VPACKSSWB    Y9, Y10, Y10
+	VPERMD       Y10, Y6, Y10
+	VPMOVMSKB    Y10, R12
+	MOVL         R8, (SI)(R9*8)
+	MOVL         R12, 4(SI)(R9*8)
+	IMUL3L       $0x00010001, R13, R13
+	SUBL         R12, R13
+	NEGL         R13
+	ADCQ         $0x00, R9
+	MOVWLZX      R12, R13
+	POPCNTL      R13, R13
+	ADDQ         R13, R10
+	POPCNTL      R12, R12
+	ADDQ         R12, R11
+	ADDQ         $0x20, BX
+	INCQ         R8
+
+test:
+	CMPQ R8, DI
+	JL   entry
+	VZEROUPPER
+	SUBQ R10, R11
+	MOVQ R10, 72(AX)
+	MOVQ R11, 80(AX)
+	MOVQ R9, undecided+8(FP)
 	RET

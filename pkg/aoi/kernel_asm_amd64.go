@@ -14,6 +14,11 @@ func tileAVX512(t *tile) (diffs int)
 //go:noescape
 func scanAVX512(pos *float32, list *uint32, n int, x float32, z float32, a2 float32, b2 float32, out *[2]uint16)
 
+// rankAVX512 is a rankFunc. It needs AVX-512 F and BW, and POPCNT.
+//
+//go:noescape
+func rankAVX512(r *ranking) (undecided int)
+
 // tileAVX2 is a tileFunc. It needs AVX2 and POPCNT.
 //
 //go:noescape
@@ -23,3 +28,8 @@ func tileAVX2(t *tile) (diffs int)
 //
 //go:noescape
 func scanAVX2(pos *float32, list *uint32, n int, x float32, z float32, a2 float32, b2 float32, out *[2]uint16)
+
+// rankAVX2 is a rankFunc. It needs AVX2 and POPCNT.
+//
+//go:noescape
+func rankAVX2(r *ranking) (undecided int)

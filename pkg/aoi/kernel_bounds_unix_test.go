@@ -4,6 +4,7 @@ package aoi
 
 import (
 	"math/rand/v2"
+	"slices"
 	"syscall"
 	"testing"
 	"unsafe"
@@ -86,8 +87,25 @@ func TestKernelsStayInBounds(t *testing.T) {
 						t.Fatalf("%v: scan of entry %d of %d is %04x, want %04x %04x", k.kind, i, n, got, x, y)
 					}
 				}
+				for j := range lanes {
+					checkFencedRank(t, k, f, j, flushRight)
+				}
 			}
 		}
+	}
+}
+
+// checkFencedRank ranks with fences around the verdicts too, and around what
+// says where everything is.
+func checkFencedRank(t *testing.T, k kernel, f *tileArena, j int, flushRight bool) {
+	t.Helper()
+	out := fenced[verdict](t, len(f.list), flushRight)
+	r := &fenced[ranking](t, 1, flushRight)[0]
+	*r = *f.ranking(j, 0.5, out)
+	want, possible, sure := plainVerdicts(f, j, r)
+	if got := k.rank(r); got != len(want) || !slices.Equal(out[:got], want) || r.possible != possible || r.sure != sure {
+		t.Fatalf("%v: eye %d of %d entries: %d possible, %d sure, verdicts %x, want %d, %d, %x",
+			k.kind, j, len(f.list), r.possible, r.sure, out[:got], possible, sure, want)
 	}
 }
 

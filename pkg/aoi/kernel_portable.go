@@ -232,3 +232,56 @@ func scanPortable(pos *float32, list *uint32, n int, x, z, a2, b2 float32, out *
 		*element(out, i) = [2]uint16{a, b}
 	}
 }
+
+// rankPortable says what every rank computes: of each entry, the slots
+//
+//	({d² ≤ come} less what was seen) ∪ ({d² ≤ stay} ∩ what was seen)
+//
+// are possible, and the same with the other two limits is sure. Boxes out of
+// reach are worth a test here.
+func rankPortable(r *ranking) int {
+	blocks := (*positions)(unsafe.Pointer(r.pos))
+	reach := float32(max(r.come, r.stay)*(1+1e-6)) + 1e-37
+	come, stay, sureCome, sureStay := bound(r.come), bound(r.stay), bound(r.sureCome), bound(r.sureStay)
+	undecided := uint32(0)
+	r.possible, r.sure = 0, 0
+	for i := uint32(0); i < uint32(r.n); i++ {
+		b, old := *element(r.list, i), *element(r.rows, i*lanes)
+		var possible, sure uint16
+		if element(r.boxes, b).to(r.x, r.z) <= reach {
+			block := element(blocks, b)
+			if old != 1<<lanes-1 {
+				p, q := circles(block, 1<<lanes-1, r.x, r.z, come, sureCome)
+				possible, sure = p&^old, q&^old
+			}
+			if old != 0 {
+				p, q := circles(block, 1<<lanes-1, r.x, r.z, stay, sureStay)
+				possible, sure = possible|p&old, sure|q&old
+			}
+			r.possible += bits.OnesCount16(possible)
+			r.sure += bits.OnesCount16(sure)
+		}
+		if possible != old || sure != old {
+			*element(r.out, undecided) = verdict{i, possible, sure}
+			undecided++
+		}
+	}
+	return int(undecided)
+}
+
+// to is the square of the distance from a box to a point. There are no NaN in
+// a box, and comparisons are cheaper than max.
+func (b *box) to(x, z float32) float32 {
+	dx, dz := float32(0), float32(0)
+	if b.minX > x {
+		dx = b.minX - x
+	} else if x > b.maxX {
+		dx = x - b.maxX
+	}
+	if b.minZ > z {
+		dz = b.minZ - z
+	} else if z > b.maxZ {
+		dz = z - b.maxZ
+	}
+	return dx*dx + dz*dz
+}

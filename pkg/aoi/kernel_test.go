@@ -268,6 +268,9 @@ func FuzzKernels(f *testing.F) {
 			if err := a.checkScan(k); err != nil {
 				t.Fatal(err)
 			}
+			if err := a.checkRank(k); err != nil {
+				t.Fatal(err)
+			}
 		}
 	})
 }

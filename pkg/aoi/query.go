@@ -65,7 +65,7 @@ type Search struct {
 }
 
 // Only narrows queries to entries that are on some of these layers. A search is
-// as good as its space, for any number of queries.
+// as good as its space, for any number of queries. On no layer at all there is nothing.
 func (s *Space) Only(layers uint32) Search { return Search{s, layers} }
 
 // Within yields every entry that is not hidden and now stands at most radius
@@ -80,7 +80,8 @@ func (s *Space) Within(x, z, radius float32, yield func(h Handle) bool) {
 }
 
 // Box yields every entry that is not hidden and now stands between the minima
-// and the maxima, inclusively, in the caller's unit; else like Within.
+// and the maxima, inclusively, in the caller's unit; else like Within. A minimum
+// above its maximum finds nothing.
 func (s *Space) Box(minX, minZ, maxX, maxZ float32, yield func(h Handle) bool) {
 	s.Only(^uint32(0)).Box(minX, minZ, maxX, maxZ, yield)
 }
@@ -94,7 +95,8 @@ func (s *Space) Sector(x, z, radius, dirX, dirZ, half float32, yield func(h Hand
 }
 
 // Nearest yields the n entries nearest to (x, z) of what Within would yield: the
-// nearest first, equally far ones in the order of their handles.
+// nearest first, equally far ones in the order of their handles. An n below 1
+// finds nothing.
 func (s *Space) Nearest(x, z, radius float32, n int, yield func(h Handle) bool) {
 	s.Only(^uint32(0)).Nearest(x, z, radius, n, yield)
 }
@@ -170,7 +172,7 @@ func (q Search) Nearest(x, z, radius float32, n int, yield func(h Handle) bool) 
 	base := len(s.hits)
 	g := &s.grids[s.now]
 	// A guess that holds for an even density, then twice as far, until that is farther than anything can be.
-	r := max(float32(g.side*math.Sqrt(float64(n)/(crowding*2))), 1e-22)
+	r := max(float32(g.side*math.Sqrt(float64(n)/(2*max(s.care.share, 1)))), 1e-22)
 	for all := 4*s.reach + math.Abs(float64(x)) + math.Abs(float64(z)); ; r *= 2 {
 		if !(r < radius) || float64(r) > all {
 			r = radius

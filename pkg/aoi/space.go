@@ -237,7 +237,7 @@ func (s *Space) look(h Handle, enter, leave float32) {
 }
 
 // SetNearest bounds how many targets h sees from the next Tick on: the k nearest,
-// where one that h sees already counts as if it stood at 0.9 of its distance
+// where one that h sees already counts as if it stood at some 0.9 of its distance
 // (0.8125 of d²), so that those at the edge do not flicker. Equally near ones are
 // taken in the order of their handles. 0: no bound.
 func (s *Space) SetNearest(h Handle, k int) error {

@@ -11,8 +11,10 @@ import (
 func (s *Space) Tick() Events {
 	s.spare = append(s.spare, s.reported...)
 	s.reported = s.reported[:0]
-	s.leaves.reset()
-	s.enters.reset()
+	for i := range s.shards {
+		s.shards[i].leaves.reset()
+		s.shards[i].enters.reset()
+	}
 	if s.changed {
 		s.changed = false
 		s.tick++
@@ -135,8 +137,6 @@ func (s *Space) gather(sh *shard) {
 	if sh.leaves != &s.leaves {
 		s.leaves.list = append(s.leaves.list, sh.leaves.list...)
 		s.enters.list = append(s.enters.list, sh.enters.list...)
-		sh.leaves.reset()
-		sh.enters.reset()
 	}
 	for _, slot := range sh.strays {
 		s.stray(slot)

@@ -23,7 +23,7 @@ type Config struct {
 	EnterRadius   int32       // of a player's view, quanta; default 50 m
 	LeaveRadius   int32       // ≥ EnterRadius; default 1.1 × EnterRadius
 	MaxSpectate   int32       // largest radius of a spectator's view, quanta; default: the whole zone
-	MaxVisible    int         // how many entities of this zone an avatar's view shows, from whichever zone it looks: the nearest, where those in view count as if they stood at 0.9 of their distance; the avatar itself always. Spectators are not bound. Default 0: all
+	MaxVisible    int         // how many entities of this zone an avatar's view shows, from whichever zone it looks: the nearest, where those in view count as if they stood at some 0.9 of their distance. The avatar is one of them, and always shown. Spectators are not bound. Default 0: all
 	Map           Map         // what stands in the way; default: nothing
 	Instance      string      // name of the template that this is a private copy of; set by whoever opens it
 	Key           uint64      // tells copies of one template apart

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"go/types"
+	"slices"
 
 	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
@@ -11,21 +12,21 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// Offsets within what the pointers of a tile lead to, in bytes. The tests of
-// pkg/aoi hold the Go types to them.
+// Offsets within what the pointers of a tile lead to, in bytes, and sizes as
+// powers of two. [checkLayout] holds them against the Go types.
 const (
 	lanes = 16 // slots of a block
 
-	posShift = 7 // 128 bytes: x[16], z[16]
+	posShift = 7
 	posZ     = 64
 
-	boxShift = 4 // 16 bytes
+	boxShift = 4
 	boxMinX  = 0
 	boxMinZ  = 4
 	boxMaxX  = 8
 	boxMaxZ  = 12
 
-	rowShift = 5 // 32 bytes
+	rowShift = 5
 
 	eyeX      = 0
 	eyeZ      = 64
@@ -36,8 +37,69 @@ const (
 
 	diffBytes = 8
 	diffAt    = 0
-	diffOld   = 4 // and the new row behind it
+	diffOld   = 4
+	diffNew   = 6 // written together with diffOld
+
+	verdictShift    = 3
+	verdictAt       = 0
+	verdictPossible = 4
+	verdictSure     = 6 // written together with verdictPossible
 )
+
+// checkLayout returns an error if a type of pkg/aoi is not as the constants
+// say.
+func checkLayout(pkg *types.Package) error {
+	sizes := types.SizesFor("gc", "amd64")
+	for name, size := range map[string]int64{
+		"positions": 1 << posShift, "box": 1 << boxShift, "row": 1 << rowShift, "diff": diffBytes, "verdict": 1 << verdictShift,
+	} {
+		kind, err := lookup(pkg, name)
+		if err != nil {
+			return err
+		}
+		if got := sizes.Sizeof(kind); got != size {
+			return fmt.Errorf("type %s has %d bytes, the generator counts on %d: change the constants in assembler.go", name, got, size)
+		}
+	}
+	for name, want := range map[string][]int64{
+		"positions": {0, posZ},
+		"box":       {boxMinX, boxMinZ, boxMaxX, boxMaxZ},
+		"eyes":      {eyeX, eyeZ, eyeEnter2, eyeLeave2, eyeFar2, eyeNear2},
+		"diff":      {diffAt, diffOld, diffNew},
+		"verdict":   {verdictAt, verdictPossible, verdictSure},
+	} {
+		kind, err := lookup(pkg, name)
+		if err != nil {
+			return err
+		}
+		if got := offsets(sizes, kind); !slices.Equal(got, want) {
+			return fmt.Errorf("the fields of type %s are at %d, the generator counts on %d: change the constants in assembler.go", name, got, want)
+		}
+	}
+	return nil
+}
+
+// lookup returns what a type name of pkg/aoi stands for.
+func lookup(pkg *types.Package, name string) (types.Type, error) {
+	object := pkg.Scope().Lookup(name)
+	if object == nil {
+		return nil, fmt.Errorf("pkg/aoi/kernel.go has no type %s, which the generator needs", name)
+	}
+	return object.Type().Underlying(), nil
+}
+
+// offsets returns where the fields of a struct are; of another type, nothing.
+func offsets(sizes types.Sizes, kind types.Type) []int64 {
+	s, ok := kind.(*types.Struct)
+	if !ok {
+		return nil
+	}
+	fields := make([]*types.Var, s.NumFields())
+	for i := range fields {
+		fields[i] = s.Field(i)
+	}
+	return sizes.Offsetsof(fields)
+}
 
 // batch is the number of entries whose candidates are found before their
 // distances are computed: as many as a stack frame of moderate size holds.
@@ -59,11 +121,11 @@ type assembler struct {
 // begin starts a function of the type that pkg/aoi gives a name.
 func (a *assembler) begin(name, kind string, doc ...string) {
 	a.Function(name)
-	object := a.pkg.Scope().Lookup(kind)
-	if object == nil {
-		panic(fmt.Sprintf("pkg/aoi/kernel.go has no type %s", kind))
+	signature, err := lookup(a.pkg, kind)
+	if err != nil {
+		panic(err) // kernel.go and this generator do not fit
 	}
-	a.Signature(gotypes.NewSignature(a.pkg, object.Type().Underlying().(*types.Signature)))
+	a.Signature(gotypes.NewSignature(a.pkg, signature.(*types.Signature)))
 	a.Pragma("noescape")
 	a.Doc(doc...)
 }
@@ -172,6 +234,7 @@ func (a *assembler) eachPair(t tile, f found) (next, eye, block, pos, eyes reg.G
 	return next, eye, block, pos, eyes
 }
 
+// endPair ends it.
 func (a *assembler) endPair(f found, next reg.GPVirtual) {
 	a.INCQ(next)
 	a.CMPQ(next, f.n)

@@ -17,6 +17,7 @@ func (a *assembler) avx2(numbers Mem) {
 	}
 	a.tile2(c)
 	a.scan2(c.order)
+	a.rank2(c.order)
 }
 
 // bitLists is the numbers of the bits set in each byte value, lowest first,

@@ -10,6 +10,7 @@ import (
 func (a *assembler) avx512(numbers Mem) {
 	a.tile512(numbers)
 	a.scan512()
+	a.rank512()
 }
 
 // tile512 works in passes over a batch of entries. The first tests the box of

@@ -69,6 +69,9 @@ func generate(source string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkLayout(pkg); err != nil {
+		return nil, err
+	}
 	a := assembler{Context: build.NewContext(), pkg: pkg}
 	a.ConstraintExpr("amd64")
 	a.ConstraintExpr("!purego")
@@ -82,7 +85,7 @@ func generate(source string) (map[string][]byte, error) {
 	if err := pass.Compile.Execute(file); err != nil {
 		return nil, fmt.Errorf("allocate registers: %w", err)
 	}
-	about := printer.Config{Name: "tools/asm", Argv: []string{fix}, Pkg: "aoi"}
+	about := printer.Config{Name: "tools/asm", Pkg: "aoi"}
 	text, err := printer.NewGoAsm(about).Print(file)
 	if err != nil {
 		return nil, fmt.Errorf("print the assembly: %w", err)
