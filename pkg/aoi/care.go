@@ -52,7 +52,7 @@ func (s *Space) tend() {
 	c := &s.care
 	if old := &s.grids[1-s.now]; old.targets.n+old.eyes.n > 0 {
 		// What a target costs that changes its block goes with how many see it.
-		s.migrate((s.live/portion + 256) * 32 / max(c.length, 32))
+		s.migrate(max((s.live/portion+256)*32/max(c.length, 32), s.live/rounds+lanes))
 		return
 	}
 	c.ticks++
@@ -327,7 +327,7 @@ func (s *Space) restart() {
 // than any of their eyes needs get shorter.
 func (s *Space) sweep() {
 	c, w := &s.care, &s.watch
-	s.pool.limit = len(w.live)/32 + 16
+	s.pool.keep((s.grids[0].eyes.n+s.grids[1].eyes.n)/32 + 16)
 	n := 0
 	for ; n < len(w.hollow) && s.tick-w.hollow[n].since >= patience; n++ {
 		b := w.hollow[n].block

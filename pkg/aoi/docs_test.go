@@ -29,7 +29,7 @@ func Example_page() {
 }
 
 func page(show, forget func(observer, target aoi.Handle), burn func(aoi.Handle)) error {
-	const monsters = 1 << 1 // a layer
+	const monsters = 1 << 1             // a layer
 	space, err := aoi.New(aoi.Config{}) // places within ±2^24, one goroutine, the fastest kernel of the machine
 	if err != nil {
 		return err

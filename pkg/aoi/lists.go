@@ -50,7 +50,7 @@ func (p *pool) take(l *list, n int) {
 	}
 	room := k * step
 	if k > poolSteps {
-		room = n + n/16
+		room = n + n/8
 	}
 	l.blocks, l.rows = make([]uint32, 0, room), make([]row, 0, room)
 }
@@ -66,7 +66,7 @@ func (p *pool) put(l *list) {
 func (p *pool) add(l *list, b uint32) {
 	if n := len(l.blocks); n == cap(l.blocks) {
 		old := *l
-		p.take(l, n+1)
+		p.take(l, n+1+n/64*4) // long ones grow by more at a time
 		l.blocks, l.rows = append(l.blocks, old.blocks...), append(l.rows, old.rows...)
 		p.put(&old)
 	}
@@ -91,4 +91,15 @@ func (p *pool) trim(l *list) {
 	p.take(l, n)
 	l.blocks, l.rows = append(l.blocks, old.blocks...), append(l.rows, old.rows...)
 	p.put(&old)
+}
+
+// keep bounds how many lists of a size wait, and lets go of the others.
+func (p *pool) keep(n int) {
+	p.limit = n
+	for k, w := range p.waiting {
+		if len(w) > n {
+			clear(w[n:])
+			p.waiting[k] = w[:n]
+		}
+	}
 }

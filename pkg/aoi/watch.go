@@ -205,10 +205,22 @@ func (s *Space) appendBlocks(dst []uint32, b box, reach float64, layers uint32) 
 			continue
 		}
 		a := g.around(b, reach, g.targets.n, 0)
-		if a.all {
+		if a.all && len(t.occ) <= 4*g.targets.n {
 			for k := range uint32(len(t.occ)) {
 				if t.grid[k] == uint8(i) && t.layers[k]&layers != 0 && b.gap(&t.boxes[k]) <= limit {
 					dst = append(dst, k)
+				}
+			}
+			continue
+		}
+		if a.all { // most numbers are of blocks that are no more
+			for p := range g.targets.open {
+				for _, k := range [2]uint32{g.targets.open[p], g.targets.full[p]} {
+					for ; k != none; k = t.next[k] {
+						if t.layers[k]&layers != 0 && b.gap(&t.boxes[k]) <= limit {
+							dst = append(dst, k)
+						}
+					}
 				}
 			}
 			continue
@@ -345,10 +357,22 @@ func (s *Space) appendLevel(dst []uint32, b uint32, grid, v uint8) []uint32 {
 	t, w, g := &s.targets, &s.watch, &s.grids[grid]
 	bx, layers := t.boxes[b], t.layers[b]
 	a := g.around(bx, g.levels[v].far, g.levels[v].n, v)
-	if a.all {
+	if a.all && len(w.live) <= 4*g.eyes.n {
 		for q := range uint32(len(w.live)) {
 			if w.grid[q] == grid && w.level[q] == v && w.mask[q]&layers != 0 && bx.gap(&w.boxes[q]) <= within(w.reach[q]) {
 				dst = append(dst, q)
+			}
+		}
+		return dst
+	}
+	if a.all {
+		for p := range g.eyes.open {
+			for _, q := range [2]uint32{g.eyes.open[p], g.eyes.full[p]} {
+				for ; q != none; q = w.next[q] {
+					if w.level[q] == v && w.mask[q]&layers != 0 && bx.gap(&w.boxes[q]) <= within(w.reach[q]) {
+						dst = append(dst, q)
+					}
+				}
 			}
 		}
 		return dst
