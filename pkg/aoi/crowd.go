@@ -123,8 +123,12 @@ func (sh *shard) choose(b uint32, lane int, l *list, c *crowd, h Handle) bool {
 	e := &sh.s.watch.eyes[b]
 	enter2, leave2 := e.enter2[lane], e.leave2[lane]
 	k := int(c.k)
+	tied := false // so many stand equally far, at one point as a rule, that no bracket parts them
 	for try := 0; ; try++ {
 		lo, hi := c.cut*lower, c.cut*upper
+		if tied || lo == c.cut { // or too near to be divided
+			lo = -1
+		}
 		if c.cut > math.MaxFloat32 || try > 12 {
 			lo, hi = -1, infinite
 		}
@@ -145,9 +149,11 @@ func (sh *shard) choose(b uint32, lane int, l *list, c *crowd, h Handle) bool {
 			return true
 		case possible < k:
 			c.cut = grown(hi, k, possible)
+		case sure > k && try > 2:
+			tied, c.cut = true, lo
 		case sure > k:
 			c.cut = grown(lo, k, sure)
-		case lo < 0 && try <= 12: // the first time that there are too many
+		case lo < 0 && hi > math.MaxFloat32 && try <= 12: // the first time that there are too many
 			c.cut = grown(enter2, k, possible)
 		default:
 			sh.pick(b, lane, l, k-sure, c)

@@ -215,13 +215,16 @@ func finite(v float32) bool { return v-v == 0 }
 // gather appends what stands within a radius to the hits.
 func (q Search) gather(x, z, radius float32) {
 	s, t := q.s, &q.s.targets
-	s.found = s.appendBlocks(s.found[:0], box{x, z, x, z}, float64(radius), q.layers)
+	reach, r2 := float64(radius), radius*radius
+	if r2 > math.MaxFloat32 { // as are squares of what stands far enough away
+		reach = math.Inf(1)
+	}
+	s.found = s.appendBlocks(s.found[:0], box{x, z, x, z}, reach, q.layers)
 	n := len(s.found)
 	if n == 0 {
 		return
 	}
 	s.bits = resized(s.bits, n)
-	r2 := radius * radius
 	s.kernel.scan(&t.pos[0], &s.found[0], n, x, z, r2, r2, &s.bits[0])
 	for i, k := range s.found {
 		for m := s.bits[i][0]; m != 0; m &= m - 1 {
