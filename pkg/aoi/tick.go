@@ -33,6 +33,7 @@ func (s *Space) Tick() Events {
 		}
 		s.unmade = s.unmade[:0]
 		s.point()
+		s.divide() // as the lists are now
 		s.parallel(true)
 		s.relieve()
 		s.close()
