@@ -2,15 +2,13 @@ package aoi
 
 import (
 	"flag"
-	"fmt"
 	"math/rand/v2"
-	"slices"
 	"testing"
 	"time"
 )
 
 var (
-	flagOps    = flag.Int("ops", 0, "calls that TestMillionOperations makes and compares; 0: a million (fewer with -short and -race)")
+	flagOps    = flag.Int("ops", 0, "calls that TestMillionOperations makes and compares; 0: a million (fewer with -short); not under -race")
 	flagSeed   = flag.Uint64("seed", 1, "first seed of TestMillionOperations")
 	flagShrink = flag.Duration("shrink", 30*time.Second, "how long to look for a shorter sequence that diverges too")
 	flagWorld  = flag.String("world", "", "the only world of TestMillionOperations; empty: all in turn")
@@ -92,39 +90,6 @@ func TestEveryKernelAndNumberOfWorkersReportsTheSame(t *testing.T) {
 			episode{w, 5, ticks, variants(1, 2, 3, 7)}.run(t)
 		})
 	}
-}
-
-// A million calls by default; -ops 100000000 takes less than an hour of one core.
-// Each call is made in one space per kernel and in one that shares its ticks
-// among goroutines, and counted once.
-func TestMillionOperations(t *testing.T) {
-	limit := *flagOps
-	switch {
-	case limit > 0:
-	case raced:
-		limit = 20_000
-	case testing.Short():
-		limit = 100_000
-	default:
-		limit = 1_000_000
-	}
-	all := worlds
-	if *flagWorld != "" {
-		all = slices.DeleteFunc(slices.Clone(worlds), func(w world) bool { return w.name != *flagWorld })
-	}
-	if len(all) == 0 {
-		t.Fatalf("no world %q", *flagWorld)
-	}
-	started, told := time.Now(), time.Now()
-	done := 0
-	for i := 0; done < limit; i++ {
-		done += episodeOf(all[i%len(all)], *flagSeed+uint64(i), limit).run(t)
-		if *flagOps > 0 && time.Since(told) > 10*time.Second {
-			told = time.Now()
-			fmt.Printf("%d of %d operations, %v, no divergence\n", done, limit, time.Since(started).Round(time.Second))
-		}
-	}
-	t.Logf("%d operations over %d worlds in %v, no divergence", done, len(all), time.Since(started).Round(time.Millisecond))
 }
 
 // episodeOf draws what else there is to an episode from its seed, so that the
