@@ -363,7 +363,7 @@ main() {
 
 	local flags=(-json -coverprofile=coverage.out -covermode=atomic) label="tests"
 	# Go never caches the result of a shuffled run, so the quick half goes without.
-	if [ -n "$short" ]; then flags+=(-short -timeout 2m); else flags+=(-shuffle=on -timeout 5m); fi
+	if [ -n "$short" ]; then flags+=(-short -timeout 2m); else flags+=(-shuffle=on -timeout 10m); fi
 	if CGO_ENABLED=1 go build -race -buildvcs=false -o "$work/race" ./tools/testlog >/dev/null 2>&1; then
 		export CGO_ENABLED=1
 		flags+=(-race)

@@ -26,11 +26,10 @@ func commandOn(have []aoi.Kernel, args ...string) (code int, out, faults string)
 	return code, o.String(), e.String()
 }
 
-func TestEveryWorkloadEqualsBruteForce(t *testing.T) {
-	args := []string{"-verify", "-entities", "900", "-ticks", "50"}
-	if testing.Short() {
-		args = []string{"-verify", "-entities", "400", "-ticks", "20"}
-	}
+func TestEveryWorkloadEqualsBruteForce(t *testing.T) { everyWorkloadEqualsBruteForce(t, "250", "12") }
+
+func everyWorkloadEqualsBruteForce(t *testing.T, entities, ticks string) {
+	args := []string{"-verify", "-entities", entities, "-ticks", ticks}
 	var names []string
 	for _, w := range workloads() {
 		names = append(names, w.name)
@@ -43,7 +42,7 @@ func TestEveryWorkloadEqualsBruteForce(t *testing.T) {
 
 func TestBenchmarkMeasuresEverything(t *testing.T) {
 	wanted := "" // all but the extra ones
-	if testing.Short() {
+	if testing.Short() || raced {
 		wanted = "walk-100k,crowd-5k,flash-5k"
 	}
 	code, out, faults := command("-json", "-entities", "300", "-ticks", "12", "-kernel", "all", "-runs", "2", "-workload", wanted)
@@ -194,18 +193,6 @@ func TestPictureHasWhatItPromises(t *testing.T) {
 
 func near(have uint32, want uint8) bool {
 	return max(have>>8, uint32(want))-min(have>>8, uint32(want)) < 16
-}
-
-func TestEveryWorkloadCanBeDrawn(t *testing.T) {
-	dir := t.TempDir()
-	for i, w := range workloads() {
-		if testing.Short() && i != 4 { // a crowd
-			continue
-		}
-		if code, _, faults := command("-png", filepath.Join(dir, "a.png"), "-workload", w.name, "-entities", "300", "-ticks", "3"); code != exitOK {
-			t.Errorf("%s: exit code %d: %s", w.name, code, faults)
-		}
-	}
 }
 
 func TestEveryLetterHasAShape(t *testing.T) {

@@ -142,10 +142,11 @@ func TestMixedRadiiAreMixed(t *testing.T) {
 }
 
 // TestGridEqualsBruteForce shows that what the engine is compared with is no straw man: it does the same.
-func TestGridEqualsBruteForce(t *testing.T) {
+func TestGridEqualsBruteForce(t *testing.T) { gridEqualsBruteForce(t, 6) }
+
+func gridEqualsBruteForce(t *testing.T, ticks int) {
 	for _, w := range workloads() {
 		t.Run(w.name, func(t *testing.T) {
-			const ticks = 30
 			world := w.build(small(ticks))
 			for i := range world.opts {
 				if i%3 == 0 && world.opts[i].Nearest > 0 {

@@ -179,7 +179,11 @@ func TestEveryBoundInOneCrowd(t *testing.T) {
 	for i := range 150 {
 		r.add(float32(rnd.IntN(12)), float32(rnd.IntN(12)), Opts{Radius: 9, LeaveRadius: 10, Nearest: i, Layers: 1 << (i % 3)})
 	}
-	for tick := range 25 {
+	ticks := 25
+	if testing.Short() || raced {
+		ticks = 10
+	}
+	for tick := range ticks {
 		r.tick()
 		for i, id := range r.live {
 			h := Handle(r.ids[id])

@@ -72,11 +72,9 @@ func (a *tileArena) checkRank(k kernel) error {
 	return nil
 }
 
-func TestKernelsRankLikeThePlainRule(t *testing.T) {
-	rounds := 4
-	if testing.Short() {
-		rounds = 1
-	}
+func TestKernelsRankLikeThePlainRule(t *testing.T) { kernelsRankLikeThePlainRule(t, 1) }
+
+func kernelsRankLikeThePlainRule(t *testing.T, rounds int) {
 	for _, world := range tileWorlds() {
 		for _, k := range everyKernel(t) {
 			t.Run(world.name+"/"+k.kind.String(), func(t *testing.T) {

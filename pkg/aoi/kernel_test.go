@@ -127,11 +127,9 @@ func everyKernel(t testing.TB) (all []kernel) {
 	return all
 }
 
-func TestKernelsEqualThePlainRule(t *testing.T) {
-	rounds := 12
-	if testing.Short() {
-		rounds = 2
-	}
+func TestKernelsEqualThePlainRule(t *testing.T) { kernelsEqualThePlainRule(t, 1) }
+
+func kernelsEqualThePlainRule(t *testing.T, rounds int) {
 	for _, world := range tileWorlds() {
 		for _, k := range everyKernel(t) {
 			t.Run(world.name+"/"+k.kind.String(), func(t *testing.T) {
@@ -158,10 +156,14 @@ func TestKernelsEqualThePlainRule(t *testing.T) {
 }
 
 func TestKernelsFollowWalkers(t *testing.T) {
+	steps := 20
+	if testing.Short() || raced {
+		steps = 5
+	}
 	for _, k := range everyKernel(t) {
 		w := newTileWalk()
 		diffs := 0
-		for range 20 {
+		for range steps {
 			w.step()
 			for b := range w.eyes {
 				a := w.arena(b)

@@ -57,9 +57,9 @@ func TestRandomOperationsEqualBruteForceEveryTick(t *testing.T) {
 		t.Run(w.name, func(t *testing.T) {
 			seeds, ticks := uint64(4), 60
 			switch {
-			case testing.Short() && raced:
+			case raced:
 				seeds, ticks = 1, 25
-			case testing.Short() || raced:
+			case testing.Short():
 				seeds = 2
 			}
 			for seed := range seeds {
