@@ -278,6 +278,7 @@ func TestClientBehindAProxyIsBoundedByItsOwnAddress(t *testing.T) {
 	}
 	from("192.0.2.1")
 	from("192.0.2.2")
+	s.until(func(st gateway.Stats) bool { return st.Addresses == 2 }, "two addresses")
 	_, err := from("192.0.2.1").Next()
 	var c *network.CloseError
 	if !errors.As(err, &c) || protocol.DisconnectCode(c.Code) != protocol.DisconnectOverloaded || c.Reason != "too many connections from this address" {

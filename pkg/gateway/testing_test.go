@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -238,14 +239,20 @@ func (s *stage) down(d link.Down) {
 // ended waits until connections have ended for a reason.
 func (s *stage) ended(reason string, n uint64) {
 	s.t.Helper()
+	s.until(func(st gateway.Stats) bool { return st.Disconnects[reason] == n }, fmt.Sprintf("%d ended by %s", n, reason))
+}
+
+// until waits for figures of the gateway that follow on what was done.
+func (s *stage) until(done func(gateway.Stats) bool, what string) {
+	s.t.Helper()
 	late := time.After(patience)
 	look := time.NewTicker(time.Millisecond)
 	defer look.Stop()
-	for s.gw.Stats().Disconnects[reason] != n {
+	for !done(s.gw.Stats()) {
 		select {
 		case <-look.C:
 		case <-late:
-			s.t.Fatalf("ended: %v, want %d of %s", s.gw.Stats().Disconnects, n, reason)
+			s.t.Fatalf("want %s, have %+v", what, s.gw.Stats())
 		}
 	}
 }
