@@ -155,7 +155,7 @@ func Example_deadlines() {
 	server, client, stop := together(rpc.ServerConfig{}, rpc.ClientConfig{})
 	defer stop()
 	ctx := context.Background()
-	over := make(chan error, 1)
+	over, ended, began := make(chan error, 1), make(chan error, 1), make(chan struct{})
 
 	rpc.Handle(server, "world.Search", func(ctx context.Context, m *Enter) (*Place, error) {
 		<-ctx.Done() // the caller's time is over, it gave up, or its connection is gone
@@ -165,17 +165,25 @@ func Example_deadlines() {
 
 	_, err := rpc.Call[Place](ctx, client, "world.Search", &Enter{}, rpc.WithTimeout(20*time.Millisecond))
 	fmt.Println(errors.Is(err, context.DeadlineExceeded))
-	fmt.Println("handler:", <-over)
 
+	// On a busy machine that handler has not even begun. This one has when the caller gives up.
+	rpc.Handle(server, "world.Wait", func(ctx context.Context, m *Enter) (*Place, error) {
+		close(began)
+		<-ctx.Done()
+		ended <- ctx.Err()
+		return nil, ctx.Err()
+	})
 	ctx, cancel := context.WithCancel(ctx)
-	f := rpc.Go[Place](ctx, client, "world.Search", &Enter{})
+	f := rpc.Go[Place](ctx, client, "world.Wait", &Enter{})
+	<-began
 	cancel()
 	_, err = f.Wait(context.Background())
 	fmt.Println(errors.Is(err, context.Canceled))
+	fmt.Println("handler:", <-ended)
 	// Output:
 	// true
-	// handler: context deadline exceeded
 	// true
+	// handler: context canceled
 }
 
 func Example_bothWays() {
