@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/tianxia-mmo/tianxia/internal/utils/spell"
 )
 
 // devPorts is how many ports dev tries, upwards, when one is busy.
@@ -93,7 +95,7 @@ func (a App) Run(ctx context.Context, args []string, stdout, stderr io.Writer) i
 	if c := a.command(command); c != nil {
 		return c.Run(ctx, args, stdout, stderr)
 	}
-	fmt.Fprintf(stderr, "%s: unknown command %q%s\nRun \"%s help\" for the list.\n", a.name(), command, suggestion(command, a.commands()), a.name())
+	fmt.Fprintf(stderr, "%s: unknown command %q%s\nRun \"%s help\" for the list.\n", a.name(), command, spell.Suggestion(command, a.commands(), ""), a.name())
 	return exitUsage
 }
 
@@ -342,44 +344,9 @@ func explain(fs *flag.FlagSet, err error) string {
 	msg := err.Error()
 	if name, ok := strings.CutPrefix(msg, "flag provided but not defined: -"); ok {
 		var names []string
-		fs.VisitAll(func(f *flag.Flag) { names = append(names, "-"+f.Name) })
-		return fmt.Sprintf("unknown flag -%s%s\nRun \"%s help\" for the list.", name, suggestion("-"+name, names), fs.Name())
+		fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+		return fmt.Sprintf("unknown flag -%s%s\nRun \"%s help\" for the list.", name, spell.Suggestion(name, names, "-"), fs.Name())
 	}
 	msg = strings.Replace(msg, ": parse error", ", which is not a number (or a time like 60s) of the kind it takes", 1)
 	return fmt.Sprintf("%s\nRun \"%s help\" for what each flag takes.", msg, fs.Name())
-}
-
-// suggestion names the nearest of the known words, if one is near.
-func suggestion(word string, known []string) string {
-	best, at := max(2, len(word)/2)+1, ""
-	for _, k := range known {
-		if d := distance(word, k); d < best || d == best && at == "" && strings.HasPrefix(k, word) {
-			best, at = d, k
-		}
-	}
-	if at == "" {
-		return ""
-	}
-	return fmt.Sprintf(" (did you mean %q?)", at)
-}
-
-// distance is the number of letters to add, drop or change (Levenshtein 1966).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = slices.Min([]int{row[j] + 1, row[j+1] + 1, cost})
-		}
-	}
-	return row[len(b)]
 }

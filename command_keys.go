@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tianxia-mmo/tianxia/internal/utils/spell"
 	"github.com/tianxia-mmo/tianxia/pkg/security"
 )
 
@@ -49,7 +50,7 @@ func (a App) keys(args []string, stdout, stderr io.Writer) int {
 		for _, x := range keysActions {
 			known = append(known, x.name)
 		}
-		fmt.Fprintf(stderr, "%s: unknown action %q%s\nRun \"%s help\" for the list.\n", k.name, action, suggestion(action, known), k.name)
+		fmt.Fprintf(stderr, "%s: unknown action %q%s\nRun \"%s help\" for the list.\n", k.name, action, spell.Suggestion(action, known, ""), k.name)
 		return exitUsage
 	}
 	switch help, err := k.parse(action, args); {

@@ -99,9 +99,9 @@ func TestKeysSayWhatIsWrong(t *testing.T) {
 			t.Errorf("keys %s %q: code %d, want %d with %q, got:\n%s", action, args, code, want, message, errs)
 		}
 	}
-	run(2, `unknown action "isue" (did you mean "issue"?)`, "isue")
+	run(2, `unknown action "isue" (did you mean issue?)`, "isue")
 	run(2, `unknown action ""`, "")
-	run(2, `unknown flag -day (did you mean "-days"?)`, "issue", "-day", "3")
+	run(2, `unknown flag -day (did you mean -days?)`, "issue", "-day", "3")
 	run(2, "unknown flag -root", "show", "-root", "x")
 	run(2, "-days 0: need 1 to 3650", "issue", "-days", "0")
 	run(2, "-days -1: need 1 to 3650", "issue", "-days=-1")

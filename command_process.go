@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tianxia-mmo/tianxia/internal/utils/spell"
 	"github.com/tianxia-mmo/tianxia/pkg/config"
 )
 
@@ -106,7 +107,7 @@ func (p *process) setGame() error {
 			if len(p.game) > 0 {
 				fix = "it has: " + strings.Join(p.game, ", ")
 			}
-			wrong("the game has no such setting"+suggestion(name, p.game), "", fix)
+			wrong("the game has no such setting"+spell.Suggestion(name, p.game, ""), "", fix)
 			continue
 		}
 		if given[name] {

@@ -96,7 +96,7 @@ func TestMistakesInFilesAreShownInTheirPlace(t *testing.T) {
 		{"server", "game:\n  ducks: 99999999999999999999\n", `f.yaml:2:10: game.ducks: want a whole number, got "99999999999999999999": it is out of range`},
 		{"server", "game: {frozen: perhaps, day: 3}\n", `f.yaml:1:30: game.day: want a duration, got "3"; write a number and one of`},
 		{"server", "game: {frozen: perhaps, day: 3}\n", `f.yaml:1:16: game.frozen: want true or false, got "perhaps"; write true or false`},
-		{"server", "game:\n  dukcs: 3\n", `f.yaml:2:10: game.dukcs: the game has no such setting (did you mean "ducks"?); it has: day, ducks, frozen`},
+		{"server", "game:\n  dukcs: 3\n", `f.yaml:2:10: game.dukcs: the game has no such setting (did you mean ducks?); it has: day, ducks, frozen`},
 		{"server", "rpc:\n  listen:\n    - auto\n    - tcp://127.0.0.1:99999\n", `f.yaml:4:7: rpc.listen[1]: tcp://127.0.0.1:99999: the port "99999" is no number from 0 to 65535`},
 		{"server", "rpc:\n  listen: [auto, tcp://127.0.0.1]\n", `f.yaml:2:18: rpc.listen[1]: tcp://127.0.0.1: want host:port`},
 		{"server", "rpc: {listen: [auto, auto]}\n", `rpc.listen[1]: auto is there twice`},

@@ -329,10 +329,10 @@ func TestMainRunsAnyGame(t *testing.T) {
 		code int
 		say  string
 	}{
-		{[]string{"-bot", "3"}, 2, `did you mean "-bots"`},
+		{[]string{"-bot", "3"}, 2, `did you mean -bots`},
 		{[]string{"-bots", "x"}, 2, "not a number"},
 		{[]string{"-bots", "-3"}, 2, "need 0 or more"},
-		{[]string{"dve"}, 2, `did you mean "dev"`},
+		{[]string{"dve"}, 2, `did you mean dev`},
 		{[]string{"dev", "again"}, 2, "not expected here"},
 		{[]string{"-addr", "x"}, 2, "host:port"},
 		{[]string{"bots", "-url", "http://127.0.0.1:1/"}, 1, "Start a world"},

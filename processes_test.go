@@ -261,7 +261,7 @@ func TestProcessesSayWhatIsWrongWithTheirConfiguration(t *testing.T) {
 		code int
 		say  string
 	}{
-		{"gateway", []string{"-lisen", "x"}, 2, `did you mean "-listen"`},
+		{"gateway", []string{"-lisen", "x"}, 2, `did you mean -listen`},
 		{"gateway", []string{"-listen", "x"}, 2, "host:port"},
 		{"gateway", []string{"-listen", ":8080"}, 2, "login.public"},
 		{"gateway", []string{"-config", file}, 2, "wrong.yaml:3:3"},

@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tianxia-mmo/tianxia/internal/utils/spell"
 	"github.com/tianxia-mmo/tianxia/pkg/aoi"
 )
 
@@ -162,7 +163,7 @@ func kernels(name string, have []aoi.Kernel) ([]aoi.Kernel, error) {
 		}
 	}
 	known := []string{"auto", "all", "portable", "avx2", "avx512"}
-	return nil, misuse("-kernel: there is no %q%s; need one of %s", name, suggestion(name, known, ""), strings.Join(known, ", "))
+	return nil, misuse("-kernel: there is no %q%s; need one of %s", name, spell.Suggestion(name, known, ""), strings.Join(known, ", "))
 }
 
 func (o *options) validate(given map[string]bool) error {
@@ -217,7 +218,7 @@ func flagSuggestion(err error, fs *flag.FlagSet) string {
 	}
 	var known []string
 	fs.VisitAll(func(f *flag.Flag) { known = append(known, f.Name) })
-	return suggestion(name, known, "-")
+	return spell.Suggestion(name, known, "-")
 }
 
 func usage(w io.Writer, fs *flag.FlagSet) {

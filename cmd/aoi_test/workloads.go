@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/tianxia-mmo/tianxia/internal/utils/spell"
 )
 
 // workload is a world that interest is measured in.
@@ -52,7 +54,7 @@ func choose(names []string) (chosen []workload, err error) {
 		i := slices.Index(known, name)
 		switch {
 		case i < 0:
-			return nil, misuse("-workload: there is no %q%s; there is %s", name, suggestion(name, known, ""), strings.Join(known, ", "))
+			return nil, misuse("-workload: there is no %q%s; there is %s", name, spell.Suggestion(name, known, ""), strings.Join(known, ", "))
 		case slices.ContainsFunc(chosen, func(w workload) bool { return w.name == name }):
 			return nil, misuse("-workload names %s twice", name)
 		}
@@ -69,40 +71,4 @@ func list(c console) error {
 		}
 	}
 	return nil
-}
-
-// suggestion names the nearest of the known words, if one is near.
-func suggestion(word string, known []string, before string) string {
-	best, at := max(2, len(word)/3)+1, ""
-	for _, k := range known {
-		if d := distance(word, k); d < best {
-			best, at = d, k
-		} else if at == "" && word != "" && strings.HasPrefix(k, word) {
-			at = k
-		}
-	}
-	if at == "" {
-		return ""
-	}
-	return fmt.Sprintf(" (did you mean %s%s?)", before, at)
-}
-
-// distance is the number of letters to add, drop or change (Levenshtein 1966).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := corner
-			if a[i] != b[j] {
-				change++
-			}
-			corner, row[j+1] = row[j+1], min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

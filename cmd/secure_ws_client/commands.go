@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tianxia-mmo/tianxia/internal/utils/spell"
 	"github.com/tianxia-mmo/tianxia/pkg/client"
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
 )
@@ -82,7 +83,7 @@ func (s *steps) line(ctx context.Context, line string) error {
 		return errQuit
 	}
 	words := []string{"call", "push", "wait", "expect", "until", "sleep", "cut", "resume", "ping", "status", "watch", "help", "quit"}
-	return &usageError{fmt.Sprintf("unknown command %q%s; help lists them", word, suggestion(word, words, ""))}
+	return &usageError{fmt.Sprintf("unknown command %q%s; help lists them", word, spell.Suggestion(word, words, ""))}
 }
 
 // within bounds a command that waits, by the time written behind it or -timeout.
@@ -239,7 +240,7 @@ func (s *steps) until(ctx context.Context, rest string) error {
 		for name := range conditions {
 			known = append(known, name)
 		}
-		return &usageError{fmt.Sprintf("until %s: unknown condition%s", what, suggestion(what, sorted(known), ""))}
+		return &usageError{fmt.Sprintf("until %s: unknown condition%s", what, spell.Suggestion(what, sorted(known), ""))}
 	}
 	ctx, cancel, err := s.within(ctx, strings.Join(words, " "))
 	if err != nil {

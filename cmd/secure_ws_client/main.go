@@ -20,6 +20,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/tianxia-mmo/tianxia/internal/utils/spell"
 )
 
 // Exit codes.
@@ -185,7 +187,7 @@ func explain(fs *flag.FlagSet, err error) string {
 	if name, ok := strings.CutPrefix(msg, "flag provided but not defined: -"); ok {
 		var names []string
 		fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
-		return "unknown flag -" + name + suggestion(name, names, "-")
+		return "unknown flag -" + name + spell.Suggestion(name, names, "-")
 	}
 	return strings.Replace(msg, ": parse error", ", which is not a time like 5s", 1)
 }

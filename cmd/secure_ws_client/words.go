@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	hello "github.com/tianxia-mmo/tianxia/examples/hello/bind"
 	plains "github.com/tianxia-mmo/tianxia/examples/plains/bind"
 	sink "github.com/tianxia-mmo/tianxia/examples/sink/bind"
+	"github.com/tianxia-mmo/tianxia/internal/utils/spell"
 	"github.com/tianxia-mmo/tianxia/pkg/protocol"
 )
 
@@ -43,7 +43,7 @@ func (n *names) route(s string) (uint16, error) {
 	for name := range n.byName {
 		known = append(known, name)
 	}
-	return 0, &usageError{fmt.Sprintf("route %q is unknown here%s; routes of other games than the samples go by their number, as in 64", s, suggestion(s, sorted(known), ""))}
+	return 0, &usageError{fmt.Sprintf("route %q is unknown here%s; routes of other games than the samples go by their number, as in 64", s, spell.Suggestion(s, sorted(known), ""))}
 }
 
 // name is a route as people read it: "plains.move (64)".
@@ -59,41 +59,4 @@ func (n *names) name(game string, id uint16) string {
 func sorted(list []string) []string {
 	slices.Sort(list)
 	return list
-}
-
-// suggestion names the nearest of the known words, if one is near.
-func suggestion(word string, known []string, before string) string {
-	best, at := max(2, len(word)/2)+1, ""
-	for _, k := range known {
-		if d := distance(word, k); d < best {
-			best, at = d, k
-		} else if at == "" && strings.HasPrefix(k, word) {
-			at = k
-		}
-	}
-	if at == "" {
-		return ""
-	}
-	return fmt.Sprintf(" (did you mean %s%s?)", before, at)
-}
-
-// distance is the number of letters to add, drop or change (Levenshtein 1966).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(row[j+1]+1, row[j]+1, cost)
-		}
-	}
-	return row[len(b)]
 }

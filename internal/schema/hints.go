@@ -7,11 +7,13 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/tianxia-mmo/tianxia/internal/utils/spell"
 )
 
 // didYouMean ends a message about an unknown name: it offers the nearest candidate, or lists them if none is near.
 func didYouMean(name string, candidates []string) string {
-	if near := nearest(name, candidates); near != "" {
+	if near := spell.Nearest(name, candidates); near != "" {
 		return fmt.Sprintf("did you mean %s?", near)
 	}
 	if len(candidates) == 0 {
@@ -21,51 +23,6 @@ func didYouMean(name string, candidates []string) string {
 		candidates = append(slices.Clone(candidates[:12]), "…")
 	}
 	return "there are " + strings.Join(candidates, ", ")
-}
-
-// nearest is the candidate that a slip of the finger makes of name; "": none is near enough.
-func nearest(name string, candidates []string) string {
-	best, least := "", 1+max(2, len(name)/3)
-	for _, c := range candidates {
-		d := distance(strings.ToLower(name), strings.ToLower(c))
-		if len(name) < 4 && d > 1 {
-			continue
-		}
-		if d < least {
-			best, least = c, d
-		}
-	}
-	return best
-}
-
-// distance counts the letters to insert, drop, change or swap with their neighbour: Damerau-Levenshtein with adjacent transpositions.
-func distance(a, b string) int {
-	s, t := []rune(a), []rune(b)
-	if len(s) > 64 || len(t) > 64 {
-		return 64
-	}
-	rows := make([][]int, len(s)+1)
-	for i := range rows {
-		rows[i] = make([]int, len(t)+1)
-		rows[i][0] = i
-	}
-	for j := range t {
-		rows[0][j+1] = j + 1
-	}
-	for i := range s {
-		for j := range t {
-			cost := 1
-			if s[i] == t[j] {
-				cost = 0
-			}
-			d := min(rows[i][j]+cost, rows[i][j+1]+1, rows[i+1][j]+1)
-			if i > 0 && j > 0 && s[i] == t[j-1] && s[i-1] == t[j] {
-				d = min(d, rows[i-1][j-1]+1)
-			}
-			rows[i+1][j+1] = d
-		}
-	}
-	return rows[len(s)][len(t)]
 }
 
 // hint adds to a mistake that the compiler found what to do about it.
@@ -103,7 +60,7 @@ func hints() []hint {
 			if slices.Contains(fit, g[2]) && !strings.Contains(sources[file], "mmo/options.proto") {
 				return `add import "mmo/options.proto";`
 			}
-			if near := nearest("mmo."+strings.TrimPrefix(g[2], "mmo."), fit); near != "" {
+			if near := spell.Nearest("mmo."+strings.TrimPrefix(g[2], "mmo."), fit); near != "" {
 				return fmt.Sprintf("did you mean (%s)?", near)
 			}
 			return fmt.Sprintf("the options here are (%s)", strings.Join(fit, "), ("))
@@ -120,10 +77,10 @@ func hints() []hint {
 				return ""
 			}
 			own := fieldNames(extension.TypeDescriptor().Message(), false)
-			if near := nearest(g[2], own); near != "" {
+			if near := spell.Nearest(g[2], own); near != "" {
 				return fmt.Sprintf("did you mean %s?", near)
 			}
-			if near := nearest(g[2], fieldNames(extension.TypeDescriptor().Message(), true)); near != "" {
+			if near := spell.Nearest(g[2], fieldNames(extension.TypeDescriptor().Message(), true)); near != "" {
 				return fmt.Sprintf("did you mean %s?", near)
 			}
 			return fmt.Sprintf("(mmo.%s) has %s", g[1], strings.Join(own, ", "))
@@ -173,7 +130,7 @@ func hints() []hint {
 			}
 			slices.Sort(names)
 			name := g[1][strings.LastIndexByte(g[1], '.')+1:]
-			if near := nearest(name, slices.DeleteFunc(names, func(n string) bool { return n == name })); near != "" {
+			if near := spell.Nearest(name, slices.DeleteFunc(names, func(n string) bool { return n == name })); near != "" {
 				return fmt.Sprintf("did you mean %s?", near)
 			}
 			return "declare it, or import the file that does"

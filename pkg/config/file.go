@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/tianxia-mmo/tianxia/internal/utils/spell"
 )
 
 // file reads the YAML layer.
@@ -193,7 +195,7 @@ func (l *loader) unknown(n *yaml.Node, name, path string, fields []field) {
 		names[i] = f.name
 	}
 	fix := ""
-	if near := nearest(name, names); near != "" {
+	if near := spell.Nearest(name, names); near != "" {
 		fix = "did you mean " + near + "?"
 	}
 	for _, k := range l.keys {

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/tianxia-mmo/tianxia/internal/utils/spell"
 )
 
 // environment reads the variables that have the prefix.
@@ -57,7 +59,7 @@ func (l *loader) stranger(name string, o Options) {
 		}
 	}
 	fix := "unset it, or tell the program to ignore it"
-	if near := nearest(strings.TrimPrefix(name, o.Prefix), names); near != "" {
+	if near := spell.Nearest(strings.TrimPrefix(name, o.Prefix), names); near != "" {
 		fix = "did you mean " + o.Prefix + near + "?"
 	}
 	l.report(Origin{Kind: Env, Name: name}, "", "no key has this variable", "names that start with "+o.Prefix+" are keys", fix)

@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
+
+	"github.com/tianxia-mmo/tianxia/internal/utils/spell"
 )
 
 // Load reads the files of all tables from the top folder of a file system: for a table "monsters" either monsters.yaml or monsters.csv. Other files are left alone, but for
@@ -112,7 +114,7 @@ func (l *loader) find(fsys fs.FS) bool {
 		switch {
 		case i < 0:
 			l.file(name, &problem{"no table is called " + short(table), "nothing would come of the file", meant(table, l.schema.Names())})
-			if i = l.schema.index(nearest(table, l.schema.Names())); i >= 0 {
+			if i = l.schema.index(spell.Nearest(table, l.schema.Names())); i >= 0 {
 				tried[l.schema.tables[i].name] = true
 			}
 		case ending != yamlEnding && ending != csvEnding:
@@ -238,7 +240,7 @@ func (l *loader) resolve() {
 			for _, m := range target.rows {
 				names = append(names, t.keyOf(m).text)
 			}
-			if near := nearest(p.key.text, names); near != "" {
+			if near := spell.Nearest(p.key.text, names); near != "" {
 				fix = "did you mean " + near + "?"
 			}
 		}

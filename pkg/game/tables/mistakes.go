@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tianxia-mmo/tianxia/internal/utils/spell"
 	"github.com/tianxia-mmo/tianxia/pkg/config"
 )
 
@@ -47,7 +48,7 @@ func (m *mistakes) err() error {
 
 // meant is the end of a mistake about a name that does not exist.
 func meant(word string, names []string) string {
-	if near := nearest(word, names); near != "" {
+	if near := spell.Nearest(word, names); near != "" {
 		return "did you mean " + near + "?"
 	}
 	if len(names) == 0 {
@@ -58,50 +59,6 @@ func meant(word string, names []string) string {
 		shown += " …"
 	}
 	return "there are " + shown
-}
-
-// nearest finds the name that somebody most likely meant; "": none is near.
-func nearest(word string, names []string) string {
-	plain := func(s string) string {
-		return strings.ToLower(strings.NewReplacer("_", "", "-", "", ".", "", " ", "").Replace(s))
-	}
-	best, least := "", max(1, len(word)/3)+1
-	for _, name := range names {
-		if plain(name) == plain(word) {
-			return name
-		}
-		if d := distance(strings.ToLower(word), strings.ToLower(name), least); d < least && d < len(name) {
-			best, least = name, d
-		}
-	}
-	return best
-}
-
-// distance is the number of letters to insert, delete, change or swap with the next that turn a into b (optimal string alignment), or most if it is at least that.
-func distance(a, b string, most int) int {
-	if len(a) > 64 || len(b) > 64 || len(a)-len(b) >= most || len(b)-len(a) >= most {
-		return most
-	}
-	var rows [3][65]int
-	before, row, next := &rows[0], &rows[1], &rows[2]
-	for j := range len(b) + 1 {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		next[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			next[j] = min(next[j-1]+1, row[j]+1, row[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				next[j] = min(next[j], before[j-2]+1)
-			}
-		}
-		before, row, next = row, next, before
-	}
-	return min(row[len(b)], most)
 }
 
 // join is the path of a column in another.
