@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,11 +27,20 @@ import (
 // programVariable makes the test binary the program of the sample game: tests of processes start it again, as mmo, server or gateway.
 const programVariable = "TIANXIA_TEST_PROGRAM"
 
+// exitOrphan is how a program ends whose test has gone.
+const exitOrphan = 99
+
 func TestMain(m *testing.M) {
 	if code, err := strconv.Atoi(os.Getenv("TIANXIA_TEST_EXIT")); err == nil { // a child that ends like this
 		os.Exit(code)
 	}
 	if name := os.Getenv(programVariable); name != "" {
+		if !slices.Contains(os.Args, "-supervised") { // those look themselves
+			go func() { // the test has died without its cleanups
+				_, _ = io.Copy(io.Discard, os.Stdin)
+				os.Exit(exitOrphan)
+			}()
+		}
 		program(name).Main()
 	}
 	os.Exit(m.Run())
