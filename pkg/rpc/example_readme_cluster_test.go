@@ -53,7 +53,8 @@ func Example_discovery() {
 
 func Example_balancing() {
 	network, known := inproc.NewNetwork(), registry.NewMemory()
-	for _, id := range []string{"world-1", "world-2", "world-3"} {
+	worlds := []string{"world-1", "world-2", "world-3"}
+	for _, id := range worlds {
 		server, err := rpc.NewServer(rpc.ServerConfig{ID: id, Endpoints: []string{"inproc://" + id}, InProc: network, Registry: known, Weight: 1})
 		if err != nil {
 			log.Fatal(err)
@@ -68,8 +69,13 @@ func Example_balancing() {
 	}
 	defer client.Close()
 	ctx := context.Background()
-	for range 3 {
+	for range worlds {
 		<-connected
+	}
+	for _, id := range worlds { // a connection is told of just before it gets calls; these wait until it does
+		if _, err := rpc.Call[Place](ctx, client, "world.Enter", &Enter{Player: 7}, rpc.ToInstance(id)); err != nil {
+			log.Fatal(err)
+		}
 	}
 
 	anyone, err := rpc.Call[Place](ctx, client, "world.Enter", &Enter{Player: 7}) // the less loaded of two drawn at random
