@@ -123,6 +123,18 @@ func lastLine(t *testing.T, out string, v any) {
 	}
 }
 
+// measured runs a short bench, and a longer one on a machine so busy that it is too short for a single answer.
+func measured(t *testing.T, args ...string) (code int, out, errs string) {
+	t.Helper()
+	for _, d := range []string{"40ms", "400ms", "4s"} {
+		code, out, errs = command(t, append([]string{"-mode=bench", "-duration=" + d}, args...)...)
+		if !strings.Contains(errs, "raise -duration") {
+			break
+		}
+	}
+	return code, out, errs
+}
+
 func TestBenchMeasuresEveryCellInProcessesOfTheirOwn(t *testing.T) {
 	transports := []string{"uds", "tcp", "inproc"}
 	if runtime.GOOS == "linux" {
@@ -136,8 +148,7 @@ func TestBenchMeasuresEveryCellInProcessesOfTheirOwn(t *testing.T) {
 		transports = append(transports, "raw-uds", "grpc-uds") // builds tools/rivals
 	}
 	for _, codec := range codecs {
-		code, out, errs := command(t, "-mode=bench", "-json", runs, "-duration=40ms", "-payloads=64", "-callers=1,64", "-gomaxprocs=1",
-			"-codec="+codec, "-transports="+strings.Join(transports, ","))
+		code, out, errs := measured(t, "-json", runs, "-payloads=64", "-callers=1,64", "-gomaxprocs=1", "-codec="+codec, "-transports="+strings.Join(transports, ","))
 		if code != exitOK {
 			t.Fatalf("exit code %d: %s", code, errs)
 		}
@@ -164,7 +175,7 @@ func TestBenchMeasuresEveryCellInProcessesOfTheirOwn(t *testing.T) {
 }
 
 func TestTheStubsAreMeasuredToo(t *testing.T) {
-	code, out, errs := command(t, "-mode=bench", "-json", "-runs=1", "-duration=20ms", "-payloads=64", "-callers=2", "-api=stubs", "-transports=uds")
+	code, out, errs := measured(t, "-json", "-runs=1", "-payloads=64", "-callers=2", "-api=stubs", "-transports=uds")
 	if code != exitOK || !strings.Contains(out, `"api":"stubs"`) {
 		t.Fatalf("exit code %d: %s", code, errs)
 	}

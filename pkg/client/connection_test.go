@@ -79,8 +79,10 @@ func TestGoawayIsFollowedToTheNextGateway(t *testing.T) {
 	h := connections(t, func(g *gate) protocol.DisconnectCode {
 		g.logIn()
 		g.give(1, "a")
-		g.message(protocol.TypeControl, protocol.RouteGoaway, 0, &mmov1.Goaway{Reason: "drain", ReconnectAfterMs: 1})
-		g.give(2, "a") // the client goes on until then
+		g.together(func() {
+			g.message(protocol.TypeControl, protocol.RouteGoaway, 0, &mmov1.Goaway{Reason: "drain", ReconnectAfterMs: 1})
+			g.give(2, "a") // the client goes on until then
+		})
 		for f, ok := g.next(); ok; f, ok = g.next() {
 			if f.Type == protocol.TypeControl && f.Route == protocol.RouteBye {
 				t.Error("goodbye ends the session")

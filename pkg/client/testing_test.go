@@ -91,6 +91,7 @@ type gate struct {
 	keys   *security.Session
 	ticket string // that the client came with
 	ready  []protocol.Frame
+	pack   *[]byte // what is sent goes here instead
 }
 
 func (g *gate) raw(record []byte) {
@@ -99,7 +100,22 @@ func (g *gate) raw(record []byte) {
 	}
 }
 
-func (g *gate) send(frames []byte) { g.raw(g.keys.Sealer.Seal(nil, frames)) }
+func (g *gate) send(frames []byte) {
+	if g.pack != nil {
+		*g.pack = append(*g.pack, frames...)
+		return
+	}
+	g.raw(g.keys.Sealer.Seal(nil, frames))
+}
+
+// together sends in one record what say sends.
+func (g *gate) together(say func()) {
+	var frames []byte
+	g.pack = &frames
+	say()
+	g.pack = nil
+	g.send(frames)
+}
 
 func (g *gate) message(t protocol.FrameType, route uint16, id uint32, m proto.Message) {
 	b, err := proto.Marshal(m)

@@ -162,6 +162,9 @@ func Example_deadlines() {
 		over <- ctx.Err()
 		return nil, ctx.Err()
 	})
+	if err := client.Ready(ctx); err != nil { // else a busy machine may spend that time on connecting, which is another error
+		log.Fatal(err)
+	}
 
 	_, err := rpc.Call[Place](ctx, client, "world.Search", &Enter{}, rpc.WithTimeout(20*time.Millisecond))
 	fmt.Println(errors.Is(err, context.DeadlineExceeded))
