@@ -156,15 +156,15 @@ func Example_deadlines() {
 	defer stop()
 	ctx := context.Background()
 	over, ended, began := make(chan error, 1), make(chan error, 1), make(chan struct{})
+	if err := client.Ready(ctx); err != nil { // else a busy machine may spend the whole timeout on connecting, which is another error
+		log.Fatal(err)
+	}
 
 	rpc.Handle(server, "world.Search", func(ctx context.Context, m *Enter) (*Place, error) {
 		<-ctx.Done() // the caller's time is over, it gave up, or its connection is gone
 		over <- ctx.Err()
 		return nil, ctx.Err()
 	})
-	if err := client.Ready(ctx); err != nil { // else a busy machine may spend that time on connecting, which is another error
-		log.Fatal(err)
-	}
 
 	_, err := rpc.Call[Place](ctx, client, "world.Search", &Enter{}, rpc.WithTimeout(20*time.Millisecond))
 	fmt.Println(errors.Is(err, context.DeadlineExceeded))
