@@ -97,7 +97,7 @@ func TestGatewayAndServerLetToolsInInPlainText(t *testing.T) {
 func TestGatewayThatIsToldToStopLetsItsClientsGoElsewhere(t *testing.T) {
 	dir := runFolder(t)
 	launch(t, dir, "server")
-	first, second := gatewayProcess(t, dir, "-drain", "1s"), gatewayProcess(t, dir)
+	first, second := gatewayProcess(t, dir, "-drain", "8s"), gatewayProcess(t, dir)
 	p := traveller(t, first, second)
 	if err := first.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)

@@ -104,7 +104,9 @@ func launch(t *testing.T, dir, name string, args ...string) *process {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	heard := make(chan struct{})
 	go func() {
+		defer close(heard)
 		for s := bufio.NewScanner(r); s.Scan(); {
 			p.mu.Lock()
 			p.lines = append(p.lines, s.Text())
@@ -116,6 +118,7 @@ func launch(t *testing.T, dir, name string, args ...string) *process {
 	go func() {
 		_ = p.cmd.Wait()
 		_ = w.Close()
+		<-heard // who has seen the end finds the last words
 		close(p.done)
 	}()
 	t.Cleanup(func() {

@@ -157,7 +157,7 @@ func testScripts(t *testing.T, with ...string) {
 		t.Run(c.name, func(t *testing.T) {
 			timeout := "10s"
 			if strings.Contains(c.name, "without a connection") {
-				timeout = "300ms"
+				timeout = "5s" // of the way to there as well
 			}
 			got := command(t, c.script, append(with, "-server", url, "-script", "-", "-timeout", timeout)...)
 			if got.code != c.code || !strings.Contains(got.out+got.err, c.say) {

@@ -114,7 +114,7 @@ func TestGatewaysAreTriedInTurn(t *testing.T) {
 		func(g *gate) protocol.DisconnectCode { g.resume(); return g.rest() }, // silent until the attempt's time is over
 		func(g *gate) protocol.DisconnectCode { g.resume(); g.resumed(1); return protocol.DisconnectKicked })
 	h.cfg.URL, h.cfg.URLs = "ws://"+ln.Addr().String(), []string{h.cfg.URL, "tcp://" + ln.Addr().String()}
-	h.cfg.Reconnect.Attempt = 200 * time.Millisecond
+	h.cfg.Reconnect.Attempt = 2 * time.Second // enough for the others on a busy machine
 	var steps []string
 	h.cfg.Trace = func(s client.Step) { steps = append(steps, fmt.Sprintf("%s %v", s.Name, s.Err == nil)) }
 	var n notes

@@ -240,8 +240,7 @@ func TestUnfinishedHandshakesOfAnAddressAreBounded(t *testing.T) {
 		t.Errorf("%s, Retry-After %q; want 429 after 1", resp.Status, resp.Header.Get("Retry-After"))
 	}
 	half.shake(nil)
-	half.send(protocol.AppendPing(nil, 1)) // the client may be done with its handshake a moment before the gateway
-	half.frame(func(f protocol.Frame) bool { return f.Route == protocol.RoutePong })
+	half.settles()
 	s.connect(false)
 	turnedAway(s, "refused_half_open")
 	if st := s.gw.Stats(); st.Connections != 4 || st.Addresses != 1 {
@@ -328,15 +327,18 @@ func TestEmptyRecordsAndLargeMessagesCountAsAFloodToo(t *testing.T) {
 		"large messages": {func(c *gateway.Config) { c.Limits.ByteRate = 100 }, protocol.AppendPush(nil, routeSay, make([]byte, 4000)), 1 + 11},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := overLoopback(t, link.PipeConfig{}, func(cfg *gateway.Config) {
-				cfg.Limits.Violations = gateway.Violations{Warn: 5, Kick: 10, Grace: time.Nanosecond, Decay: 0.01}
-				c.change(cfg)
+			synctest.Test(t, func(t *testing.T) { // within a second the next record is paid for
+				s := inMemory(t, link.PipeConfig{}, func(cfg *gateway.Config) {
+					cfg.Limits.Violations = gateway.Violations{Warn: 5, Kick: 10, Grace: time.Nanosecond, Decay: 0.01}
+					c.change(cfg)
+				})
+				p := s.connect(true)
+				for range c.records {
+					elapse(time.Millisecond)
+					p.send(c.frames)
+				}
+				p.closed(protocol.DisconnectFlooding)
 			})
-			p := s.connect(true)
-			for range c.records {
-				p.send(c.frames)
-			}
-			p.closed(protocol.DisconnectFlooding)
 		})
 	}
 }
@@ -358,10 +360,10 @@ func TestEchoesAreTaken(t *testing.T) {
 	s.batch(true)
 	p := s.play(1)
 	p.push(protocol.RouteZone)
-	for n := range uint64(200) { // every fifth tick has a state frame, as long as there is nothing to say
+	for range 200 { // every fifth tick has a state frame, as long as there is nothing to say
 		s.batch(true)
-		p.send(protocol.AppendPing(nil, n))
-		p.frame(func(f protocol.Frame) bool { return f.Route == protocol.RoutePong })
+		s.down(link.Down{Kind: link.ToClient, Conn: p.session, Type: protocol.TypePush, Route: routeGot}) // behind the batch: two that come at once are one tick to the client
+		p.push(routeGot)
 		p.send(protocol.AppendEcho(nil, uint16(s.gw.Stats().StateFrames)))
 	}
 	if n := s.gw.Stats().StateFrames; n < 30 { // a client that does not echo is paused long before

@@ -212,9 +212,11 @@ func TestJSONIsLimitedApart(t *testing.T) {
 	s := speakingJSON(t, func(c *gateway.Config) { c.Limits.JSONRate, c.Limits.JSONBurst = 1, 3 })
 	p := s.play(1)
 	p.push(protocol.RouteZone)
+	var five []byte // at one moment: a second later there is room for one more
 	for range 5 {
-		p.send(inJSON(protocol.Frame{Type: protocol.TypePush, Route: routeTalk}, `{}`))
+		five = append(five, inJSON(protocol.Frame{Type: protocol.TypePush, Route: routeTalk}, `{}`)...)
 	}
+	p.send(five)
 	var e mmov1.Error
 	if saysJSON(t, p.frame(func(f protocol.Frame) bool { return f.Type == protocol.TypeError }), &e); protocol.ErrorCode(e.Code) != protocol.ErrorRateLimited {
 		t.Errorf("the fourth is answered by %v", &e)

@@ -81,6 +81,13 @@ func (p *peer) shake(resume *security.Resumption) {
 	}
 }
 
+// settles waits until the gateway is done with the handshake too: a client may be a moment before.
+func (p *peer) settles() {
+	p.s.t.Helper()
+	p.send(protocol.AppendPing(nil, 1))
+	p.frame(func(f protocol.Frame) bool { return f.Route == protocol.RoutePong })
+}
+
 // hello is a client's first record.
 func (p *peer) hello(resume *security.Resumption) (*security.ClientHandshake, []byte) {
 	p.s.t.Helper()

@@ -60,7 +60,7 @@ func TestNumberedMessageThatFitsNoRecordEndsTheSession(t *testing.T) {
 func TestStalledReadersCostWhatTheirQueuesMayHold(t *testing.T) {
 	const stalled, queue = 100, 16 << 10
 	s := overLoopback(t, link.PipeConfig{}, func(c *gateway.Config) {
-		c.QueueBytes, c.Network.SendBuffer, c.QueueAge = queue, 4<<10, time.Minute
+		c.QueueBytes, c.Network.SendBuffer, c.QueueAge, c.Network.WriteTimeout = queue, 4<<10, time.Minute, time.Minute
 	})
 	_ = s.port.Close()
 	s.away()

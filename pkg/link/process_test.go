@@ -109,7 +109,7 @@ func TestAKilledGatewayIsMissedAtOnce(t *testing.T) {
 	for _, kind := range processTransports() {
 		t.Run(kind, func(t *testing.T) {
 			noLeak(t)
-			p := connect(t, kind, Config{Linger: time.Hour}, mux.Config{})
+			p := connect(t, kind, Config{Linger: time.Hour}, mux.Config{Heartbeat: -1}) // what is not noticed at once is not noticed at all
 			cmd, port := process(t, p, "echo")
 			stop := make(chan struct{})
 			sending := make(chan struct{})
@@ -134,7 +134,7 @@ func TestAKilledGatewayIsMissedAtOnce(t *testing.T) {
 			took := time.Since(start)
 			close(stop)
 			<-sending
-			if !errors.Is(err, ErrClosed) || took > time.Second {
+			if !errors.Is(err, ErrClosed) {
 				t.Errorf("%v after %s", err, took)
 			}
 			t.Logf("%s: told %s after the kill: %v", kind, took, err)
@@ -192,11 +192,13 @@ func TestAFrozenGatewayHarmsNobody(t *testing.T) {
 	}
 }
 
-// TestAFrozenGatewayIsGivenUpByHeartbeats is the same with the heartbeats that a connection has by default, only faster.
+// TestAFrozenGatewayIsGivenUpByHeartbeats is the same with the heartbeats that a connection has by default: faster ones give up a gateway that is only slow to start.
 func TestAFrozenGatewayIsGivenUpByHeartbeats(t *testing.T) {
 	noLeak(t)
-	p := connect(t, "uds", Config{}, mux.Config{Heartbeat: 20 * time.Millisecond})
+	p := connect(t, "uds", Config{}, mux.Config{})
 	cmd, port := process(t, p, "echo")
+	down(t, port, Down{Kind: ToClient})
+	receive(t, port, 1) // it has learned that it is attached, which it would not wait for that long
 	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ type plug struct {
 	server *rpc.Server
 	client *rpc.Client
 	joined chan joined
+	asked  chan struct{} // if set, gets one whenever a gateway wants to join
 	mu     sync.Mutex
 	hello  Hello
 	before func(Port) // if set, called while the gateway joins
@@ -35,6 +36,9 @@ type joined struct {
 }
 
 func (p *plug) join(port Port, info GatewayInfo) (Hello, error) {
+	if p.asked != nil {
+		p.asked <- struct{}{}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.refuse != nil {
@@ -190,6 +194,7 @@ func speak(t *testing.T, p *plug, first, second *attach) (m, b *mux.Stream) {
 func TestStrangeFirstWordsAreRefused(t *testing.T) {
 	noLeak(t)
 	p := connect(t, "inproc", Config{Timeout: 50 * time.Millisecond}, mux.Config{})
+	const noWord = "has opened a stream and not said what for"
 	word := func(version, id uint64, stream byte) *attach {
 		return &attach{version: version, id: id, stream: stream}
 	}
@@ -199,42 +204,56 @@ func TestStrangeFirstWordsAreRefused(t *testing.T) {
 		want          string
 	}{
 		{"another version", word(9, 1, messages), word(9, 1, batches), "the gateway speaks version 9 of the link, this server version 3"},
-		{"no word", nil, nil, "has opened a stream and not said what for"},
+		{"no word", nil, nil, noWord},
 		{"one stream only", word(Version, 1, messages), nil, "the stream of batches has not come"},
 		{"another number", word(Version, 1, messages), word(Version, 2, batches), "the stream of batches has not come"},
 		{"mixed up", word(Version, 1, batches), word(Version, 1, messages), "mixed up"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m, b := speak(t, p, c.first, c.second)
-			var in incoming
-			if err := m.Recv(&in); err == nil || !strings.Contains(err.Error(), c.want) {
+			var err error
+			if !holds(func() bool { // on a busy machine the first word comes too late
+				m, b := speak(t, p, c.first, c.second)
+				var in incoming
+				err = m.Recv(&in)
+				if err := b.Recv(&in); err == nil {
+					t.Error("batches: not refused")
+				}
+				return err == nil || c.first == nil || !strings.Contains(err.Error(), noWord)
+			}) || err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("messages: refused with %v, want %q", err, c.want)
-			}
-			if err := b.Recv(&in); err == nil {
-				t.Error("batches: not refused")
 			}
 		})
 	}
-	l, port, _ := p.dial(t, Config{}) // it serves on
+	var l Link
+	var err error
+	if !holds(func() bool { l, err = Dial(context.Background(), p.client, Config{}); return err == nil }) { // it serves on
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
 	up(t, l, Up{Kind: CloseSession})
-	receive(t, port, 1)
+	receive(t, (<-p.joined).port, 1)
 	t.Run("the same stream twice", func(t *testing.T) {
-		m, b := speak(t, p, word(Version, 9, messages), nil)
-		again, _ := speak(t, p, word(Version, 9, messages), nil)
-		var in incoming
-		if err, other := m.Recv(&in), again.Recv(&in); !strings.Contains(fmt.Sprint(err, other), "is open already") {
+		var err, other error
+		if !holds(func() bool { // the second has to come before the first is given up
+			m, b := speak(t, p, word(Version, 9, messages), nil)
+			again, _ := speak(t, p, word(Version, 9, messages), nil)
+			var in incoming
+			err, other = m.Recv(&in), again.Recv(&in)
+			_ = b.Recv(&in)
+			return strings.Contains(fmt.Sprint(err, other), "is open already")
+		}) {
 			t.Errorf("refused with %v and %v", err, other)
 		}
-		_ = b.Recv(&in)
 	})
 }
 
 func TestDialEndsWithItsContextAndItsTime(t *testing.T) {
 	noLeak(t)
 	p := connect(t, "inproc", Config{}, mux.Config{})
+	p.asked = make(chan struct{}, 8)
 	p.mu.Lock() // join hangs
 	ctx, cancel := context.WithCancel(context.Background())
-	time.AfterFunc(20*time.Millisecond, cancel)
+	go func() { <-p.asked; cancel() }()
 	if _, err := Dial(ctx, p.client, Config{}); err == nil || !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
@@ -242,20 +261,23 @@ func TestDialEndsWithItsContextAndItsTime(t *testing.T) {
 		t.Errorf("too late: %v", err)
 	}
 	p.mu.Unlock()
-	for range 2 { // what joined too late ends
-		if err := endOf((<-p.joined).port); !errors.Is(err, ErrClosed) {
-			t.Error(err)
-		}
+	if err := endOf((<-p.joined).port); !errors.Is(err, ErrClosed) { // what joined too late ends
+		t.Error(err)
 	}
 	ctx, cancel = context.WithTimeout(context.Background(), time.Minute)
-	l, err := Dial(ctx, p.client, Config{})
+	l, err := Dial(ctx, p.client, Config{Build: "in time"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	cancel() // bounds only the dialling
-	port := (<-p.joined).port
+	j := <-p.joined
+	for ; j.info.Build != "in time"; j = <-p.joined { // the one that was too late joins if its streams came before
+		if err := endOf(j.port); !errors.Is(err, ErrClosed) {
+			t.Error(err)
+		}
+	}
 	up(t, l, Up{Kind: CloseSession})
-	receive(t, port, 1)
+	receive(t, j.port, 1)
 	_ = l.Close()
 }
 
@@ -263,21 +285,17 @@ func TestALostConnectionEndsBothEndsAtOnce(t *testing.T) {
 	for _, kind := range transports() {
 		t.Run(kind, func(t *testing.T) {
 			noLeak(t)
-			p := connect(t, kind, Config{Linger: time.Hour}, mux.Config{})
+			p := connect(t, kind, Config{Linger: time.Hour}, mux.Config{Heartbeat: -1}) // what is not noticed at once is not noticed at all
 			l, port, _ := p.dial(t, Config{Linger: time.Hour})
 			up(t, l, Up{Kind: CloseSession})
 			receive(t, port, 1)
 			for _, peer := range p.client.Peers() { // the server may list it a moment later
 				_ = peer.Close()
 			}
-			start := time.Now()
 			for _, err := range []error{endOf(l), endOf(port)} {
 				if !errors.Is(err, ErrClosed) {
 					t.Error(err)
 				}
-			}
-			if d := time.Since(start); d > time.Second {
-				t.Errorf("it took %s", d)
 			}
 			if err := l.Send(Up{Kind: CloseSession}); !errors.Is(err, ErrClosed) {
 				t.Errorf("send after the end: %v", err)

@@ -65,7 +65,7 @@ func Example_calls() {
 		return &Place{Zone: "harbour"}, nil
 	})
 
-	place, err := rpc.Call[Place](ctx, client, "world.Enter", &Enter{Player: 7}, rpc.WithTimeout(time.Second))
+	place, err := rpc.Call[Place](ctx, client, "world.Enter", &Enter{Player: 7}, rpc.WithTimeout(10*time.Second))
 	fmt.Println(place, err)
 	_, err = rpc.Call[Place](ctx, client, "world.Enter", &Enter{})
 	fmt.Println(err)

@@ -63,6 +63,17 @@ func connected(t *testing.T, c *rpc.Client, n int) {
 	})
 }
 
+// tried waits until the client has found out why it cannot connect to the one instance that it knows.
+func tried(t *testing.T, c *rpc.Client) {
+	t.Helper()
+	eventually(t, func() error {
+		if st := c.Stats(); len(st.Instances) != 1 || st.Instances[0].Err == nil {
+			return fmt.Errorf("it has not tried yet: %+v", st)
+		}
+		return nil
+	})
+}
+
 // vanish ends the connection of a call from within its handler, and waits until the caller must have noticed.
 func vanish(ctx context.Context) {
 	p := rpc.PeerFrom(ctx)

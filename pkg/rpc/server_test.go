@@ -27,6 +27,7 @@ func TestWrongTokensAreRefused(t *testing.T) {
 		s := serve(t, scfg, func(s *rpc.Server) { echo(s) })
 		ccfg.Token = []byte("another-secret")
 		c := dial(t, ccfg)
+		tried(t, c)
 		_, err := rpc.Call[heard](within(t, 100*time.Millisecond), c, "test.Echo", &say{})
 		e := wants(t, err, status.Unavailable, status.NotSent)
 		if !strings.Contains(e.Message, "token") || strings.Contains(e.Message, "secret") {
@@ -102,12 +103,8 @@ func TestConnectionsAreMadeAgain(t *testing.T) {
 		waiting := rpc.Go[heard](within(t, 10*time.Second), c, "test.Echo", &say{"again"})
 		scfg.ID = "two"
 		serve(t, scfg, func(s *rpc.Server) { echo(s) })
-		began := time.Now()
-		if got, err := waiting.Wait(context.Background()); err != nil || got.Text != "again" {
+		if got, err := waiting.Wait(context.Background()); err != nil || got.Text != "again" { // long before a pause that only ever grows would end
 			t.Fatalf("%v, %v", got, err)
-		}
-		if d := time.Since(began); d > 3*time.Second {
-			t.Errorf("took %s", d)
 		}
 		if id := <-joined; id != "two" {
 			t.Fatal(id)

@@ -143,7 +143,7 @@ func TestAFrozenProcessCostsNobodyAnything(t *testing.T) {
 		sent++
 	}
 	t.Logf("%d frames of 1,000 bytes until the backlog was full, the slowest write took %v", sent, slowest)
-	if slowest > time.Second {
+	if slowest > 10*time.Second { // one that waits for a frozen process waits for ever; a busy machine is slow, too
 		t.Errorf("a write took %v", slowest)
 	}
 	if err := peer.Signal(syscall.SIGCONT); err != nil {
