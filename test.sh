@@ -364,7 +364,9 @@ main() {
 	local flags=(-json -coverprofile=coverage.out -covermode=atomic) label="tests"
 	# Go never caches the result of a shuffled run, so the quick half goes without.
 	if [ -n "$short" ]; then flags+=(-short -timeout 2m); else flags+=(-shuffle=on -timeout 10m); fi
-	if CGO_ENABLED=1 go build -race -buildvcs=false -o "$work/race" ./tools/testlog >/dev/null 2>&1; then
+	if [ -n "$short" ]; then
+		skip "race detector" "takes minutes, left out by -short"
+	elif CGO_ENABLED=1 go build -race -buildvcs=false -o "$work/race" ./tools/testlog >/dev/null 2>&1; then
 		export CGO_ENABLED=1
 		flags+=(-race)
 		label="tests with race detector"
@@ -378,10 +380,14 @@ main() {
 	esac
 
 	local folder name
-	fuzzers >"$work/fuzzers"
-	while read -r folder name; do
-		check "fuzz ${folder#./} $name" fuzz "$folder" "$name" "$([ -n "$short" ] && echo 200x || echo 2s)"
-	done <"$work/fuzzers"
+	if [ -n "$short" ]; then
+		skip "fuzzing" "takes minutes, left out by -short: the tests run the seeds"
+	else
+		fuzzers >"$work/fuzzers"
+		while read -r folder name; do
+			check "fuzz ${folder#./} $name" fuzz "$folder" "$name" 2s
+		done <"$work/fuzzers"
+	fi
 
 	web_suites
 	web_output
